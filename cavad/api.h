@@ -1,0 +1,33 @@
+/*
+ * REST over a unix socket, in the shape of the OneFS platform API.
+ *
+ * Peer credentials decide: root and members of api_group may do anything,
+ * others are refused with 403. Routes are rows in api.c.
+ *
+ *   GET    /platform/11/avscan/nodes/1/status
+ *   POST   /platform/11/antivirus/scan     {"file", "ignore_previous_scan_status"}
+ *   GET    /platform/11/avscan/avvendor    {"avvendor":[{"account","added"}]}
+ *   POST   /platform/11/avscan/avvendor    {"account"}
+ *   DELETE /platform/11/avscan/avvendor/{account}
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#ifndef CAVAD_API_H
+#define CAVAD_API_H
+
+#include "cavad/check.h"
+#include "cavad/ipc.h"
+
+struct api;
+
+/* A listening socket, made as root: mode 0666, credentials decide. */
+int api_listen(const char *path, int *fd);
+
+/* Takes fd. */
+int api_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev, int fd,
+	       const struct config *config, struct store *store,
+	       struct servers *servers, struct scans *scans,
+	       struct check *check, struct ipc *ipc, struct events *events,
+	       struct counters *counters, struct api **result);
+
+#endif

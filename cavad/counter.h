@@ -1,0 +1,43 @@
+/*
+ * Counters, a row each; names as in the OneFS node status where it has one.
+ * C(name, "what is counted")
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#ifndef CAVAD_COUNTER_H
+#define CAVAD_COUNTER_H
+
+#include <stdint.h>
+
+#define COUNTERS(C) \
+	C(all_scan_requests, "scans asked for, every source together") \
+	C(on_demand_scan_requests, "scans asked for by SMB operations") \
+	C(job_scan_requests, "scans asked for by jobs") \
+	C(manual_scan_requests, "individual scans") \
+	C(files_processed, "scans that ended in a verdict") \
+	C(files_skipped_per_filter, "files a filter let through unscanned") \
+	C(files_skipped_per_size, "files over scan_size_maximum") \
+	C(scan_fails, "scans that ended without a verdict") \
+	C(scan_timeouts, "of those, by a timeout of a server") \
+	C(cee_success_count, "clean answers") \
+	C(cee_infected_count, "infected answers") \
+	C(cee_failure_count, "failed answers") \
+	C(bytes_scanned, "bytes of the files scanned") \
+	C(scan_duration, "ms of all scans together") \
+	C(scan_block_time, "ms that SMB operations waited, together") \
+	C(scan_blocked, "SMB operations that waited") \
+	C(scan_changed, "scans thrown away since the file changed") \
+	C(scan_current, "questions answered from a current record") \
+	C(notices, "notices of written and renamed files") \
+	C(check_allowed, "opens of CHECK$ allowed") \
+	C(check_refused, "opens and connects of CHECK$ refused") \
+	C(ipc_connections, "connections of smbds, all in all") \
+	C(ipc_errors, "connections ended for what they sent")
+
+struct counters {
+#define C(name, text) uint64_t name;
+	COUNTERS(C)
+#undef C
+};
+
+#endif

@@ -1,0 +1,56 @@
+/*
+ * Events: what an administrator should hear about.
+ *
+ * A row each in event.def, with OneFS's numbers and meanings where it has
+ * them. An event about something (a server, a file) is raised once, counted
+ * while it lasts, and cleared; each change is one line in the journal with
+ * fields, and shows in status.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#ifndef CAVAD_EVENT_H
+#define CAVAD_EVENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <talloc.h>
+
+enum event_number {
+#define EVENT(number, NAME, severity, text) EVENT_##NAME = number,
+#include "cavad/event.def"
+#undef EVENT
+};
+
+enum event_severity { EVENT_INFO, EVENT_WARNING, EVENT_CRITICAL };
+
+struct events;
+
+struct events *events_create(TALLOC_CTX *mem_ctx);
+
+/* Raises it about `what` ("" = the node), or counts it when it is up. */
+void event_raise(struct events *e, enum event_number number,
+		 const char *what, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* Nothing happens when it is not up. */
+void event_clear(struct events *e, enum event_number number,
+		 const char *what);
+
+/* Something that happens and has no end, such as an infected file. */
+void event_log(struct events *e, enum event_number number, const char *what,
+	       const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
+struct event {
+	enum event_number number;
+	const char *name;	/* symbolic */
+	enum event_severity severity;
+	const char *what;
+	const char *text;
+	int64_t since;		/* ns since the epoch */
+	uint64_t count;
+};
+
+/* Those that are up: i from 0, NULL after the last. Borrowed. */
+const struct event *events_up(const struct events *e, unsigned int i);
+
+#endif

@@ -1,0 +1,124 @@
+/*
+ * The files process: the only part of cavad with rights over files.
+ *
+ * files_start() forks a parent that keeps root (cut down to what it needs,
+ * without network) and forks workers; cavad talks to each worker over its
+ * own socketpair and to the parent to have a stuck one replaced. Workers
+ * open files by identity, hold the lease of a scan from begin to end, and
+ * write the verdict attribute. files.c is cavad's end, files_worker.c the
+ * other side.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#ifndef CAVAD_FILES_H
+#define CAVAD_FILES_H
+
+#include <talloc.h>
+#include <tevent.h>
+
+#include "common/ident.h"
+#include "common/verdict.h"
+
+#define FILES_WORKERS 4
+#define FILES_STUCK 10		/* s until a worker is replaced */
+#define FILES_STAMP_AHEAD 20000000	/* ns that T is set ahead */
+
+struct files;
+
+/*
+ * Forks. Call as root, before any thread, before the store is open, and
+ * before rights are dropped. 0 or errno.
+ */
+int files_start(TALLOC_CTX *mem_ctx, const char *check_root,
+		const char *spool_dir, struct files **result);
+
+/* From here on requests can be sent. Workers are replaced, the end of the
+ * parent is fatal(private_data). */
+void files_attach(struct files *f, struct tevent_context *ev,
+		  void (*fatal)(void *private_data), void *private_data);
+
+enum files_status {
+	FILES_OK = 0,
+	FILES_GONE,		/* no such file any more */
+	FILES_NOT_REGULAR,
+	FILES_OUTSIDE,		/* not below check_root */
+	FILES_CHANGED,		/* end: not what was scanned; no record */
+	FILES_NO_ATTRIBUTE,	/* end: cannot be written here; keep it in
+				 * the store */
+	FILES_IO		/* anything else; .error says what */
+};
+
+struct files_begin {
+	uint64_t scan_id;	/* of the caller; one begin an id */
+	bool have_ident;	/* else by path alone */
+	struct ident ident;
+	const char *path;	/* absolute; a hint when have_ident */
+	bool lock;		/* take the lease (a scan follows) */
+	bool want_fd;		/* hand over a read-only descriptor */
+};
+
+struct files_begun {
+	enum files_status status;
+	int error;		/* errno with FILES_IO */
+	struct ident ident;
+	char *path;		/* absolute, as the kernel has it now */
+	struct content content;
+	bool have_record;
+	struct verdict record;	/* the attribute, if any */
+	bool leased;
+	int fd;			/* -1, or the caller's to close */
+};
+
+/*
+ * Opens a file and tells what is known of it. With lock the worker keeps
+ * it open and leased under scan_id until files_end.
+ */
+struct tevent_req *files_begin_send(TALLOC_CTX *mem_ctx,
+				    struct tevent_context *ev,
+				    struct files *f,
+				    const struct files_begin *begin);
+/* 0 or errno (ETIMEDOUT, EPIPE: the worker died); status has the answer. */
+int files_begin_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
+		     struct files_begun *begun);
+
+struct files_end {
+	uint64_t scan_id;
+	struct ident ident;
+	const char *path;	/* hint, in case the worker was replaced */
+	struct content before;	/* as files_begun said */
+	const struct verdict *record;	/* NULL = just let go */
+};
+
+struct files_ended {
+	enum files_status status;
+	int error;
+	struct verdict record;	/* as written, with content and stamp */
+	struct content content;	/* as it is now */
+};
+
+/*
+ * Compares the file with `before`, and writes the record if nothing moved;
+ * then lets the lease go (at T). record.content and .stamp are set here.
+ */
+struct tevent_req *files_end_send(TALLOC_CTX *mem_ctx,
+				  struct tevent_context *ev,
+				  struct files *f,
+				  const struct files_end *end);
+int files_end_recv(struct tevent_req *req, struct files_ended *ended);
+
+/*
+ * The next spooled notices: encoded NOTICE messages in whole frames (u32
+ * length, message) as spool_read() has them. len 0 = nothing (more). The
+ * frames handed over are gone after files_spool_done_send().
+ */
+struct tevent_req *files_spool_send(TALLOC_CTX *mem_ctx,
+				    struct tevent_context *ev,
+				    struct files *f, uint64_t offset);
+int files_spool_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
+		     uint64_t *next_offset, uint8_t **data, size_t *len);
+struct tevent_req *files_spool_done_send(TALLOC_CTX *mem_ctx,
+					 struct tevent_context *ev,
+					 struct files *f);
+int files_spool_done_recv(struct tevent_req *req);
+
+#endif

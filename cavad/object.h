@@ -1,0 +1,77 @@
+/*
+ * Objects an administrator sets: settings, filter, server, and the table
+ * they all come from (object.def). One parser, one set of error messages.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#ifndef CAVAD_OBJECT_H
+#define CAVAD_OBJECT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <talloc.h>
+
+#include "cavad/object.def"
+
+enum object_type {
+	OBJECT_BOOL, OBJECT_UINT, OBJECT_TIME, OBJECT_SIZE, OBJECT_STR,
+	OBJECT_LIST, OBJECT_ENUM
+};
+
+/* C types of the fields. LIST is NULL-terminated. */
+#define OBJECT_C_BOOL bool
+#define OBJECT_C_UINT uint64_t
+#define OBJECT_C_TIME uint64_t
+#define OBJECT_C_SIZE uint64_t
+#define OBJECT_C_STR const char *
+#define OBJECT_C_LIST const char **
+#define OBJECT_C_ENUM unsigned int
+#define OBJECT_MEMBER(type, name, def, min, max, choices, help) \
+	OBJECT_C_##type name;
+
+struct settings { SETTINGS_FIELDS(OBJECT_MEMBER) };
+struct cee_settings { CEE_FIELDS(OBJECT_MEMBER) };
+struct filter_object { const char *name; FILTER_FIELDS(OBJECT_MEMBER) };
+struct server_object { const char *name; SERVER_FIELDS(OBJECT_MEMBER) };
+
+struct object_field {
+	enum object_type type;
+	const char *name;
+	const char *def;
+	uint64_t min, max;
+	const char *choices;
+	const char *help;
+	size_t offset;		/* of the member in its struct */
+};
+
+struct object_class {
+	const char *name;	/* "settings", "filter", "server", "cee" */
+	bool named;		/* [filter NAME] */
+	size_t size;
+	const struct object_field *fields;	/* ended by name == NULL */
+};
+
+extern const struct object_class object_settings;
+extern const struct object_class object_cee;
+extern const struct object_class object_filter;
+extern const struct object_class object_server;
+
+/* Sets every field to its default; strings are allocated on mem_ctx. */
+void object_defaults(TALLOC_CTX *mem_ctx, const struct object_class *class,
+		     void *object);
+
+/*
+ * Sets one field from text. 0; ENOENT (no such field), EINVAL. On an error
+ * nothing is changed and *error (on mem_ctx) names the object, the field,
+ * the value and what is accepted.
+ */
+int object_set(TALLOC_CTX *mem_ctx, const struct object_class *class,
+	       void *object, const char *name, const char *value,
+	       char **error);
+
+/* The field as text, as object_set() takes it. */
+char *object_get(TALLOC_CTX *mem_ctx, const struct object_class *class,
+		 const void *object, const char *name);
+
+#endif

@@ -1,0 +1,111 @@
+/*
+ * A scan: one question about one file, from look-up to answer.
+ *
+ * Look up the record, coalesce (one scan of a file at a time, any number
+ * waiting), queue, ask a server, record the verdict on the file, answer. A
+ * file that changed meanwhile is scanned again and never gets the old
+ * verdict. A notice is a debt: committed to the store before it is
+ * acknowledged, deleted when a verdict is recorded or the file is gone.
+ * Debts that failed are tried again when a server becomes usable.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#ifndef CAVAD_SCAN_H
+#define CAVAD_SCAN_H
+
+#include "cavad/files.h"
+#include "cavad/server.h"
+#include "cavad/store.h"
+
+struct scans;
+
+struct scans *scans_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
+			   const struct config *config, struct files *files,
+			   struct store *store, struct servers *servers,
+			   struct events *events, struct counters *counters);
+
+enum scan_source { SCAN_ON_ACCESS, SCAN_NOTICE, SCAN_MANUAL, SCAN_JOB };
+
+struct scan_request {
+	enum scan_source source;
+	bool have_ident;
+	struct ident ident;
+	const char *path;	/* absolute; a hint when have_ident */
+	bool ignore_previous;	/* scan even if the record is current */
+	const char *user;	/* who caused it, for log and events */
+	const char *client;
+};
+
+struct scan_answer {
+	struct verdict verdict;	/* FAILED and SKIPPED are answers too */
+	struct ident ident;
+	char *path;		/* absolute, as it is now */
+	uint32_t duration;	/* ms, 0 = answered from the record */
+	bool from_record;
+};
+
+/* Freeing the request stops the waiting, not the scan. */
+struct tevent_req *scan_send(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
+			     struct scans *s,
+			     const struct scan_request *request);
+/* 0 or errno (ENOMEM and the like only). */
+int scan_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
+	      struct scan_answer *answer);
+
+/* Is a scan of it owed: noticed, queued or running? */
+bool scan_owed(struct scans *s, const struct ident *ident);
+
+/*
+ * A notice. Ends when the debt is committed; the scan then follows by
+ * itself (CLOSE, RENAME) or after the writer has gone (WILL_WRITE: see
+ * scan_writer_gone). 0 or errno.
+ */
+struct tevent_req *scan_notice_send(TALLOC_CTX *mem_ctx,
+				    struct tevent_context *ev,
+				    struct scans *s,
+				    const struct store_pending *notice);
+int scan_notice_recv(struct tevent_req *req);
+
+/*
+ * A connection of an smbd ended with this handle still writing: treat it as
+ * closed.
+ */
+void scan_writer_gone(struct scans *s, const struct ident *ident);
+
+/* The right inode: what is being scanned right now, for CHECK$. */
+struct scan_outstanding {
+	const char *path;	/* absolute, as the server was told */
+	const char *server;	/* name of the server that may fetch it */
+	bool ended;		/* within check_grace */
+};
+
+/*
+ * Is a scan of this file outstanding (or ended within check_grace)? i from
+ * 0; false after the last. A path that is being scanned as another file is
+ * found by scan_outstanding_path().
+ */
+bool scan_outstanding(struct scans *s, const struct ident *ident,
+		      unsigned int i, struct scan_outstanding *o);
+
+/* The file was opened for reading through CHECK$. */
+void scan_fetched(struct scans *s, const struct ident *ident);
+
+/* What was opened at this path was another file: the scan is void. */
+void scan_wrong_file(struct scans *s, const char *path);
+
+/* Calls fn for the path of every outstanding scan. */
+void scan_outstanding_paths(struct scans *s,
+			    void (*fn)(void *private_data, const char *path),
+			    void *private_data);
+
+struct scan_queue_status {
+	const char *name;	/* "fast", "slow", "batch" */
+	uint32_t size;		/* queued or running */
+	uint32_t size_max;
+};
+
+/* i from 0; false after the last. */
+bool scan_queue_status(const struct scans *s, unsigned int i,
+		       struct scan_queue_status *q);
+
+#endif

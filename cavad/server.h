@@ -1,0 +1,90 @@
+/*
+ * Antivirus servers: their state, and which one to ask.
+ *
+ * Heartbeats every heartbeat_interval. At most 4 servers are in use by a
+ * node, starting from server n for node n; among those online, the least
+ * loaded; never more than connections_maximum requests at one (a semaphore
+ * of the server). A server that fails in the middle of a scan is left and
+ * another one asked. After SERVER_SUSPECT timeouts in a row a server is
+ * suspect: only heartbeats and one probe scan at a time until one succeeds.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#ifndef CAVAD_SERVER_H
+#define CAVAD_SERVER_H
+
+#include "cavad/counter.h"
+#include "cavad/engine.h"
+#include "cavad/event.h"
+
+#define SERVER_IN_USE_MAX 4
+#define SERVER_SUSPECT 5
+
+enum server_state {
+	SERVER_UNKNOWN,		/* not asked yet */
+	SERVER_ONLINE,
+	SERVER_OFFLINE,
+	SERVER_AV_ERROR,	/* answers, but its antivirus does not work */
+	SERVER_SUSPECTED,
+	SERVER_DISABLED,
+	SERVER_STANDBY		/* not among this node's four */
+};
+
+struct servers;
+
+/* 0, or EINVAL and *error. Heartbeats start at once. */
+int servers_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
+		   const struct config *config, struct events *events,
+		   struct counters *counters, struct servers **result,
+		   char **error);
+
+/* fn is called, from the loop, each time a server becomes usable. */
+void servers_on_usable(struct servers *s, void (*fn)(void *private_data),
+		       void *private_data);
+
+/* One is online (suspected ones do not count). */
+bool servers_usable(const struct servers *s);
+
+/* Does any server in use want a descriptor; does any fetch? */
+bool servers_want_fd(const struct servers *s);
+
+/*
+ * Picks a server, waits for room at it, asks, and asks another when it
+ * fails, until scan->timeout. Ends at once with FAILED/NO_SERVER when none
+ * is usable. unc_host: called with the server's name each time one was
+ * picked, so that the caller knows who may fetch.
+ */
+struct tevent_req *servers_scan_send(TALLOC_CTX *mem_ctx,
+				     struct tevent_context *ev,
+				     struct servers *s,
+				     const struct engine_scan *scan,
+				     void (*picked)(void *private_data,
+						    const char *server,
+						    bool fetches),
+				     void *private_data);
+int servers_scan_recv(struct tevent_req *req, struct engine_answer *answer,
+		      char server[VERDICT_TEXT_MAX], bool *fetches);
+
+/* May `addr` (numeric) fetch on behalf of that server? */
+bool servers_address(const struct servers *s, const char *server,
+		     const char *addr);
+
+/* For status. Borrowed until the next return to the loop. */
+struct server_status {
+	const char *name;
+	const char *uri;
+	const char *engine;
+	enum server_state state;
+	const struct engine_status *last;	/* heartbeat */
+	uint32_t connections;
+	uint64_t good_heartbeats;
+	uint64_t scan_requests;
+	uint32_t heartbeat_rtt;	/* ms, average */
+	uint32_t scan_rtt;	/* ms, average */
+};
+
+size_t servers_count(const struct servers *s);
+struct server_status servers_status(const struct servers *s, size_t i);
+const char *server_state_text(enum server_state state);
+
+#endif

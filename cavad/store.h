@@ -1,0 +1,106 @@
+/*
+ * What survives: LMDB, owned by this file alone.
+ *
+ * Reads happen in the loop (a memory map, about a microsecond). Writes are
+ * handed to one writer thread, which commits them in groups; the loop never
+ * commits. Keys are big-endian so that order works. Databases:
+ *
+ *   meta      "version" -> u32; "cluster_id" -> text
+ *   pending   ident key -> a scan that is owed: u8 kind, i64 since ns,
+ *             ident, str path, str user, str client
+ *   result    ident key -> verdict record (verdict.h) with the ctime it
+ *             was true for in front (i64): verdicts that the file cannot
+ *             carry, and those of individual scans
+ *   avvendor  account as the administrator wrote it -> i64 added, ns
+ *
+ * Not for network file systems. Open it once, after every fork.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#ifndef CAVAD_STORE_H
+#define CAVAD_STORE_H
+
+#include <talloc.h>
+#include <tevent.h>
+
+#include "common/ident.h"
+#include "common/verdict.h"
+
+struct store;
+
+/* 0; EPROTONOSUPPORT (made by a newer version); errno. */
+int store_open(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
+	       const char *dir, uint64_t size_max, struct store **result);
+
+struct store_pending {
+	uint8_t kind;		/* enum proto_kind */
+	int64_t since;		/* ns since the epoch */
+	struct ident ident;
+	const char *path;	/* "" = not known */
+	const char *user;
+	const char *client;
+};
+
+/*
+ * A write, committed when the request ends; 0, ENOSPC (the map is full),
+ * errno. Writes are applied in the order in which they were sent. Freeing
+ * the request does not undo it.
+ */
+struct tevent_req *store_pending_put_send(TALLOC_CTX *mem_ctx,
+					  struct tevent_context *ev,
+					  struct store *s,
+					  const struct store_pending *p);
+struct tevent_req *store_pending_del_send(TALLOC_CTX *mem_ctx,
+					  struct tevent_context *ev,
+					  struct store *s,
+					  const struct ident *ident);
+struct tevent_req *store_result_put_send(TALLOC_CTX *mem_ctx,
+					 struct tevent_context *ev,
+					 struct store *s,
+					 const struct ident *ident,
+					 const struct verdict *v);
+struct tevent_req *store_avvendor_put_send(TALLOC_CTX *mem_ctx,
+					   struct tevent_context *ev,
+					   struct store *s,
+					   const char *account, int64_t added);
+/* ENOENT: there was none */
+struct tevent_req *store_avvendor_del_send(TALLOC_CTX *mem_ctx,
+					   struct tevent_context *ev,
+					   struct store *s,
+					   const char *account);
+struct tevent_req *store_meta_put_send(TALLOC_CTX *mem_ctx,
+				       struct tevent_context *ev,
+				       struct store *s, const char *key,
+				       const char *value);
+int store_write_recv(struct tevent_req *req);
+
+/* Waits for everything sent so far; for the end of cavad only. */
+void store_flush(struct store *s);
+
+/* Reads. They see committed writes only. 0, ENOENT, errno. */
+int store_pending_get(struct store *s, TALLOC_CTX *mem_ctx,
+		      const struct ident *ident, struct store_pending **p);
+int store_result_get(struct store *s, const struct ident *ident,
+		     struct verdict *v);
+int store_meta_get(struct store *s, TALLOC_CTX *mem_ctx, const char *key,
+		   char **value);
+
+/*
+ * At most `max` pending scans after `after` (NULL = from the start), in key
+ * order, as a NULL-terminated array. 0 or errno.
+ */
+int store_pending_list(struct store *s, TALLOC_CTX *mem_ctx,
+		       const struct ident *after, size_t max,
+		       struct store_pending ***list);
+int store_pending_count(struct store *s, uint64_t *count);
+
+struct store_account {
+	const char *name;
+	int64_t added;
+};
+
+/* All accounts, ended by name == NULL. 0 or errno. */
+int store_avvendor_list(struct store *s, TALLOC_CTX *mem_ctx,
+			struct store_account **list);
+
+#endif

@@ -1,0 +1,127 @@
+/*
+ * The verdict: the answer to one scan, and its record on the file.
+ *
+ * The record is the extended attribute security.cava. Only root can write
+ * it, anybody may read it, it is no EA over SMB. Whether it still holds is
+ * computed from the file's present size, mtime and ctime, never stored:
+ * the record carries size and mtime as they were scanned and T, a time
+ * just after it was written. Writing the record moves ctime to a moment
+ * before T, and any later change of the file moves it past T.
+ *
+ * Format (docs/protocol.md has a hex example), little-endian:
+ *
+ *   0  4  "CAVA"
+ *   4  1  format version, 1
+ *   5  1  result (enum verdict_result)
+ *   6  2  reason (enum verdict_reason)
+ *   8  8  size     16  8  mtime ns     24  8  T ns
+ *  32  8  scan time, ns     40  8  signature time, s (0 = not known)
+ *  48  .. fields: u8 tag, u8 length, bytes; unknown tags are skipped
+ *         1 engine ("ClamAV 1.4.1")   2 threat   3 server name
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#ifndef COMMON_VERDICT_H
+#define COMMON_VERDICT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/ident.h"
+
+#define VERDICT_XATTR "security.cava"
+#define VERDICT_RECORD_MAX 1024	/* bytes; longer = does not parse */
+#define VERDICT_TEXT_MAX 256	/* with the NUL: engine, threat, server */
+
+/* The numbers are in records and on the wire: never change one. */
+enum verdict_result {
+	VERDICT_NONE = 0,	/* never scanned, or no answer asked for */
+	VERDICT_CLEAN = 1,
+	VERDICT_INFECTED = 2,
+	VERDICT_SKIPPED = 3,	/* by filter; reason says which rule */
+	VERDICT_UNSCANNABLE = 4,	/* encrypted, over the engine's limits */
+	VERDICT_FAILED = 5	/* no answer; reason says why */
+};
+
+/* reason: one row each. V(number, NAME, "text an administrator reads") */
+#define VERDICT_REASONS(V) \
+	V(0, NONE, "") \
+	V(1, TIMEOUT, "the scan took too long") \
+	V(2, NO_SERVER, "no antivirus server is online") \
+	V(3, SERVER_ERROR, "the antivirus server reported an error") \
+	V(4, BAD_REPLY, "the antivirus server's reply makes no sense") \
+	V(5, NOT_FETCHED, "the server said clean but never read the file") \
+	V(6, WRONG_FILE, "another file was found at the path being scanned") \
+	V(7, CHANGED, "the file kept changing while it was scanned") \
+	V(8, GONE, "the file no longer exists") \
+	V(9, NOT_REGULAR, "not a regular file") \
+	V(10, OUTSIDE, "the file lies outside check_root") \
+	V(11, NAME, "the name cannot be carried over SMB") \
+	V(12, IO, "the file could not be read") \
+	V(13, TOO_LARGE, "larger than scan_size_maximum") \
+	V(14, LIMIT, "over a limit of the antivirus engine") \
+	V(15, ENCRYPTED, "encrypted") \
+	V(16, NO_CAVAD, "cavad does not answer") \
+	V(17, NOT_OWED, "profile standard, and no scan of it is owed") \
+	V(18, CANCELLED, "the request was cancelled") \
+	V(19, DISABLED, "scanning is disabled") \
+	V(20, FULL, "too many scans are waiting") \
+	V(21, CREATED, "nothing in it but what this handle wrote") \
+	V(22, SYNC, "a synchronous read cannot wait longer")
+
+enum verdict_reason {
+#define V(number, NAME, text) VERDICT_REASON_##NAME = number,
+	VERDICT_REASONS(V)
+#undef V
+	VERDICT_REASON_COUNT
+};
+
+struct verdict {
+	enum verdict_result result;
+	enum verdict_reason reason;
+	struct content content;	/* as scanned; .ctime is not in the record */
+	int64_t stamp;		/* T, ns since the epoch */
+	int64_t scan_time;	/* end of the scan, ns since the epoch */
+	int64_t signature_time;	/* s since the epoch; 0 = not known */
+	char engine[VERDICT_TEXT_MAX];
+	char threat[VERDICT_TEXT_MAX];	/* "" unless infected */
+	char server[VERDICT_TEXT_MAX];
+};
+
+/* What a record says about the file as it is now. */
+enum verdict_state {
+	VERDICT_STATE_NONE,	/* no record, or one that does not parse */
+	VERDICT_STATE_CLEAN,	/* current and clean */
+	VERDICT_STATE_UNSCANNABLE,	/* current; open_on_fail decides */
+	VERDICT_STATE_STALE,	/* not infected, but no longer current */
+	VERDICT_STATE_INFECTED,	/* current */
+	VERDICT_STATE_WAS_INFECTED	/* infected, then changed */
+};
+
+/* Text for people and JSON: "clean", "infected", ... never NULL. */
+const char *verdict_result_text(enum verdict_result r);
+const char *verdict_reason_text(enum verdict_reason r);
+
+/* Returns the length written into rec, or 0 when `size` is too small. */
+size_t verdict_encode(const struct verdict *v, uint8_t *rec, size_t size);
+
+/* 0; EBADMSG when it is not a whole and sane record of version 1. */
+int verdict_decode(const uint8_t *rec, size_t len, struct verdict *v);
+
+/*
+ * Reads the record from an open file: 0, ENODATA (none), EBADMSG, errno.
+ * An O_PATH descriptor is read through /proc/self/fd.
+ */
+int verdict_read(int fd, struct verdict *v);
+
+/*
+ * Pure. v == NULL: no record. signature_min: a record with an older
+ * signature time is stale (s since the epoch, 0 = any age will do).
+ * Current: size and mtime equal, stamp - 1 s <= ctime <= stamp.
+ */
+enum verdict_state verdict_state(const struct verdict *v,
+				 const struct content *now,
+				 int64_t signature_min);
+
+#endif
