@@ -10,6 +10,7 @@
 #ifndef CAVAD_ENGINE_H
 #define CAVAD_ENGINE_H
 
+#include <netinet/in.h>
 #include <talloc.h>
 #include <tevent.h>
 
@@ -46,6 +47,7 @@ struct engine_status {
 	bool online;		/* it answered, and in its own protocol */
 	bool av_ok;		/* and its antivirus software works */
 	int64_t signature_time;
+	char address[INET6_ADDRSTRLEN];	/* where it answered from, or "" */
 	char version[VERDICT_TEXT_MAX];	/* of the server: "CEE 9.3.0.0" */
 	char dtd_version[VERDICT_TEXT_MAX];
 	char vendor[VERDICT_TEXT_MAX];	/* of the antivirus: "ClamAV 1.4.1" */
@@ -64,7 +66,11 @@ struct engine_ops {
 		      const struct server_object *server,
 		      struct engine **result, char **error);
 
-	/* recv: 0 or errno; an answer of the server is never an errno */
+	/*
+	 * recv: 0, or errno when there was no answer (ETIMEDOUT,
+	 * ECONNREFUSED, ...) with .detail saying what happened; an answer
+	 * of the server, however bad, is never an errno.
+	 */
 	struct tevent_req *(*scan_send)(TALLOC_CTX *mem_ctx,
 					struct tevent_context *ev,
 					struct engine *e,
@@ -77,6 +83,12 @@ struct engine_ops {
 	int (*heartbeat_recv)(struct tevent_req *req,
 			      struct engine_status *status);
 };
+
+/* The rows of engine.c. */
+extern const struct engine_ops engine_cee;
+extern const struct engine_ops engine_cees;	/* the same over TLS */
+extern const struct engine_ops engine_clamd;
+extern const struct engine_ops engine_null;
 
 /* The row whose scheme starts the uri ("cee://...", "null:"), or NULL. */
 const struct engine_ops *engine_find(const char *uri);

@@ -38,7 +38,11 @@ int servers_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 		   struct counters *counters, struct servers **result,
 		   char **error);
 
-/* fn is called, from the loop, each time a server becomes usable. */
+/*
+ * fn is called, from the loop, each time a scan sent now has a place to go
+ * that it had not before: a server came online, or a suspected one may be
+ * probed by one scan.
+ */
 void servers_on_usable(struct servers *s, void (*fn)(void *private_data),
 		       void *private_data);
 
@@ -51,8 +55,11 @@ bool servers_want_fd(const struct servers *s);
 /*
  * Picks a server, waits for room at it, asks, and asks another when it
  * fails, until scan->timeout. Ends at once with FAILED/NO_SERVER when none
- * is usable. unc_host: called with the server's name each time one was
- * picked, so that the caller knows who may fetch.
+ * will take it; so send and see, rather than look at servers_usable()
+ * first: a suspected server recovers by such a scan, and in the first
+ * seconds after the start scans wait for the first heartbeats.
+ * picked: called with the server's name each time one was picked, so that
+ * the caller knows who may fetch; it must not free scans.
  */
 struct tevent_req *servers_scan_send(TALLOC_CTX *mem_ctx,
 				     struct tevent_context *ev,
@@ -65,7 +72,10 @@ struct tevent_req *servers_scan_send(TALLOC_CTX *mem_ctx,
 int servers_scan_recv(struct tevent_req *req, struct engine_answer *answer,
 		      char server[VERDICT_TEXT_MAX], bool *fetches);
 
-/* May `addr` (numeric) fetch on behalf of that server? */
+/*
+ * May `addr` (numeric) fetch on behalf of that server? Its fetch_addresses,
+ * or else an address that a heartbeat was answered from.
+ */
 bool servers_address(const struct servers *s, const char *server,
 		     const char *addr);
 
@@ -86,5 +96,12 @@ struct server_status {
 size_t servers_count(const struct servers *s);
 struct server_status servers_status(const struct servers *s, size_t i);
 const char *server_state_text(enum server_state state);
+
+/*
+ * Pure: the servers that a node uses, in order of preference, as indices
+ * below `count`. Returns how many, at most SERVER_IN_USE_MAX.
+ */
+size_t server_order(uint64_t node, size_t count,
+		    size_t order[SERVER_IN_USE_MAX]);
 
 #endif
