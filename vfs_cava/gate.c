@@ -1,0 +1,341 @@
+/*
+ * The gates: may this content be read now?
+ *
+ * One decision (gate_look, gate_answer), three ways to wait for it:
+ *
+ *  1. cava_gate_send: a tevent_req below pread_send and offload_read_send.
+ *  2. cava_gate_open: the open is parked (park.c).
+ *  3. cava_gate_sync: poll() for at most filter.sync_wait, then refuse while
+ *     the scan goes on. For reads that smbd does synchronously on a handle
+ *     that no gate has cleared.
+ *
+ * Named streams that are not files of their own (streams_xattr) have no
+ * descriptor of content; they are not scanned yet and pass.
+ *
+ * A wait ends on a descriptor number that the fsp still owns; when the
+ * handle goes away first, cava_gate_forget() ends it.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include "vfs_cava/gate.h"
+
+#define CAVA_ROUNDS 3		/* verdicts that a file may outrun */
+
+static enum gate_step gate_deny(struct gate *g, enum verdict_reason reason)
+{
+	const char *path = cava_fd_path(talloc_tos(), g->fd);
+	const char *why = verdict_reason_text(reason);
+
+	if (g->infected) {
+		why = g->threat[0] != '\0' ? g->threat : "infected";
+	}
+	DBG_ERR("cava: denied %s to %s at %s: %s%s\n",
+		path[0] != '\0' ? path : "a file",
+		cava_user(g->cava), g->cava->client_addr,
+		g->infected ? "virus " : "", why);
+	return GATE_DENY;
+}
+
+enum gate_step gate_look(struct gate *g)
+{
+	struct filter_decision d;
+	struct filter_facts facts = { .operation = g->operation };
+	struct verdict v;
+	int ret = 0;
+
+	ret = content_of_fd(g->fd, &g->content);
+	if (ret != 0) {
+		return gate_deny(g, VERDICT_REASON_IO);
+	}
+	ret = verdict_read(g->fd, &v);
+	g->state = verdict_state(ret == 0 ? &v : NULL, &g->content,
+				 g->cava->filter.signature_min);
+
+	facts.state = g->state;
+	facts.gate = g->gate;
+	facts.own_content = g->own;
+	facts.size = g->content.size;
+	d = filter_decide(&g->cava->filter, &facts);
+
+	switch (d.action) {
+	case FILTER_GO:
+	case FILTER_NOTIFY:
+		return GATE_GO;
+	case FILTER_ASK:
+		return GATE_ASK;
+	case FILTER_ASK_OWED:
+		return GATE_ASK_OWED;
+	case FILTER_DENY:
+		break;
+	}
+	g->infected = g->state == VERDICT_STATE_INFECTED;
+	if (g->infected) {
+		strlcpy(g->threat, v.threat, sizeof(g->threat));
+	}
+	return gate_deny(g, d.reason);
+}
+
+/* Nobody could answer: open_on_fail. */
+static enum gate_step gate_fail(struct gate *g, enum verdict_reason reason)
+{
+	bool allowed = filter_allows(&g->cava->filter, g->state,
+				     VERDICT_FAILED, reason);
+
+	return allowed ? GATE_GO : gate_deny(g, reason);
+}
+
+/*
+ * A clean answer lets content through that is what was scanned: by the
+ * record on the file, or, where there is none, by comparison.
+ */
+static enum gate_step gate_clean(struct gate *g,
+				 const struct proto_answer *answer)
+{
+	enum gate_step step = gate_look(g);
+
+	if (step == GATE_GO || step == GATE_DENY) {
+		return step;
+	}
+	if (content_equal(&g->content, &answer->content)) {
+		return GATE_GO;
+	}
+	g->rounds++;
+	if (g->rounds >= CAVA_ROUNDS) {
+		return gate_fail(g, VERDICT_REASON_CHANGED);
+	}
+	return step;
+}
+
+enum gate_step gate_answer(struct gate *g, int error,
+				  const struct proto_answer *answer)
+{
+	bool allowed = false;
+
+	if (error != 0) {
+		return gate_fail(g, error == ETIMEDOUT ?
+				 VERDICT_REASON_TIMEOUT :
+				 VERDICT_REASON_NO_CAVAD);
+	}
+	if (answer->result == VERDICT_CLEAN) {
+		return gate_clean(g, answer);
+	}
+	if (answer->result == VERDICT_INFECTED) {
+		g->infected = true;
+		strlcpy(g->threat, answer->threat, sizeof(g->threat));
+		return gate_deny(g, VERDICT_REASON_NONE);
+	}
+	allowed = filter_allows(&g->cava->filter, g->state, answer->result,
+				answer->reason);
+	return allowed ? GATE_GO : gate_deny(g, answer->reason);
+}
+
+int gate_question(TALLOC_CTX *mem_ctx, struct gate *g, enum gate_step step,
+		  enum proto_why why, uint32_t wait_ms, struct proto_ask *ask)
+{
+	*ask = (struct proto_ask) {
+		.why = why,
+		.owed_only = step == GATE_ASK_OWED,
+		.wait_ms = wait_ms,
+		.path = cava_fd_path(mem_ctx, g->fd),
+		.user = cava_user(g->cava),
+		.client = g->cava->client_addr,
+	};
+	return ident_of_fd(g->fd, &ask->ident);
+}
+
+static void gate_cleared(struct cava_file *file, const struct gate *g)
+{
+	file->cleared = true;
+	file->content = g->content;
+}
+
+static struct gate gate_of_fsp(struct cava *cava, struct files_struct *fsp,
+			       struct cava_file *file)
+{
+	return (struct gate) {
+		.cava = cava,
+		.fd = fsp_get_io_fd(fsp),
+		.operation = FILTER_READ,
+		.own = file->own,
+	};
+}
+
+bool cava_gate_fast(struct cava *cava, struct files_struct *fsp)
+{
+	struct cava_file *file = NULL;
+	struct content now;
+	int ret = 0;
+
+	if (!cava->filter.enabled || !cava_is_content(fsp)) {
+		return true;
+	}
+	file = cava_file_fetch(cava, fsp);
+	if (file == NULL || !file->cleared) {
+		return false;
+	}
+	ret = content_of_fd(fsp_get_io_fd(fsp), &now);
+	if (ret != 0 || !content_equal(&now, &file->content)) {
+		file->cleared = false;
+		file->own = false;
+		return false;
+	}
+	return true;
+}
+
+/* --- wait in a request --- */
+
+struct cava_wait {
+	struct cava_wait *prev, *next;
+	struct tevent_context *ev;
+	struct tevent_req *req;
+	struct cava_file *file;	/* NULL: the handle went away */
+	enum proto_why why;
+	struct gate gate;
+};
+
+static void gate_wait_step(struct cava_wait *state, enum gate_step step);
+static void gate_wait_answered(struct tevent_req *subreq);
+
+static void gate_wait_cleanup(struct tevent_req *req,
+			      enum tevent_req_state req_state)
+{
+	struct cava_wait *state = tevent_req_data(req, struct cava_wait);
+
+	if (state->file != NULL) {
+		DLIST_REMOVE(state->file->waits, state);
+		state->file = NULL;
+	}
+}
+
+struct tevent_req *cava_gate_send(TALLOC_CTX *mem_ctx,
+				  struct tevent_context *ev,
+				  struct cava *cava, struct files_struct *fsp,
+				  enum proto_why why)
+{
+	struct tevent_req *req = NULL;
+	struct cava_wait *state = NULL;
+	struct cava_file *file = NULL;
+	enum gate_step step = GATE_DENY;
+
+	req = tevent_req_create(mem_ctx, &state, struct cava_wait);
+	if (req == NULL) {
+		return NULL;
+	}
+	file = cava_file_make(cava, fsp);
+	if (tevent_req_nomem(file, req)) {
+		return tevent_req_post(req, ev);
+	}
+	state->ev = ev;
+	state->req = req;
+	state->file = file;
+	state->why = why;
+	state->gate = gate_of_fsp(cava, fsp, file);
+	DLIST_ADD(file->waits, state);
+	tevent_req_set_cleanup_fn(req, gate_wait_cleanup);
+
+	step = gate_look(&state->gate);
+	gate_wait_step(state, step);
+	if (!tevent_req_is_in_progress(req)) {
+		return tevent_req_post(req, ev);
+	}
+	return req;
+}
+
+static void gate_wait_step(struct cava_wait *state, enum gate_step step)
+{
+	struct tevent_req *subreq = NULL;
+	struct cava *cava = state->gate.cava;
+	struct proto_ask ask;
+	int ret = 0;
+
+	if (step == GATE_GO) {
+		gate_cleared(state->file, &state->gate);
+		tevent_req_done(state->req);
+		return;
+	}
+	if (step == GATE_DENY) {
+		tevent_req_error(state->req, EACCES);
+		return;
+	}
+	ret = gate_question(state, &state->gate, step, state->why,
+			    cava->filter.scan_timeout, &ask);
+	if (ret != 0) {
+		tevent_req_error(state->req, EACCES);
+		return;
+	}
+	subreq = client_ask_send(state, state->ev, cava->client, &ask);
+	if (tevent_req_nomem(subreq, state->req)) {
+		return;
+	}
+	tevent_req_set_callback(subreq, gate_wait_answered, state);
+}
+
+static void gate_wait_answered(struct tevent_req *subreq)
+{
+	struct cava_wait *state = tevent_req_callback_data(subreq,
+							   struct cava_wait);
+	struct proto_answer answer = { .result = VERDICT_NONE };
+	enum gate_step step = GATE_DENY;
+	int error = client_ask_recv(subreq, state, &answer);
+
+	TALLOC_FREE(subreq);
+	if (state->file == NULL) {
+		tevent_req_error(state->req, EBADF);
+		return;
+	}
+	step = gate_answer(&state->gate, error, &answer);
+	gate_wait_step(state, step);
+}
+
+int cava_gate_recv(struct tevent_req *req)
+{
+	return tevent_req_simple_recv_unix(req);
+}
+
+void cava_gate_forget(struct cava_file *file)
+{
+	struct cava_wait *wait = NULL;
+
+	while ((wait = file->waits) != NULL) {
+		DLIST_REMOVE(file->waits, wait);
+		wait->file = NULL;
+	}
+}
+
+/* --- wait in poll() --- */
+
+int cava_gate_sync(struct cava *cava, struct files_struct *fsp)
+{
+	TALLOC_CTX *frame = talloc_stackframe();
+	struct cava_file *file = cava_file_make(cava, fsp);
+	enum gate_step step = GATE_DENY;
+	struct gate g;
+
+	if (file == NULL) {
+		TALLOC_FREE(frame);
+		return EACCES;
+	}
+	g = gate_of_fsp(cava, fsp, file);
+	step = gate_look(&g);
+	while (step == GATE_ASK || step == GATE_ASK_OWED) {
+		struct proto_answer answer = { .result = VERDICT_NONE };
+		struct proto_ask ask;
+		int error = gate_question(frame, &g, step, PROTO_WHY_READ,
+					  cava->filter.sync_wait, &ask);
+
+		if (error == 0) {
+			error = client_ask_sync(cava->client, frame, &ask,
+						&answer);
+		}
+		if (error == ETIMEDOUT) {
+			step = gate_deny(&g, VERDICT_REASON_SYNC);
+			break;
+		}
+		step = gate_answer(&g, error, &answer);
+	}
+	if (step == GATE_GO) {
+		gate_cleared(file, &g);
+	}
+	TALLOC_FREE(frame);
+	return step == GATE_GO ? 0 : EACCES;
+}

@@ -1,0 +1,38 @@
+/*
+ * The decision that gate.c takes and park.c waits for.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#ifndef VFS_CAVA_GATE_H
+#define VFS_CAVA_GATE_H
+
+#include "vfs_cava/vfs_cava.h"
+
+/* One question on one descriptor, however it waits. */
+struct gate {
+	struct cava *cava;
+	int fd;
+	enum filter_operation operation;
+	bool gate;		/* of filter_facts */
+	bool own;
+	struct content content;	/* as last looked at */
+	enum verdict_state state;
+	unsigned int rounds;
+	bool infected;		/* denied since it is */
+	char threat[VERDICT_TEXT_MAX];
+};
+
+enum gate_step { GATE_GO, GATE_DENY, GATE_ASK, GATE_ASK_OWED };
+
+/* Looks at the file as it is now. Logs a denial. */
+enum gate_step gate_look(struct gate *g);
+
+/* What an answer means for it; error: 0, ETIMEDOUT or why there is none. */
+enum gate_step gate_answer(struct gate *g, int error,
+			   const struct proto_answer *answer);
+
+/* The question to ask; its strings are on mem_ctx. 0 or errno. */
+int gate_question(TALLOC_CTX *mem_ctx, struct gate *g, enum gate_step step,
+		  enum proto_why why, uint32_t wait_ms, struct proto_ask *ask);
+
+#endif

@@ -1,0 +1,282 @@
+/*
+ * A tree connect: its parameters, its scan socket, the filter in force.
+ *
+ * The filter comes from, in this order: CONFIG of cavad; the file that
+ * cavad keeps for the time when it is away (cava:filters); cava:profile and
+ * cava:open_on_fail of smb.conf. Whatever is missing or misspelt is named
+ * in the log and never takes the share away.
+ *
+ *   parameter           default
+ *   cava:enabled        yes
+ *   cava:role           client     or check: this is the share CHECK$
+ *   cava:zone           System
+ *   cava:socket         /run/cavad/ipc.sock
+ *   cava:spool          /var/spool/cavad
+ *   cava:filters        /var/lib/cavad/filters
+ *   cava:profile        standard   or strict
+ *   cava:open_on_fail   yes
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include "vfs_cava/vfs_cava.h"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "common/spool.h"
+
+#define CAVA_FILTERS_MAX 65536	/* bytes of cava:filters */
+
+static const struct enum_list cava_profiles[] = {
+	{ FILTER_STANDARD, "standard" },
+	{ FILTER_STRICT, "strict" },
+	{ -1, NULL }
+};
+
+enum cava_role { CAVA_ROLE_CLIENT, CAVA_ROLE_CHECK };
+
+static const struct enum_list cava_roles[] = {
+	{ CAVA_ROLE_CLIENT, "client" },
+	{ CAVA_ROLE_CHECK, "check" },
+	{ -1, NULL }
+};
+
+static int cava_socket_connect(void *private_data)
+{
+	struct cava *cava = talloc_get_type_abort(private_data, struct cava);
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int saved_errno = 0;
+	int fd = -1;
+	int ret = -1;
+
+	if (strlen(cava->socket) >= sizeof(addr.sun_path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	strlcpy(addr.sun_path, cava->socket, sizeof(addr.sun_path));
+
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd == -1) {
+		return -1;
+	}
+
+	/* cavad talks to root only, and this may run as anybody */
+	become_root();
+	ret = connect(fd, (struct sockaddr *)&addr, sizeof(addr));
+	saved_errno = errno;
+	unbecome_root();
+
+	if (ret == -1) {
+		close(fd);
+		errno = saved_errno;
+		return -1;
+	}
+	return fd;
+}
+
+static int cava_spool(void *private_data, const uint8_t *msg, size_t len)
+{
+	struct cava *cava = talloc_get_type_abort(private_data, struct cava);
+	int ret = 0;
+
+	become_root();
+	ret = spool_append(cava->spool, msg, len);
+	unbecome_root();
+
+	if (ret != 0) {
+		DBG_ERR("cava: a notice could not be kept in %s: %s; the file "
+			"is not scanned before it is read in profile strict "
+			"or by a job\n", cava->spool, strerror(ret));
+	}
+	return ret;
+}
+
+static void cava_config(void *private_data, const struct filter *filter)
+{
+	struct cava *cava = talloc_get_type_abort(private_data, struct cava);
+
+	cava->filter = *filter;
+}
+
+static void cava_state(void *private_data, bool up, int error)
+{
+	struct cava *cava = talloc_get_type_abort(private_data, struct cava);
+
+	if (up) {
+		DBG_NOTICE("cava: connected to cavad at %s\n", cava->socket);
+		return;
+	}
+	DBG_ERR("cava: cavad does not answer at %s: %s; open_on_fail = %s "
+		"decides on files without a verdict\n", cava->socket,
+		error == 0 ? "connection closed" : strerror(error),
+		cava->filter.open_on_fail ? "yes" : "no");
+}
+
+static const struct client_ops cava_client_ops = {
+	.connect = cava_socket_connect,
+	.spool = cava_spool,
+	.config = cava_config,
+	.state = cava_state,
+};
+
+/* One line of cava:filters: ZONE, a space, the filter in hex. */
+static bool cava_filter_line(const char *line, const char *zone,
+			     struct filter *filter)
+{
+	size_t len = strlen(zone);
+	uint8_t bytes[256];
+	struct buf b;
+	struct filter f;
+	size_t n = 0;
+
+	if (strncmp(line, zone, len) != 0 || line[len] != ' ') {
+		return false;
+	}
+	n = strhex_to_str((char *)bytes, sizeof(bytes), line + len + 1,
+			  strlen(line + len + 1));
+	b = buf_reader(bytes, n);
+	filter_get(&b, &f);
+	if (buf_finish(&b) != 0) {
+		return false;
+	}
+	*filter = f;
+	return true;
+}
+
+/* As root; the file belongs to cavad's account. */
+static void cava_filter_file(struct cava *cava, const char *path)
+{
+	TALLOC_CTX *frame = talloc_stackframe();
+	char **lines = NULL;
+	int count = 0;
+	int i = 0;
+
+	lines = file_lines_load(path, &count, CAVA_FILTERS_MAX, frame);
+	for (i = 0; lines != NULL && i < count; i++) {
+		bool found = cava_filter_line(lines[i], cava->zone,
+					      &cava->filter);
+
+		if (found) {
+			break;
+		}
+	}
+	TALLOC_FREE(frame);
+}
+
+static void cava_addresses(struct cava *cava)
+{
+	struct smbd_server_connection *sconn = cava->handle->conn->sconn;
+
+	cava->client_addr = "";
+	cava->server_addr = "";
+	if (sconn->remote_address != NULL) {
+		cava->client_addr = tsocket_address_inet_addr_string(
+			sconn->remote_address, cava);
+	}
+	if (sconn->local_address != NULL) {
+		cava->server_addr = tsocket_address_inet_addr_string(
+			sconn->local_address, cava);
+	}
+	if (cava->client_addr == NULL || cava->server_addr == NULL) {
+		cava->client_addr = "";
+		cava->server_addr = "";
+	}
+}
+
+static void cava_parameters(struct cava *cava)
+{
+	int snum = SNUM(cava->handle->conn);
+
+	cava->enabled = lp_parm_bool(snum, "cava", "enabled", true);
+	cava->check = lp_parm_enum(snum, "cava", "role", cava_roles,
+				   CAVA_ROLE_CLIENT) == CAVA_ROLE_CHECK;
+	cava->zone = lp_parm_const_string(snum, "cava", "zone", "System");
+	cava->socket = lp_parm_const_string(snum, "cava", "socket",
+					    "/run/cavad/ipc.sock");
+	cava->spool = lp_parm_const_string(snum, "cava", "spool",
+					   "/var/spool/cavad");
+	cava->filter = FILTER_DEFAULT;
+	cava->filter.profile = lp_parm_enum(snum, "cava", "profile",
+					    cava_profiles, FILTER_STANDARD);
+	cava->filter.open_on_fail = lp_parm_bool(snum, "cava", "open_on_fail",
+						 true);
+	cava_filter_file(cava,
+			 lp_parm_const_string(snum, "cava", "filters",
+					      "/var/lib/cavad/filters"));
+}
+
+int cava_connect(struct vfs_handle_struct *handle, struct cava **result)
+{
+	struct connection_struct *conn = handle->conn;
+	struct proto_hello hello = { .pid = getpid() };
+	struct cava *cava = NULL;
+
+	cava = talloc_zero(conn, struct cava);
+	if (cava == NULL) {
+		return ENOMEM;
+	}
+	cava->handle = handle;
+	cava_parameters(cava);
+	cava_addresses(cava);
+
+	/* CHECK$ is never open to all, whatever cava:enabled says. */
+	if (!cava->enabled && !cava->check) {
+		*result = cava;
+		return 0;
+	}
+
+	hello.role = cava->check;
+	hello.share = lp_const_servicename(SNUM(conn));
+	hello.zone = cava->zone;
+	hello.root = conn->connectpath;
+	hello.client = cava->client_addr;
+
+	cava->client = client_create(cava, conn->sconn->ev_ctx,
+				     &cava_client_ops, cava, &hello);
+	if (cava->client == NULL) {
+		TALLOC_FREE(cava);
+		return ENOMEM;
+	}
+
+	/*
+	 * Internal connections (DFS, RPC services) have no client and run
+	 * no event loop of their own: they connect when they ask.
+	 */
+	if (conn->sconn->client != NULL) {
+		(void)client_connect(cava->client);
+	}
+	*result = cava;
+	return 0;
+}
+
+const char *cava_user(struct cava *cava)
+{
+	const struct auth_session_info *info =
+		cava->handle->conn->session_info;
+	const char *name = NULL;
+
+	if (info == NULL || info->info == NULL) {
+		return "";
+	}
+	name = talloc_asprintf(talloc_tos(), "%s\\%s",
+			       info->info->domain_name,
+			       info->info->account_name);
+	return name == NULL ? "" : name;
+}
+
+const char *cava_fd_path(TALLOC_CTX *mem_ctx, int fd)
+{
+	char link[32];
+	char path[PATH_MAX];
+	const char *copy = NULL;
+	ssize_t len = -1;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	len = readlink(link, path, sizeof(path) - 1);
+	if (len <= 0 || path[0] != '/') {
+		return "";
+	}
+	path[len] = '\0';
+	copy = talloc_strdup(mem_ctx, path);
+	return copy == NULL ? "" : copy;
+}

@@ -1,0 +1,245 @@
+/*
+ * vfs_cava: what its files share.
+ *
+ *   vfs_cava.c  the table of hooks; connect, open, close
+ *   read.c      hooks that expose content
+ *   write.c     hooks that change or replace it
+ *   params.c    one tree connect: parameters, the scan socket, the filter
+ *   gate.c      may content be read? the decision, and waiting in a read
+ *   park.c      waiting in an open
+ *   notice.c    content was or will be changed: tell cavad
+ *   check.c     role check: the share CHECK$
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#ifndef VFS_CAVA_H
+#define VFS_CAVA_H
+
+#include "vfs_cava/compat.h"
+
+#include "common/client.h"
+#include "common/filter.h"
+#include "common/ident.h"
+#include "common/verdict.h"
+
+/* One tree connect; data of the VFS handle. */
+struct cava {
+	struct vfs_handle_struct *handle;
+	bool enabled;		/* cava:enabled */
+	bool check;		/* cava:role = check */
+	const char *socket;
+	const char *spool;
+	const char *zone;
+	struct filter filter;	/* in force; see params.c */
+	struct client *client;	/* NULL when not enabled */
+	const char *client_addr;
+	const char *server_addr;
+	struct cava_create *create;	/* innermost one running */
+	struct cava_park *parks;	/* opens that wait for a verdict */
+	char *listing;		/* check: names to be listed */
+};
+
+/* A create_file call in progress: lives on its stack. */
+struct cava_create {
+	struct cava_create *outer;
+	struct smb_request *req;	/* NULL: smbd opens for itself */
+	uint32_t disposition;
+	uint32_t share_access;
+	bool infected;		/* an openat in it was denied for that */
+};
+
+/* What an open handle needs; an fsp extension, made when first needed. */
+struct cava_file {
+	bool cleared;		/* content equal to .content may be read */
+	bool own;		/* .content was made by this handle alone */
+	bool alone;		/* its share mode keeps other writers out */
+	bool modified;		/* by this handle: WILL_WRITE was sent */
+	struct content content;
+	struct cava_wait *waits;	/* gates waiting on this handle */
+};
+
+/* NULL before the tree connect is complete. */
+struct cava *cava_of(struct vfs_handle_struct *handle);
+
+/* Is there work for the hooks of a client's share? Of CHECK$? */
+bool cava_on(const struct cava *cava);
+bool cava_is_check(const struct cava *cava);
+
+struct cava_file *cava_file_fetch(struct cava *cava,
+				  struct files_struct *fsp);
+/* Made if there is none; NULL = no memory. */
+struct cava_file *cava_file_make(struct cava *cava, struct files_struct *fsp);
+
+/* Regular content behind a kernel descriptor? */
+bool cava_is_content(const struct files_struct *fsp);
+
+/* --- params.c --- */
+
+/* Called as root from the connect hook; 0 or errno. */
+int cava_connect(struct vfs_handle_struct *handle, struct cava **result);
+
+/* DOMAIN\name of the session at work; on talloc_tos(). */
+const char *cava_user(struct cava *cava);
+
+/*
+ * Where the descriptor's file is, absolute, as the kernel has it; on
+ * mem_ctx; "" when /proc does not tell.
+ */
+const char *cava_fd_path(TALLOC_CTX *mem_ctx, int fd);
+
+/* --- park.c --- */
+
+/*
+ * Before a data open of the file behind the O_PATH descriptor fd. 0: go on,
+ * and with *cleared *content may be read through the new handle; else an
+ * errno: EACCES, or EAGAIN when the open is parked.
+ */
+int cava_gate_open(struct cava *cava, struct files_struct *fsp, int fd,
+		   bool *cleared, struct content *content);
+
+/*
+ * The open met a lease, as a file has it while it is scanned: wake this
+ * request in 25 ms. errno stays EAGAIN.
+ */
+void cava_gate_lease(struct cava *cava, struct files_struct *fsp);
+
+/* --- gate.c --- */
+
+/* A synchronous read: 0, or EACCES after at most filter.sync_wait. */
+int cava_gate_sync(struct cava *cava, struct files_struct *fsp);
+
+/* true: the handle may read right now, nothing else to do. */
+bool cava_gate_fast(struct cava *cava, struct files_struct *fsp);
+
+/* An asynchronous read or copy: 0 or EACCES. */
+struct tevent_req *cava_gate_send(TALLOC_CTX *mem_ctx,
+				  struct tevent_context *ev,
+				  struct cava *cava, struct files_struct *fsp,
+				  enum proto_why why);
+int cava_gate_recv(struct tevent_req *req);
+
+/* The handle is going away: what waits on it is told. */
+void cava_gate_forget(struct cava_file *file);
+
+/* --- notice.c --- */
+
+/* Before and after content is changed through fsp. */
+void cava_will_write(struct cava *cava, struct files_struct *fsp);
+void cava_written(struct cava *cava, struct files_struct *fsp);
+
+/*
+ * The handle has just made the file, or emptied it. share_access: of its
+ * open, FILE_SHARE_WRITE when not known.
+ */
+void cava_emptied(struct cava *cava, struct files_struct *fsp,
+		  uint32_t share_access);
+
+/*
+ * Around a close: what to say is gathered while there is a descriptor and
+ * said when it is closed. NULL = nothing to say.
+ */
+struct proto_notice *cava_closing(struct cava *cava,
+				  struct files_struct *fsp);
+void cava_closed(struct cava *cava, struct proto_notice *notice);
+
+/* The name `atname` in dirfsp is where a file was just renamed to. */
+void cava_renamed(struct cava *cava, struct files_struct *dirfsp,
+		  const struct smb_filename *atname);
+
+/* --- check.c --- */
+
+/* 0, or EACCES: who may connect to CHECK$. */
+int cava_check_tree(struct cava *cava);
+
+/* 0, or EACCES: an open of content through CHECK$. */
+int cava_check_open(struct cava *cava, struct files_struct *fsp, int fd);
+
+/* Prepares the names that cava_check_listed() lets through. */
+void cava_check_list(struct cava *cava, int dirfd);
+bool cava_check_listed(struct cava *cava, const char *name);
+
+/* Only reading, only what exists. */
+NTSTATUS cava_check_create(uint32_t access_mask, uint32_t disposition);
+int cava_check_openat(struct vfs_handle_struct *handle,
+		      const struct files_struct *dirfsp,
+		      const struct smb_filename *smb_fname,
+		      struct files_struct *fsp,
+		      const struct vfs_open_how *how);
+int cava_stat_fn(struct vfs_handle_struct *handle,
+		 struct smb_filename *smb_fname);
+int cava_lstat_fn(struct vfs_handle_struct *handle,
+		  struct smb_filename *smb_fname);
+int cava_fstatat_fn(struct vfs_handle_struct *handle,
+		    const struct files_struct *dirfsp,
+		    const struct smb_filename *smb_fname,
+		    SMB_STRUCT_STAT *sbuf, int flags);
+int cava_chdir_fn(struct vfs_handle_struct *handle,
+		  const struct smb_filename *smb_fname);
+struct smb_filename *cava_realpath_fn(struct vfs_handle_struct *handle,
+				      TALLOC_CTX *mem_ctx,
+				      const struct smb_filename *name);
+DIR *cava_fdopendir_fn(struct vfs_handle_struct *handle,
+		       struct files_struct *fsp, const char *mask,
+		       uint32_t attr);
+struct dirent *cava_readdir_fn(struct vfs_handle_struct *handle,
+			       struct files_struct *dirfsp, DIR *dirp,
+			       SMB_STRUCT_STAT *sbuf);
+struct file_id cava_file_id_create_fn(struct vfs_handle_struct *handle,
+				      const SMB_STRUCT_STAT *sbuf);
+
+/* --- read.c: the hooks; see Samba's vfs.h --- */
+
+ssize_t cava_pread_fn(struct vfs_handle_struct *handle,
+		      struct files_struct *fsp, void *data, size_t n,
+		      off_t offset);
+ssize_t cava_sendfile_fn(struct vfs_handle_struct *handle, int tofd,
+			 struct files_struct *fsp,
+			 const DATA_BLOB *header, off_t offset,
+			 size_t n);
+struct tevent_req *cava_pread_send_fn(
+	struct vfs_handle_struct *handle, TALLOC_CTX *mem_ctx,
+	struct tevent_context *ev, struct files_struct *fsp, void *data,
+	size_t n, off_t offset);
+ssize_t cava_pread_recv_fn(struct tevent_req *req,
+			   struct vfs_aio_state *aio);
+struct tevent_req *cava_offload_read_send_fn(
+	TALLOC_CTX *mem_ctx, struct tevent_context *ev,
+	struct vfs_handle_struct *handle, struct files_struct *fsp,
+	uint32_t fsctl, uint32_t ttl, off_t offset, size_t to_copy);
+NTSTATUS cava_offload_read_recv_fn(struct tevent_req *req,
+				   struct vfs_handle_struct *handle,
+				   TALLOC_CTX *mem_ctx,
+				   uint32_t *flags, uint64_t *xferlen,
+				   DATA_BLOB *token);
+
+/* --- write.c: the hooks; see Samba's vfs.h --- */
+
+ssize_t cava_pwrite_fn(struct vfs_handle_struct *handle,
+		       struct files_struct *fsp, const void *data,
+		       size_t n, off_t offset);
+struct tevent_req *cava_pwrite_send_fn(
+	struct vfs_handle_struct *handle, TALLOC_CTX *mem_ctx,
+	struct tevent_context *ev, struct files_struct *fsp,
+	const void *data, size_t n, off_t offset);
+ssize_t cava_pwrite_recv_fn(struct tevent_req *req,
+			    struct vfs_aio_state *aio);
+ssize_t cava_recvfile_fn(struct vfs_handle_struct *handle, int fromfd,
+			 struct files_struct *fsp, off_t offset,
+			 size_t n);
+int cava_ftruncate_fn(struct vfs_handle_struct *handle,
+		      struct files_struct *fsp, off_t len);
+int cava_fallocate_fn(struct vfs_handle_struct *handle,
+		      struct files_struct *fsp, uint32_t mode,
+		      off_t offset, off_t len);
+struct tevent_req *cava_offload_write_send_fn(
+	struct vfs_handle_struct *handle, TALLOC_CTX *mem_ctx,
+	struct tevent_context *ev, uint32_t fsctl, DATA_BLOB *token,
+	off_t transfer_offset, struct files_struct *dest_fsp, off_t dest_off,
+	off_t to_copy);
+int cava_renameat_fn(struct vfs_handle_struct *handle,
+		     struct files_struct *src_dirfsp,
+		     const struct smb_filename *src,
+		     struct files_struct *dst_dirfsp,
+		     const struct smb_filename *dst);
+
+#endif
