@@ -1,0 +1,440 @@
+/*
+ * One scan's way through the servers: wait for room, ask, ask another.
+ *
+ * Scans stand in one line, oldest first. Whenever something changes (a
+ * scan arrives, a connection is free, a server changes its state) the line
+ * is walked from the loop and each scan that waits gets a place:
+ *
+ * 1. at a suspected server that is open for a probe; with a short time
+ *    only, while there are others to turn to afterwards;
+ * 2. else at the least loaded server that is online and has room; at equal
+ *    load, the one the node prefers;
+ * 3. else it goes on waiting, if servers it can use are busy or have not
+ *    been heard of since the start;
+ * 4. else it ends: with the last failure, or with "no server".
+ *
+ * A scan asks each server at most once. Results are answers and never an
+ * errno; callers hear of them from an immediate event, so nothing they do
+ * can disturb the walk.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cavad/server_private.h"
+#include "common/log.h"
+#include "common/req.h"
+
+struct server_ask {
+	struct tevent_context *ev;
+	struct tevent_req *req;
+	struct servers *servers;	/* NULL = out of the line */
+	TAILQ_ENTRY(server_ask) entry;
+	struct engine_scan scan;
+	void (*picked)(void *private_data, const char *server, bool fetches);
+	void *private_data;
+	int64_t deadline;	/* us */
+	unsigned int tried;	/* bit i: servers->in_use[i] */
+
+	struct server *server;	/* asked right now, NULL = waiting */
+	struct tevent_req *subreq;
+	int64_t began;
+	bool probe;
+
+	struct engine_answer answer;	/* the last one */
+	char name[VERDICT_TEXT_MAX];	/* of the server that gave it */
+	bool fetches;
+};
+
+static void servers_scan_deadline(struct tevent_context *ev,
+				  struct tevent_timer *timer,
+				  struct timeval now, void *private_data);
+static void servers_scan_asked(struct tevent_req *subreq);
+
+/* The line. */
+
+static void server_ask_release(struct server_ask *ask)
+{
+	struct server *server = ask->server;
+
+	if (server == NULL) {
+		return;
+	}
+	ask->server = NULL;
+	ask->servers->waiting++;
+	server_connection_free(server);
+}
+
+/* Out of the line; the request may still have to be ended. */
+static void server_ask_leave(struct server_ask *ask)
+{
+	struct servers *s = ask->servers;
+
+	if (s == NULL) {
+		return;
+	}
+	TALLOC_FREE(ask->subreq);
+	server_ask_release(ask);
+	TAILQ_REMOVE(&s->asks, ask, entry);
+	s->waiting--;
+	ask->servers = NULL;
+}
+
+static void server_ask_cleanup(struct tevent_req *req,
+			       enum tevent_req_state req_state)
+{
+	struct server_ask *ask = tevent_req_data(req, struct server_ask);
+
+	(void)req_state;
+	server_ask_leave(ask);
+}
+
+static void server_ask_end(struct server_ask *ask)
+{
+	struct tevent_req *req = ask->req;
+
+	tevent_req_defer_callback(req, ask->ev);
+	tevent_req_done(req);
+}
+
+static void server_ask_fail(struct server_ask *ask,
+			    enum verdict_reason reason, const char *detail)
+{
+	ask->answer = (struct engine_answer) {
+		.result = VERDICT_FAILED,
+		.reason = reason,
+	};
+	snprintf(ask->answer.detail, sizeof(ask->answer.detail), "%s",
+		 detail);
+}
+
+struct tevent_req *servers_scan_send(TALLOC_CTX *mem_ctx,
+				     struct tevent_context *ev,
+				     struct servers *s,
+				     const struct engine_scan *scan,
+				     void (*picked)(void *private_data,
+						    const char *server,
+						    bool fetches),
+				     void *private_data)
+{
+	struct tevent_timer *timer = NULL;
+	struct server_ask *ask = NULL;
+	struct tevent_req *req = NULL;
+	struct timeval when;
+
+	req = tevent_req_create(mem_ctx, &ask, struct server_ask);
+	if (req == NULL) {
+		return NULL;
+	}
+	ask->ev = ev;
+	ask->req = req;
+	ask->scan = *scan;
+	ask->picked = picked;
+	ask->private_data = private_data;
+	server_ask_fail(ask, VERDICT_REASON_NO_SERVER, "");
+	if (s->waiting >= s->config->settings.scan_maximum) {
+		server_ask_fail(ask, VERDICT_REASON_FULL, "");
+		tevent_req_done(req);
+		return tevent_req_post(req, ev);
+	}
+	ask->scan.path = talloc_strdup(ask, scan->path);
+	if (tevent_req_nomem(ask->scan.path, req)) {
+		return tevent_req_post(req, ev);
+	}
+	if (scan->unc != NULL) {
+		ask->scan.unc = talloc_strdup(ask, scan->unc);
+		if (tevent_req_nomem(ask->scan.unc, req)) {
+			return tevent_req_post(req, ev);
+		}
+	}
+	if (ask->scan.timeout > SERVER_SCAN_MAX) {
+		ask->scan.timeout = SERVER_SCAN_MAX;
+	}
+	ask->deadline = server_now() + (int64_t)ask->scan.timeout * 1000000;
+	when = tevent_timeval_current_ofs(ask->scan.timeout, 0);
+	timer = tevent_add_timer(ev, ask, when, servers_scan_deadline, ask);
+	if (tevent_req_nomem(timer, req)) {
+		return tevent_req_post(req, ev);
+	}
+
+	ask->servers = s;
+	TAILQ_INSERT_TAIL(&s->asks, ask, entry);
+	s->waiting++;
+	tevent_req_set_cleanup_fn(req, server_ask_cleanup);
+	servers_wake(s);
+	return req;
+}
+
+/* Time is up. One that was asked times out by itself. */
+static void servers_scan_deadline(struct tevent_context *ev,
+				  struct tevent_timer *timer,
+				  struct timeval now, void *private_data)
+{
+	struct server_ask *ask = private_data;
+
+	(void)ev;
+	(void)timer;
+	(void)now;
+	if (ask->servers == NULL || ask->server != NULL) {
+		return;
+	}
+	if (ask->answer.reason == VERDICT_REASON_NO_SERVER) {
+		server_ask_fail(ask, VERDICT_REASON_TIMEOUT,
+				"no antivirus server had room in time");
+	}
+	server_ask_end(ask);
+}
+
+/* Who is asked. */
+
+enum server_pick {
+	SERVER_PICKED,
+	SERVER_PICK_WAIT,	/* those it can use are busy, or not known */
+	SERVER_PICK_NONE,
+	SERVER_PICK_UNFIT	/* online, but cannot take this file */
+};
+
+static bool server_fit(const struct server *server,
+		       const struct engine_scan *scan)
+{
+	if (server->ops->fetches && scan->unc == NULL) {
+		return false;
+	}
+	return !server->ops->wants_fd || scan->fd != -1;
+}
+
+/* a less loaded than b, by the share of connections in use? */
+static bool server_less_loaded(const struct server *a, const struct server *b)
+{
+	uint64_t a_load = a->connections * b->object->connections_maximum;
+	uint64_t b_load = b->connections * a->object->connections_maximum;
+
+	return a_load < b_load;
+}
+
+static enum server_pick server_pick(const struct servers *s,
+				    const struct server_ask *ask,
+				    size_t *index)
+{
+	enum server_pick pick = SERVER_PICK_NONE;
+	const struct server *best = NULL;
+	size_t i;
+
+	if (servers_starting(s)) {
+		pick = SERVER_PICK_WAIT;
+	}
+	for (i = 0; i < s->in_use_count; i++) {
+		const struct server *server = s->in_use[i];
+		bool probe = server->probe_open && server_room(server);
+
+		if (ask->tried & (1U << i)) {
+			continue;
+		}
+		if (server->state != SERVER_ONLINE && !probe) {
+			continue;
+		}
+		if (!server_fit(server, &ask->scan)) {
+			if (pick == SERVER_PICK_NONE) {
+				pick = SERVER_PICK_UNFIT;
+			}
+			continue;
+		}
+		if (probe) {
+			*index = i;
+			return SERVER_PICKED;
+		}
+		if (!server_room(server)) {
+			pick = best == NULL ? SERVER_PICK_WAIT : pick;
+			continue;
+		}
+		if (best == NULL || server_less_loaded(server, best)) {
+			best = server;
+			*index = i;
+			pick = SERVER_PICKED;
+		}
+	}
+	return pick;
+}
+
+/* s that the server gets; a probe is short when others wait behind it. */
+static uint32_t server_ask_time(const struct server_ask *ask)
+{
+	int64_t left = ask->deadline - server_now();
+	uint32_t seconds = left <= 0 ? 1 : (uint32_t)((left + 999999) / 1000000);
+
+	if (ask->probe && servers_usable(ask->servers)) {
+		seconds = (seconds + 1) / 2;
+		if (seconds > SERVER_PROBE_MAX) {
+			seconds = SERVER_PROBE_MAX;
+		}
+	}
+	return seconds;
+}
+
+static void server_ask_start(struct server_ask *ask, size_t index)
+{
+	struct servers *s = ask->servers;
+	struct server *server = s->in_use[index];
+	struct engine_scan scan = ask->scan;
+
+	ask->tried |= 1U << index;
+	ask->probe = server->state == SERVER_SUSPECTED;
+	ask->server = server;
+	ask->fetches = server->ops->fetches;
+	ask->began = server_now();
+	snprintf(ask->name, sizeof(ask->name), "%s", server->object->name);
+	s->waiting--;
+	server->connections++;
+	server->scan_requests++;
+	server->probe_open = false;
+	scan.timeout = server_ask_time(ask);
+	if (!server->ops->fetches) {
+		scan.unc = NULL;
+	}
+
+	if (ask->picked != NULL) {
+		ask->picked(ask->private_data, ask->name, ask->fetches);
+	}
+	ask->subreq = server->ops->scan_send(ask, s->ev, server->engine,
+					     &scan);
+	if (ask->subreq == NULL) {
+		tevent_req_defer_callback(ask->req, ask->ev);
+		tevent_req_oom(ask->req);
+		return;
+	}
+	tevent_req_set_callback(ask->subreq, servers_scan_asked, ask);
+}
+
+void servers_dispatch(struct servers *s)
+{
+	struct server_ask *ask = NULL;
+	struct server_ask *next = NULL;
+
+	for (ask = TAILQ_FIRST(&s->asks); ask != NULL; ask = next) {
+		enum server_pick pick;
+		size_t index = 0;
+
+		next = TAILQ_NEXT(ask, entry);
+		if (ask->server != NULL) {
+			continue;
+		}
+		pick = server_pick(s, ask, &index);
+		switch (pick) {
+		case SERVER_PICKED:
+			server_ask_start(ask, index);
+			break;
+		case SERVER_PICK_WAIT:
+			break;
+		case SERVER_PICK_UNFIT:
+			if (ask->tried == 0 && ask->scan.unc == NULL) {
+				server_ask_fail(ask, VERDICT_REASON_NAME, "");
+			}
+			server_ask_end(ask);
+			break;
+		case SERVER_PICK_NONE:
+			server_ask_end(ask);
+			break;
+		}
+	}
+}
+
+/* What came of it. */
+
+/* No answer at all, as one. */
+static void server_ask_no_answer(struct engine_answer *answer, int error)
+{
+	answer->result = VERDICT_FAILED;
+	answer->server_fault = true;
+	answer->timed_out = error == ETIMEDOUT;
+	answer->reason = answer->timed_out ? VERDICT_REASON_TIMEOUT :
+					     VERDICT_REASON_SERVER_ERROR;
+	if (answer->detail[0] == '\0') {
+		snprintf(answer->detail, sizeof(answer->detail), "%s",
+			 strerror(error));
+	}
+}
+
+/* The server's own words, or else what its heartbeat said. */
+static void server_ask_complete(const struct server *server,
+				struct engine_answer *answer)
+{
+	if (answer->engine[0] == '\0') {
+		memcpy(answer->engine, server->last.vendor,
+		       sizeof(answer->engine));
+	}
+	if (answer->signature_time == 0) {
+		answer->signature_time = server->last.signature_time;
+	}
+}
+
+static void servers_count_answer(struct counters *counters,
+				 enum verdict_result result)
+{
+	if (result == VERDICT_CLEAN) {
+		counters->cee_success_count++;
+	} else if (result == VERDICT_INFECTED) {
+		counters->cee_infected_count++;
+	} else if (result == VERDICT_FAILED) {
+		counters->cee_failure_count++;
+	}
+}
+
+static void servers_scan_asked(struct tevent_req *subreq)
+{
+	struct server_ask *ask = tevent_req_callback_data_void(subreq);
+	struct engine_answer *answer = &ask->answer;
+	struct server *server = ask->server;
+	int64_t now = server_now();
+	int ret;
+
+	ret = server->ops->scan_recv(subreq, answer);
+	TALLOC_FREE(ask->subreq);
+	if (ret == ENOMEM) {
+		tevent_req_defer_callback(ask->req, ask->ev);
+		tevent_req_error(ask->req, ENOMEM);
+		return;
+	}
+	if (ret != 0) {
+		server_ask_no_answer(answer, ret);
+	}
+	server_ask_complete(server, answer);
+	servers_count_answer(ask->servers->counters, answer->result);
+	server_ask_release(ask);
+	server_answered(server, ret, answer, now - ask->began);
+
+	if (answer->result != VERDICT_FAILED || !answer->server_fault ||
+	    now >= ask->deadline) {
+		server_ask_end(ask);
+		return;
+	}
+	/* stays in the line: another server, or the end */
+	log_info("antivirus server %s failed on %s: %s", ask->name,
+		 ask->scan.path, answer->detail);
+	servers_wake(ask->servers);
+}
+
+void servers_abandon(struct servers *s)
+{
+	struct server_ask *ask = NULL;
+
+	while ((ask = TAILQ_FIRST(&s->asks)) != NULL) {
+		server_ask_leave(ask);
+		tevent_req_defer_callback(ask->req, ask->ev);
+		tevent_req_error(ask->req, ECANCELED);
+	}
+}
+
+int servers_scan_recv(struct tevent_req *req, struct engine_answer *answer,
+		      char server[VERDICT_TEXT_MAX], bool *fetches)
+{
+	struct server_ask *ask = tevent_req_data(req, struct server_ask);
+	int error = req_error(req);
+
+	*answer = ask->answer;
+	memcpy(server, ask->name, VERDICT_TEXT_MAX);
+	*fetches = ask->fetches;
+	tevent_req_received(req);
+	return error;
+}
