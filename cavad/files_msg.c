@@ -1,0 +1,306 @@
+/*
+ * Messages between cavad, the files parent and its workers: bytes to
+ * structs and back, and one packet with at most one descriptor.
+ *
+ * Enumerations come as numbers and are checked here, so that no reader
+ * above has to; a number out of range makes the whole message an error.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "cavad/files_msg.h"
+
+struct buf files_msg_start(uint8_t *data, uint32_t number, uint32_t id)
+{
+	struct buf b = buf_writer(data, FILES_MSG_MAX);
+
+	buf_put_u32(&b, number);
+	buf_put_u32(&b, id);
+	return b;
+}
+
+static void msg_bad(struct buf *b)
+{
+	if (b->error == 0) {
+		b->error = EBADMSG;
+	}
+}
+
+static bool msg_get_bool(struct buf *b)
+{
+	uint8_t v = buf_get_u8(b);
+
+	if (v > 1) {
+		msg_bad(b);
+	}
+	return v == 1;
+}
+
+static enum files_status msg_get_status(struct buf *b)
+{
+	uint8_t v = buf_get_u8(b);
+
+	if (v > FILES_IO) {
+		msg_bad(b);
+		return FILES_IO;
+	}
+	return v;
+}
+
+static const char *msg_get_path(struct buf *b)
+{
+	const char *path = buf_get_str(b);
+
+	if (strlen(path) >= FILES_PATH_MAX) {
+		msg_bad(b);
+		return "";
+	}
+	return path;
+}
+
+static void msg_get_text(struct buf *b, char text[VERDICT_TEXT_MAX])
+{
+	const char *s = buf_get_str(b);
+	size_t len = strlen(s);
+
+	if (len >= VERDICT_TEXT_MAX) {
+		msg_bad(b);
+		len = 0;
+	}
+	memcpy(text, s, len);
+	text[len] = '\0';
+}
+
+static void msg_put_verdict(struct buf *b, const struct verdict *v)
+{
+	buf_put_u8(b, v->result);
+	buf_put_u16(b, v->reason);
+	content_put(b, &v->content);
+	buf_put_u64(b, v->stamp);
+	buf_put_u64(b, v->scan_time);
+	buf_put_u64(b, v->signature_time);
+	buf_put_str(b, v->engine);
+	buf_put_str(b, v->threat);
+	buf_put_str(b, v->server);
+}
+
+static void msg_get_verdict(struct buf *b, struct verdict *v)
+{
+	uint8_t result = buf_get_u8(b);
+	uint16_t reason = buf_get_u16(b);
+
+	*v = (struct verdict) { .result = VERDICT_NONE };
+	if (result > VERDICT_FAILED || reason >= VERDICT_REASON_COUNT) {
+		msg_bad(b);
+		return;
+	}
+	v->result = result;
+	v->reason = reason;
+	content_get(b, &v->content);
+	v->stamp = buf_get_u64(b);
+	v->scan_time = buf_get_u64(b);
+	v->signature_time = buf_get_u64(b);
+	msg_get_text(b, v->engine);
+	msg_get_text(b, v->threat);
+	msg_get_text(b, v->server);
+}
+
+void files_msg_put_begin(struct buf *b, const struct files_begin *begin)
+{
+	buf_put_u64(b, begin->scan_id);
+	buf_put_u8(b, begin->have_ident);
+	if (begin->have_ident) {
+		ident_put(b, &begin->ident);
+	}
+	buf_put_str(b, begin->path);
+	buf_put_u8(b, begin->lock);
+	buf_put_u8(b, begin->want_fd);
+}
+
+void files_msg_get_begin(struct buf *b, struct files_begin *begin)
+{
+	*begin = (struct files_begin) { .scan_id = buf_get_u64(b) };
+	begin->have_ident = msg_get_bool(b);
+	if (begin->have_ident) {
+		ident_get(b, &begin->ident);
+	}
+	begin->path = msg_get_path(b);
+	begin->lock = msg_get_bool(b);
+	begin->want_fd = msg_get_bool(b);
+}
+
+void files_msg_put_begun(struct buf *b, const struct files_begun *begun)
+{
+	buf_put_u8(b, begun->status);
+	buf_put_u32(b, begun->error);
+	ident_put(b, &begun->ident);
+	buf_put_str(b, begun->path);
+	content_put(b, &begun->content);
+	buf_put_u8(b, begun->have_record);
+	if (begun->have_record) {
+		msg_put_verdict(b, &begun->record);
+	}
+	buf_put_u8(b, begun->leased);
+}
+
+void files_msg_get_begun(struct buf *b, struct files_begun *begun,
+			 const char **path)
+{
+	begun->status = msg_get_status(b);
+	begun->error = buf_get_u32(b);
+	ident_get(b, &begun->ident);
+	*path = msg_get_path(b);
+	content_get(b, &begun->content);
+	begun->have_record = msg_get_bool(b);
+	if (begun->have_record) {
+		msg_get_verdict(b, &begun->record);
+	}
+	begun->leased = msg_get_bool(b);
+}
+
+void files_msg_put_end(struct buf *b, const struct files_end *end)
+{
+	buf_put_u64(b, end->scan_id);
+	ident_put(b, &end->ident);
+	buf_put_str(b, end->path);
+	content_put(b, &end->before);
+	buf_put_u8(b, end->record != NULL);
+	if (end->record != NULL) {
+		msg_put_verdict(b, end->record);
+	}
+}
+
+void files_msg_get_end(struct buf *b, struct files_end *end,
+		       struct verdict *record)
+{
+	*end = (struct files_end) { .scan_id = buf_get_u64(b) };
+	ident_get(b, &end->ident);
+	end->path = msg_get_path(b);
+	content_get(b, &end->before);
+	if (msg_get_bool(b)) {
+		msg_get_verdict(b, record);
+		end->record = record;
+	}
+}
+
+void files_msg_put_ended(struct buf *b, const struct files_ended *ended)
+{
+	buf_put_u8(b, ended->status);
+	buf_put_u32(b, ended->error);
+	msg_put_verdict(b, &ended->record);
+	content_put(b, &ended->content);
+}
+
+void files_msg_get_ended(struct buf *b, struct files_ended *ended)
+{
+	ended->status = msg_get_status(b);
+	ended->error = buf_get_u32(b);
+	msg_get_verdict(b, &ended->record);
+	content_get(b, &ended->content);
+}
+
+int files_msg_send(int sock, const struct buf *b, int fd, int flags)
+{
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = { .space = { 0 } };
+	struct iovec iov = { .iov_base = b->data, .iov_len = b->pos };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct cmsghdr *cmsg = NULL;
+	ssize_t sent = 0;
+
+	if (b->error != 0) {
+		return b->error;
+	}
+	if (fd != -1) {
+		msg.msg_control = control.space;
+		msg.msg_controllen = sizeof(control.space);
+		cmsg = CMSG_FIRSTHDR(&msg);
+		cmsg->cmsg_level = SOL_SOCKET;
+		cmsg->cmsg_type = SCM_RIGHTS;
+		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
+	}
+	do {
+		sent = sendmsg(sock, &msg, flags | MSG_NOSIGNAL);
+	} while (sent == -1 && errno == EINTR);
+	return sent == -1 ? errno : 0;
+}
+
+int files_msg_recv(int sock, uint8_t *data, size_t *len, int *fd, int flags)
+{
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = { .space = { 0 } };
+	struct iovec iov = { .iov_base = data, .iov_len = FILES_MSG_MAX };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1,
+			      .msg_control = control.space,
+			      /* LEN, not SPACE: padding fits a second one */
+			      .msg_controllen = CMSG_LEN(sizeof(int)) };
+	struct cmsghdr *cmsg = NULL;
+	ssize_t got = 0;
+
+	*fd = -1;
+	do {
+		got = recvmsg(sock, &msg, flags | MSG_CMSG_CLOEXEC);
+	} while (got == -1 && errno == EINTR);
+	if (got == -1) {
+		return errno;
+	}
+	cmsg = CMSG_FIRSTHDR(&msg);
+	if (cmsg != NULL && cmsg->cmsg_level == SOL_SOCKET &&
+	    cmsg->cmsg_type == SCM_RIGHTS &&
+	    cmsg->cmsg_len == CMSG_LEN(sizeof(int))) {
+		memcpy(fd, CMSG_DATA(cmsg), sizeof(int));
+	}
+	if (got >= FILES_MSG_HEAD &&
+	    (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0) {
+		*len = got;
+		return 0;
+	}
+	if (*fd != -1) {
+		close(*fd);
+		*fd = -1;
+	}
+	return got == 0 ? EPIPE : EBADMSG;
+}
+
+void files_msg_log(int sock, enum log_level level, const char *fmt, ...)
+{
+	uint8_t data[FILES_MSG_MAX];
+	char line[1024] = "";
+	struct buf b = files_msg_start(data, FILES_MSG_LOG, 0);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	buf_put_u32(&b, level);
+	buf_put_str(&b, line);
+	files_msg_send(sock, &b, -1, MSG_DONTWAIT);
+}
+
+void files_msg_logged(struct buf *b)
+{
+	uint32_t level = buf_get_u32(b);
+	const char *line = buf_get_str(b);
+	int error = buf_finish(b);
+
+	if (error != 0) {
+		log_error("files process: a log line that makes no sense");
+		return;
+	}
+	if (level < LOG_LEVEL_ERROR || level > LOG_LEVEL_DEBUG) {
+		level = LOG_LEVEL_ERROR;
+	}
+	log_fields(level, NULL, "files process: %s", line);
+}

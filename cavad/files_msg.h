@@ -1,0 +1,80 @@
+/*
+ * Messages between cavad, the files parent and its workers.
+ *
+ * SOCK_SEQPACKET socketpairs, one packet is one message: u32 number, u32 id
+ * (a reply repeats the id of its request), the fields. A descriptor may ride
+ * along. Both ends are the same binary, so there is no version; cavad has no
+ * rights while the other end is root, so everything is decoded as if a
+ * stranger had sent it, and what does not decode ends the worker.
+ *
+ * The files process has no way to the log of its own (it closes every other
+ * descriptor): it sends its lines as LOG, and cavad writes them.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#ifndef CAVAD_FILES_MSG_H
+#define CAVAD_FILES_MSG_H
+
+#include "cavad/files.h"
+#include "common/buf.h"
+#include "common/log.h"
+
+#define FILES_SPOOL_CHUNK 65536	/* bytes of frames in a reply */
+#define FILES_MSG_MAX (FILES_SPOOL_CHUNK + 512)
+#define FILES_MSG_HEAD 8
+#define FILES_PATH_MAX 4096	/* with the NUL */
+
+enum files_number {
+	/* to a worker, and its reply */
+	FILES_MSG_BEGIN = 1,	/* files_begin; files_begun, maybe an fd */
+	FILES_MSG_END,		/* files_end; files_ended */
+	FILES_MSG_SPOOL,	/* u64 offset; u32 errno, u64 next, the rest:
+				 * frames */
+	FILES_MSG_SPOOL_DONE,	/* nothing; u32 errno */
+
+	/* parent to cavad */
+	FILES_MSG_WORKER,	/* u32 index, u32 incarnation, u32 pid; fd */
+	FILES_MSG_FAILED,	/* u32 errno: could not start */
+
+	/* cavad to parent */
+	FILES_MSG_REPLACE,	/* u32 index, u32 incarnation */
+
+	/* worker or parent to cavad */
+	FILES_MSG_LOG		/* u32 enum log_level, str */
+};
+
+/* A writer on data[FILES_MSG_MAX] with number and id in place. */
+struct buf files_msg_start(uint8_t *data, uint32_t number, uint32_t id);
+
+void files_msg_put_begin(struct buf *b, const struct files_begin *begin);
+void files_msg_get_begin(struct buf *b, struct files_begin *begin);
+void files_msg_put_begun(struct buf *b, const struct files_begun *begun);
+void files_msg_put_end(struct buf *b, const struct files_end *end);
+void files_msg_put_ended(struct buf *b, const struct files_ended *ended);
+void files_msg_get_ended(struct buf *b, struct files_ended *ended);
+
+/* *path points into the data; begun->path and .fd are left alone. */
+void files_msg_get_begun(struct buf *b, struct files_begun *begun,
+			 const char **path);
+
+/* *record is where end->record points if there is one. */
+void files_msg_get_end(struct buf *b, struct files_end *end,
+		       struct verdict *record);
+
+/* fd -1 = none. Never raises SIGPIPE. flags: 0 or MSG_DONTWAIT. 0 or errno */
+int files_msg_send(int sock, const struct buf *b, int fd, int flags);
+
+/*
+ * Takes one message into data[FILES_MSG_MAX]. 0; EPIPE (the other end is
+ * gone); EBADMSG; errno. *fd is -1 or close-on-exec and the caller's.
+ */
+int files_msg_recv(int sock, uint8_t *data, size_t *len, int *fd, int flags);
+
+/* Sends a LOG line; one that does not fit into the socket is dropped. */
+void files_msg_log(int sock, enum log_level level, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* cavad's side of it: `b` stands behind the head. */
+void files_msg_logged(struct buf *b);
+
+#endif

@@ -1,0 +1,43 @@
+/*
+ * Opening a file by what it is rather than by what it is called.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#ifndef CAVAD_FILES_OPEN_H
+#define CAVAD_FILES_OPEN_H
+
+#include "cavad/files.h"
+#include "cavad/files_msg.h"
+
+/* Nothing outside of it is ever opened. */
+struct files_root {
+	char configured[FILES_PATH_MAX];	/* "" for "/", no slash at end */
+	char resolved[FILES_PATH_MAX];		/* the same without symlinks */
+	int fd;
+};
+
+struct files_found {
+	int fd;				/* O_PATH; -1 unless FILES_OK */
+	int error;			/* errno with FILES_IO */
+	struct ident ident;
+	char path[FILES_PATH_MAX];	/* below root->configured */
+};
+
+/* 0 or errno. The descriptor stays open for good. */
+int files_root_open(const char *check_root, struct files_root *root);
+
+/*
+ * Finds a regular file below root. want NULL: by path alone. Opens nothing
+ * for reading, so it disturbs nobody's lease.
+ */
+enum files_status files_find(const struct files_root *root,
+			     const struct ident *want, const char *path,
+			     struct files_found *found);
+
+/*
+ * A read-only descriptor of what files_find() found. 0 or errno, EAGAIN
+ * when somebody's write lease has to be given back first.
+ */
+int files_reopen(int path_fd, int *result);
+
+#endif

@@ -1,0 +1,300 @@
+/*
+ * Opening files by path and by identity. Needs root.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include "tests/unit/files_test.h"
+#include "common/spool.h"
+
+static void test_path_alone(void **p)
+{
+	struct test *t = *p;
+	char *a = make_file(t, "a");
+	struct files_begun begun = begin_path(t, a);
+	struct ident ident;
+	struct content content;
+	int fd = open_file(a, O_RDONLY);
+
+	assert_int_equal(begun.status, FILES_OK);
+	assert_int_equal(ident_of_fd(fd, &ident), 0);
+	assert_int_equal(content_of_fd(fd, &content), 0);
+	close(fd);
+	assert_true(ident_equal(&ident, &begun.ident));
+	assert_true(content_equal(&content, &begun.content));
+	assert_string_equal(begun.path, a);
+	assert_false(begun.have_record);
+	assert_false(begun.leased);
+	assert_int_equal(begun.fd, -1);
+}
+
+static void test_renamed(void **p)
+{
+	struct test *t = *p;
+	char *a = make_file(t, "a");
+	char *b = path_in(t, "b");
+	struct files_begun first = begin_path(t, a);
+	struct files_begun begun;
+
+	assert_int_equal(rename(a, b), 0);
+	begun = begin_ident(t, a, &first.ident);
+	assert_int_equal(begun.status, FILES_OK);
+	assert_string_equal(begun.path, b);
+	assert_true(ident_equal(&first.ident, &begun.ident));
+
+	/* another file has the old name now */
+	make_file(t, "a");
+	begun = begin_ident(t, a, &first.ident);
+	assert_int_equal(begun.status, FILES_OK);
+	assert_string_equal(begun.path, b);
+}
+
+static void test_parent_swapped(void **p)
+{
+	struct test *t = *p;
+	char *d = path_in(t, "d");
+	char *e = path_in(t, "e");
+	char *d_f = path_in(t, "d/f");
+	struct files_begun first;
+	struct files_begun begun;
+
+	assert_int_equal(mkdir(d, 0755), 0);
+	make_file(t, "d/f");
+	first = begin_path(t, d_f);
+	assert_int_equal(rename(d, e), 0);
+	assert_int_equal(mkdir(d, 0755), 0);
+	make_file(t, "d/f");
+
+	begun = begin_ident(t, d_f, &first.ident);
+	assert_int_equal(begun.status, FILES_OK);
+	assert_string_equal(begun.path, path_in(t, "e/f"));
+	assert_int_equal(begun.ident.ino, first.ident.ino);
+}
+
+static void test_no_hint(void **p)
+{
+	struct test *t = *p;
+	char *a = make_file(t, "a");
+	struct files_begun first = begin_path(t, a);
+	struct files_begun begun = begin_ident(t, NULL, &first.ident);
+
+	assert_int_equal(begun.status, FILES_OK);
+	assert_string_equal(begun.path, a);
+}
+
+static void test_gone(void **p)
+{
+	struct test *t = *p;
+	char *a = make_file(t, "a");
+	struct files_begun first = begin_path(t, a);
+	struct ident no_handle = first.ident;
+	struct files_begun begun;
+	int fd = open_file(a, O_RDONLY);
+
+	assert_int_equal(unlink(a), 0);
+	assert_int_equal(begin_path(t, a).status, FILES_GONE);
+	begun = begin_ident(t, a, &first.ident);
+	assert_int_equal(begun.status, FILES_GONE);	/* nlink 0 */
+	close(fd);
+	begun = begin_ident(t, a, &first.ident);
+	assert_int_equal(begun.status, FILES_GONE);	/* stale */
+
+	make_file(t, "a");
+	begun = begin_ident(t, a, &first.ident);
+	assert_int_equal(begun.status, FILES_GONE);
+	no_handle.handle_len = 0;
+	begun = begin_ident(t, a, &no_handle);
+	assert_int_equal(begun.status, FILES_GONE);
+}
+
+static void test_hard_link(void **p)
+{
+	struct test *t = *p;
+	char *a = make_file(t, "a");
+	char *b = path_in(t, "b");
+	struct files_begun first = begin_path(t, a);
+	struct files_begun begun;
+	int fd = -1;
+
+	assert_int_equal(link(a, b), 0);
+	fd = open_file(a, O_RDONLY);	/* keeps the name's dentry */
+	assert_int_equal(unlink(a), 0);
+	begun = begin_ident(t, a, &first.ident);
+	close(fd);
+	assert_int_equal(begun.status, FILES_OK);
+	assert_string_equal(begun.path, b);
+}
+
+static void test_symlinks(void **p)
+{
+	struct test *t = *p;
+	char *a = make_file(t, "a");
+	char *link_a = path_in(t, "link");
+	char *through = path_in(t, "dir/a");
+	struct files_begun first = begin_path(t, a);
+	struct files_begun begun;
+
+	assert_int_equal(symlink(a, link_a), 0);
+	assert_int_equal(symlink(t->root, path_in(t, "dir")), 0);
+	begun = begin_path(t, link_a);
+	assert_int_equal(begun.status, FILES_IO);
+	assert_int_equal(begun.error, ELOOP);
+	begun = begin_path(t, through);
+	assert_int_equal(begun.status, FILES_IO);
+	assert_int_equal(begun.error, ELOOP);
+
+	/* as a hint they lead to the file all the same, by its handle */
+	begun = begin_ident(t, link_a, &first.ident);
+	assert_int_equal(begun.status, FILES_OK);
+	assert_string_equal(begun.path, a);
+	begun = begin_ident(t, through, &first.ident);
+	assert_int_equal(begun.status, FILES_OK);
+	assert_string_equal(begun.path, a);
+}
+
+static void test_not_regular(void **p)
+{
+	struct test *t = *p;
+	char *fifo = path_in(t, "fifo");
+	char *dir = path_in(t, "dir");
+
+	assert_int_equal(mkfifo(fifo, 0600), 0);
+	assert_int_equal(mkdir(dir, 0755), 0);
+	assert_int_equal(begin_lock(t, 1, fifo).status, FILES_NOT_REGULAR);
+	assert_int_equal(begin_lock(t, 2, dir).status, FILES_NOT_REGULAR);
+}
+
+static void test_outside(void **p)
+{
+	struct test *t = *p;
+	char *a = make_file(t, "a");
+	char *beside = talloc_asprintf(t, "%s-beside", t->root);
+	char *away = talloc_asprintf(t, "%s/away", t->top);
+	struct files_begun first = begin_path(t, a);
+
+	write_file(beside, "x");
+	assert_int_equal(begin_path(t, "/etc/passwd").status, FILES_OUTSIDE);
+	assert_int_equal(begin_path(t, beside).status, FILES_OUTSIDE);
+	assert_int_equal(begin_path(t, path_in(t, "../root-beside")).status,
+			 FILES_OUTSIDE);
+	assert_int_equal(begin_path(t, "a").status, FILES_OUTSIDE);
+	assert_int_equal(begin_path(t, t->root).status, FILES_OUTSIDE);
+
+	assert_int_equal(rename(a, away), 0);
+	assert_int_equal(begin_ident(t, a, &first.ident).status,
+			 FILES_OUTSIDE);
+}
+
+static void test_root_by_symlink(void **p)
+{
+	struct test *t = *p;
+	char *a = make_file(t, "a");
+	char *root = talloc_asprintf(t, "%s/link", t->top);
+	char *link_a = talloc_asprintf(t, "%s/a", root);
+	struct files_begun begun;
+
+	assert_int_equal(symlink(t->root, root), 0);
+	TALLOC_FREE(t->files);
+	assert_int_equal(start(t, root), 0);
+	begun = begin_path(t, a);
+	assert_int_equal(begun.status, FILES_OK);
+	assert_string_equal(begun.path, link_a);
+	begun = begin_path(t, link_a);
+	assert_int_equal(begun.status, FILES_OK);
+	assert_string_equal(begun.path, link_a);
+}
+
+static void test_root_missing(void **p)
+{
+	struct test *t = *p;
+
+	TALLOC_FREE(t->files);
+	assert_int_equal(start(t, path_in(t, "nothing")), ENOENT);
+}
+
+static void test_stream(void **p)
+{
+	struct test *t = *p;
+	char *a = make_file(t, "a");
+	struct files_begun begun = begin_path(t, a);
+
+	strcpy(begun.ident.stream, "s");
+	begun = begin_ident(t, a, &begun.ident);
+	assert_int_equal(begun.status, FILES_IO);
+	assert_int_equal(begun.error, ENOTSUP);
+}
+
+static void test_want_fd(void **p)
+{
+	struct test *t = *p;
+	char *a = make_file(t, "a");
+	struct files_begun begun;
+	char text[16] = "";
+
+	begun = begin_as(t, &(struct files_begin) { .path = a,
+						    .want_fd = true });
+	assert_int_equal(begun.status, FILES_OK);
+	assert_int_equal(fcntl(begun.fd, F_GETFD), FD_CLOEXEC);
+	assert_int_equal(fcntl(begun.fd, F_GETFL) & O_ACCMODE, O_RDONLY);
+	assert_int_equal(read(begun.fd, text, sizeof(text)), 10);
+	assert_string_equal(text, "some text\n");
+	close(begun.fd);
+}
+
+static void test_spool(void **p)
+{
+	struct test *t = *p;
+	const uint8_t one[] = "a first message";
+	const uint8_t two[] = "a second one";
+	struct tevent_req *req = NULL;
+	uint64_t offset = 0;
+	uint8_t *data = NULL;
+	size_t len = 0;
+	struct buf b;
+
+	req = files_spool_send(t, t->ev, t->files, 0);
+	assert_true(tevent_req_poll(req, t->ev));
+	assert_int_equal(files_spool_recv(req, t, &offset, &data, &len), 0);
+	assert_int_equal(len, 0);
+
+	assert_int_equal(spool_append(t->spool, one, sizeof(one)), 0);
+	assert_int_equal(spool_append(t->spool, two, sizeof(two)), 0);
+	req = files_spool_send(t, t->ev, t->files, 0);
+	assert_true(tevent_req_poll(req, t->ev));
+	assert_int_equal(files_spool_recv(req, t, &offset, &data, &len), 0);
+	assert_int_equal(len, 8 + sizeof(one) + sizeof(two));
+	assert_int_equal(offset, len);
+	b = buf_reader(data, len);
+	assert_int_equal(buf_get_u32(&b), sizeof(one));
+	assert_memory_equal(data + 4, one, sizeof(one));
+
+	req = files_spool_send(t, t->ev, t->files, offset);
+	assert_true(tevent_req_poll(req, t->ev));
+	assert_int_equal(files_spool_recv(req, t, &offset, &data, &len), 0);
+	assert_int_equal(len, 0);
+	req = files_spool_done_send(t, t->ev, t->files);
+	assert_true(tevent_req_poll(req, t->ev));
+	assert_int_equal(files_spool_done_recv(req), 0);
+	assert_int_equal(spool_take(t->spool), ENOENT);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(path_alone),
+		TEST(renamed),
+		TEST(parent_swapped),
+		TEST(no_hint),
+		TEST(gone),
+		TEST(hard_link),
+		TEST(symlinks),
+		TEST(not_regular),
+		TEST(outside),
+		TEST(root_by_symlink),
+		TEST(root_missing),
+		TEST(stream),
+		TEST(want_fd),
+		TEST(spool),
+	};
+
+	return files_test_main(tests);
+}
