@@ -1,0 +1,155 @@
+/*
+ * tests/fakes/fake_cee.py for a unit test: started on a free port of a
+ * loopback address below a scratch directory, and ended with the test.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#ifndef TESTS_UNIT_FAKE_CEE_H
+#define TESTS_UNIT_FAKE_CEE_H
+
+#include <ftw.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct fake_cee {
+	pid_t pid;
+	unsigned int port;
+	char dir[64];
+};
+
+/* Tests are run from the root of the source or from build/ */
+static const char *fake_cee_program(void)
+{
+	static const char *const places[] = {
+		"tests/fakes/fake_cee.py", "../tests/fakes/fake_cee.py",
+	};
+	size_t i;
+
+	for (i = 0; i < 2; i++) {
+		if (access(places[i], R_OK) == 0) {
+			return places[i];
+		}
+	}
+	fail_msg("tests/fakes/fake_cee.py is not here");
+	return NULL;
+}
+
+/* A rule as the fake's documentation has them; replaced as a whole. */
+static void fake_cee_rule(const struct fake_cee *f, const char *name,
+			  const char *text)
+{
+	char path[256] = "";
+	char tmp[256] = "";
+	FILE *out = NULL;
+
+	snprintf(path, sizeof(path), "%s/rules/%s", f->dir, name);
+	snprintf(tmp, sizeof(tmp), "%s/rules/.%s", f->dir, name);
+	out = fopen(tmp, "w");
+	assert_non_null(out);
+	fprintf(out, "%s\n", text);
+	assert_int_equal(fclose(out), 0);
+	assert_int_equal(rename(tmp, path), 0);
+}
+
+/* tls: NULL, or a file with certificate and key */
+static void fake_cee_start_tls(struct fake_cee *f, const char *tls)
+{
+	const char *program = fake_cee_program();
+	char line[128] = "";
+	FILE *in = NULL;
+	int fds[2];
+
+	strcpy(f->dir, "/tmp/fake_cee.XXXXXX");
+	assert_non_null(mkdtemp(f->dir));
+	assert_int_equal(pipe(fds), 0);
+	f->pid = fork();
+	assert_int_not_equal(f->pid, -1);
+	if (f->pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		dup2(fds[1], STDOUT_FILENO);
+		close(fds[0]);
+		close(fds[1]);
+		execlp("python3", "python3", program, "--listen",
+		       "127.0.0.1:0", "--dir", f->dir,
+		       tls != NULL ? "--tls" : NULL, tls, NULL);
+		_exit(127);
+	}
+	close(fds[1]);
+	in = fdopen(fds[0], "r");
+	assert_non_null(in);
+	assert_non_null(fgets(line, sizeof(line), in));
+	assert_int_equal(sscanf(line, "listening on 127.0.0.1:%u", &f->port),
+			 1);
+	fclose(in);
+}
+
+static inline void fake_cee_start(struct fake_cee *f)
+{
+	fake_cee_start_tls(f, NULL);
+}
+
+/* A number the fake keeps in a file ("peak", "connections"); 0 = none */
+static inline int fake_cee_number(const struct fake_cee *f, const char *name)
+{
+	char path[256] = "";
+	FILE *in = NULL;
+	int number = 0;
+
+	snprintf(path, sizeof(path), "%s/%s", f->dir, name);
+	in = fopen(path, "r");
+	if (in != NULL) {
+		assert_int_equal(fscanf(in, "%d", &number), 1);
+		fclose(in);
+	}
+	return number;
+}
+
+/* How often the text stands in the log of requests. */
+static inline int fake_cee_logged(const struct fake_cee *f, const char *text)
+{
+	char line[4096] = "";
+	char path[256] = "";
+	FILE *in = NULL;
+	int count = 0;
+
+	snprintf(path, sizeof(path), "%s/log.jsonl", f->dir);
+	in = fopen(path, "r");
+	while (in != NULL && fgets(line, sizeof(line), in) != NULL) {
+		count += strstr(line, text) != NULL;
+	}
+	if (in != NULL) {
+		fclose(in);
+	}
+	return count;
+}
+
+static int fake_cee_remove(const char *path, const struct stat *st, int flag,
+			   struct FTW *ftw)
+{
+	(void)st;
+	(void)flag;
+	(void)ftw;
+	return remove(path);
+}
+
+static inline void fake_cee_kill(struct fake_cee *f)
+{
+	if (f->pid > 0) {
+		kill(f->pid, SIGKILL);
+		waitpid(f->pid, NULL, 0);
+		f->pid = 0;
+	}
+}
+
+static inline void fake_cee_stop(struct fake_cee *f)
+{
+	fake_cee_kill(f);
+	nftw(f->dir, fake_cee_remove, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+#endif
