@@ -9,11 +9,13 @@
 
 #include <ftw.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <tevent.h>
 #include <unistd.h>
 
 struct fake_cee {
@@ -126,6 +128,34 @@ static inline int fake_cee_logged(const struct fake_cee *f, const char *text)
 		fclose(in);
 	}
 	return count;
+}
+
+static inline void fake_cee_tick(struct tevent_context *ev,
+				 struct tevent_timer *timer,
+				 struct timeval now, void *private_data)
+{
+	(void)ev;
+	(void)timer;
+	(void)now;
+	*(bool *)private_data = true;
+}
+
+/* Runs the loop until the text stands in the log so often. The log is a
+ * file, so it is looked at again and again. */
+static inline void fake_cee_wait_logged(const struct fake_cee *f,
+					struct tevent_context *ev,
+					const char *text, int count)
+{
+	while (fake_cee_logged(f, text) < count) {
+		bool over = false;
+
+		assert_non_null(tevent_add_timer(
+			ev, ev, tevent_timeval_current_ofs(0, 5000),
+			fake_cee_tick, &over));
+		while (!over) {
+			assert_int_equal(tevent_loop_once(ev), 0);
+		}
+	}
 }
 
 static int fake_cee_remove(const char *path, const struct stat *st, int flag,

@@ -102,28 +102,6 @@ static void wait_for(struct fixture *f, const bool *flag)
 	}
 }
 
-static void tick(struct tevent_context *ev, struct tevent_timer *timer,
-		 struct timeval now, void *private_data)
-{
-	(void)ev;
-	(void)timer;
-	(void)now;
-	*(bool *)private_data = true;
-}
-
-/* The fake's log is a file: looked at again and again while the loop runs */
-static void wait_logged(struct fixture *f, int count)
-{
-	while (fake_cee_logged(&f->fake, "heartbeat") < count) {
-		bool over = false;
-
-		assert_non_null(tevent_add_timer(
-			f->ev, f, tevent_timeval_current_ofs(0, 5000), tick,
-			&over));
-		wait_for(f, &over);
-	}
-}
-
 /* What became of one request under a rule. */
 static struct result *under(struct fixture *f, const char *rule,
 			    uint32_t timeout)
@@ -315,7 +293,7 @@ static void test_free_in_the_middle(void **state)
 	r = ask(f, 20000);
 	TALLOC_FREE(r->req);		/* before anything was sent */
 	r = ask(f, 20000);
-	wait_logged(f, 1);
+	fake_cee_wait_logged(&f->fake, f->ev, "heartbeat", 1);
 	TALLOC_FREE(r->req);		/* while the answer is waited for */
 	r = under(f, "clean", 5000);
 	assert_int_equal(r->error, 0);
@@ -359,7 +337,7 @@ static void test_http_goes_first(void **state)
 
 	fake_cee_rule(&f->fake, "@heartbeat", "hang");
 	r = ask(f, 20000);
-	wait_logged(f, 1);
+	fake_cee_wait_logged(&f->fake, f->ev, "heartbeat", 1);
 	TALLOC_FREE(f->http);
 	assert_false(r->done);
 	wait_for(f, &r->done);
