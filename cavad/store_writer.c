@@ -1,0 +1,431 @@
+/*
+ * Group commit.
+ *
+ * The loop allocates a write, queues it, and frees it when it is done; the
+ * thread only fills in `error` and moves writes from one list to the other.
+ * So all talloc calls are the loop's, and `lock` guards nothing but the two
+ * lists and three flags. The thread tells the loop through an eventfd.
+ *
+ * 1. A write belongs to the writer, not to its request: freeing the request
+ *    only makes the write forget it.
+ * 2. A group that does not fit is halved until the write that does not fit
+ *    is alone, so that one failure fails one request and order is kept. A
+ *    delete that does not fit is tried again with the reserve.
+ * 3. Requests end through tevent_req_defer_callback(), since the callback
+ *    of one may free others, or the writer.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "cavad/store_writer.h"
+#include "common/log.h"
+#include "common/req.h"
+
+#define GROUP_MAX 4096		/* writes in one transaction */
+
+struct store_write {
+	struct store_write *next;
+	enum store_change_kind kind;
+	unsigned int table;
+	size_t key_len;
+	size_t value_len;
+	int error;
+	struct tevent_req *req;	/* the loop's; NULL = freed */
+	uint8_t bytes[];	/* key, value */
+};
+
+struct write_list {
+	struct store_write *first;
+	struct store_write *last;
+};
+
+struct store_writer {
+	struct tevent_context *ev;
+	struct tevent_fd *fde;
+	struct db *db;
+	int event_fd;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t work;	/* for the thread: queued, or stop */
+	pthread_cond_t idle;	/* for a flush: nothing queued or under way */
+	struct write_list queued;
+	struct write_list done;
+	bool busy;		/* a group is being written */
+	bool stop;
+};
+
+struct store_writer_state {
+	struct store_write *sw;	/* NULL = over */
+};
+
+static void write_list_append(struct write_list *list,
+			      struct store_write *w)
+{
+	w->next = NULL;
+	if (list->last == NULL) {
+		list->first = w;
+	} else {
+		list->last->next = w;
+	}
+	list->last = w;
+}
+
+static struct store_write *write_list_take(struct write_list *list)
+{
+	struct store_write *w = list->first;
+
+	if (w == NULL) {
+		return NULL;
+	}
+	list->first = w->next;
+	if (list->first == NULL) {
+		list->last = NULL;
+	}
+	w->next = NULL;
+	return w;
+}
+
+/* The thread. */
+
+static void write_apply(struct db_txn *t, struct store_write *w)
+{
+	const struct db_bytes key = { w->bytes, w->key_len };
+	const struct db_bytes value = { w->bytes + w->key_len,
+					w->value_len };
+	bool there;
+
+	w->error = 0;
+	if (w->kind == STORE_PUT) {
+		db_put(t, w->table, key, value);
+		return;
+	}
+	there = db_del(t, w->table, key);
+	if (!there && w->kind == STORE_DEL_EXISTING) {
+		w->error = ENOENT;
+	}
+}
+
+static int group_commit(struct db *db, struct store_write *const *group,
+			size_t n)
+{
+	struct db_txn t;
+	size_t i;
+
+	db_begin(db, DB_WRITE, &t);
+	for (i = 0; i < n; i++) {
+		write_apply(&t, group[i]);
+	}
+	return db_commit(&t);
+}
+
+static int group_commit_reserve(struct db *db,
+				struct store_write *const *group)
+{
+	int ret;
+	int shrunk;
+
+	ret = db_reserve(db, true);
+	if (ret != 0) {
+		return ENOSPC;
+	}
+	ret = group_commit(db, group, 1);
+	shrunk = db_reserve(db, false);
+	if (shrunk != 0) {
+		log_warning("the database may now use %d bytes more than "
+			    "store_size: %s", DB_RESERVE, strerror(shrunk));
+	}
+	return ret;
+}
+
+/* Rule 2. At most 12 deep. */
+static void group_write(struct db *db, struct store_write *const *group,
+			size_t n)
+{
+	int ret;
+	size_t i;
+
+	ret = group_commit(db, group, n);
+	if (ret == 0) {
+		return;
+	}
+	if (ret == ENOSPC && n > 1) {
+		group_write(db, group, n / 2);
+		group_write(db, group + n / 2, n - n / 2);
+		return;
+	}
+	if (ret == ENOSPC && group[0]->kind != STORE_PUT) {
+		ret = group_commit_reserve(db, group);
+		if (ret == 0) {
+			return;
+		}
+	}
+	for (i = 0; i < n; i++) {
+		group[i]->error = ret;
+	}
+}
+
+static void *writer_thread(void *private_data)
+{
+	struct store_writer *w = private_data;
+	struct store_write *group[GROUP_MAX];
+	const uint64_t one = 1;
+	ssize_t written;
+	size_t i, n;
+
+	pthread_mutex_lock(&w->lock);
+	while (true) {
+		while (w->queued.first == NULL && !w->stop) {
+			pthread_cond_wait(&w->work, &w->lock);
+		}
+		if (w->queued.first == NULL) {
+			break;
+		}
+		for (n = 0; n < GROUP_MAX && w->queued.first != NULL; n++) {
+			group[n] = write_list_take(&w->queued);
+		}
+		w->busy = true;
+		pthread_mutex_unlock(&w->lock);
+
+		group_write(w->db, group, n);
+
+		pthread_mutex_lock(&w->lock);
+		for (i = 0; i < n; i++) {
+			write_list_append(&w->done, group[i]);
+		}
+		w->busy = false;
+		if (w->queued.first == NULL) {
+			pthread_cond_broadcast(&w->idle);
+		}
+		/* Fails only when it is set already, as often as 2^64 - 2. */
+		written = write(w->event_fd, &one, sizeof(one));
+		(void)written;
+	}
+	pthread_mutex_unlock(&w->lock);
+	return NULL;
+}
+
+/* The loop. */
+
+static void store_writer_finish(struct store_write *sw)
+{
+	struct tevent_req *req = sw->req;
+	struct store_writer_state *state = NULL;
+	int error = sw->error;
+
+	talloc_free(sw);
+	if (req == NULL) {
+		return;
+	}
+	state = tevent_req_data(req, struct store_writer_state);
+	state->sw = NULL;
+	if (error != 0) {
+		tevent_req_error(req, error);
+	} else {
+		tevent_req_done(req);
+	}
+}
+
+static void store_writer_woken(struct tevent_context *ev,
+			       struct tevent_fd *fde, uint16_t flags,
+			       void *private_data)
+{
+	struct store_writer *w = talloc_get_type_abort(
+		private_data, struct store_writer);
+	struct write_list done;
+	struct store_write *sw = NULL;
+	uint64_t count = 0;
+	ssize_t got;
+
+	(void)ev;
+	(void)fde;
+	(void)flags;
+	pthread_mutex_lock(&w->lock);
+	done = w->done;
+	w->done = (struct write_list) { 0 };
+	got = read(w->event_fd, &count, sizeof(count));
+	(void)got;
+	pthread_mutex_unlock(&w->lock);
+
+	while ((sw = write_list_take(&done)) != NULL) {
+		store_writer_finish(sw);
+	}
+}
+
+static void write_list_forget(struct write_list *list)
+{
+	struct store_writer_state *state = NULL;
+	struct store_write *sw = NULL;
+
+	while ((sw = write_list_take(list)) != NULL) {
+		if (sw->req == NULL) {
+			continue;
+		}
+		state = tevent_req_data(sw->req, struct store_writer_state);
+		state->sw = NULL;
+	}
+}
+
+static int store_writer_destructor(struct store_writer *w)
+{
+	pthread_mutex_lock(&w->lock);
+	w->stop = true;
+	pthread_cond_signal(&w->work);
+	pthread_mutex_unlock(&w->lock);
+	pthread_join(w->thread, NULL);
+
+	write_list_forget(&w->done);
+	TALLOC_FREE(w->fde);
+	close(w->event_fd);
+	pthread_cond_destroy(&w->idle);
+	pthread_cond_destroy(&w->work);
+	pthread_mutex_destroy(&w->lock);
+	return 0;
+}
+
+/* Signals are the loop's. */
+static int store_writer_start(struct store_writer *w)
+{
+	sigset_t all, before;
+	int ret;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	ret = pthread_create(&w->thread, NULL, writer_thread, w);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return ret;
+}
+
+int store_writer_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
+			struct db *db, struct store_writer **result)
+{
+	struct store_writer *w = NULL;
+	int ret;
+
+	w = talloc_zero(mem_ctx, struct store_writer);
+	if (w == NULL) {
+		return ENOMEM;
+	}
+	w->ev = ev;
+	w->db = db;
+	w->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (w->event_fd == -1) {
+		ret = errno;
+		talloc_free(w);
+		return ret;
+	}
+	w->fde = tevent_add_fd(ev, w, w->event_fd, TEVENT_FD_READ,
+			       store_writer_woken, w);
+	if (w->fde == NULL) {
+		close(w->event_fd);
+		talloc_free(w);
+		return ENOMEM;
+	}
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_cond_init(&w->work, NULL);
+	pthread_cond_init(&w->idle, NULL);
+	ret = store_writer_start(w);
+	if (ret != 0) {
+		TALLOC_FREE(w->fde);
+		close(w->event_fd);
+		talloc_free(w);
+		return ret;
+	}
+	talloc_set_destructor(w, store_writer_destructor);
+	*result = w;
+	return 0;
+}
+
+/* On the writer: it outlives the request (rule 1). NULL = no memory. */
+static struct store_write *write_create(struct store_writer *w,
+				  const struct store_change *change)
+{
+	struct store_write *sw = NULL;
+	size_t size = sizeof(*sw) + change->key.len + change->value.len;
+
+	sw = talloc_zero_size(w, size);
+	if (sw == NULL) {
+		return NULL;
+	}
+	talloc_set_name_const(sw, "struct store_write");
+	sw->kind = change->kind;
+	sw->table = change->table;
+	sw->key_len = change->key.len;
+	sw->value_len = change->value.len;
+	memcpy(sw->bytes, change->key.data, change->key.len);
+	if (change->value.len != 0) {
+		memcpy(sw->bytes + sw->key_len, change->value.data,
+		       sw->value_len);
+	}
+	return sw;
+}
+
+static void store_writer_cleanup(struct tevent_req *req,
+				 enum tevent_req_state req_state)
+{
+	struct store_writer_state *state = tevent_req_data(
+		req, struct store_writer_state);
+
+	(void)req_state;
+	if (state->sw != NULL) {
+		state->sw->req = NULL;
+		state->sw = NULL;
+	}
+}
+
+struct tevent_req *store_writer_send(TALLOC_CTX *mem_ctx,
+				     struct tevent_context *ev,
+				     struct store_writer *w,
+				     const struct store_change *change,
+				     int error)
+{
+	struct tevent_req *req = NULL;
+	struct store_writer_state *state = NULL;
+	struct store_write *sw = NULL;
+
+	req = tevent_req_create(mem_ctx, &state, struct store_writer_state);
+	if (req == NULL) {
+		return NULL;
+	}
+	if (error != 0) {
+		tevent_req_error(req, error);
+		return tevent_req_post(req, ev);
+	}
+	sw = write_create(w, change);
+	if (tevent_req_nomem(sw, req)) {
+		return tevent_req_post(req, ev);
+	}
+	sw->req = req;
+	state->sw = sw;
+	tevent_req_set_cleanup_fn(req, store_writer_cleanup);
+	tevent_req_defer_callback(req, ev);
+
+	pthread_mutex_lock(&w->lock);
+	write_list_append(&w->queued, sw);
+	pthread_cond_signal(&w->work);
+	pthread_mutex_unlock(&w->lock);
+	return req;
+}
+
+int store_writer_recv(struct tevent_req *req)
+{
+	int ret;
+
+	ret = req_error(req);
+	tevent_req_received(req);
+	return ret;
+}
+
+void store_writer_flush(struct store_writer *w)
+{
+	pthread_mutex_lock(&w->lock);
+	while (w->queued.first != NULL || w->busy) {
+		pthread_cond_wait(&w->idle, &w->lock);
+	}
+	pthread_mutex_unlock(&w->lock);
+}
