@@ -57,6 +57,9 @@ extern const struct object_class object_cee;
 extern const struct object_class object_filter;
 extern const struct object_class object_server;
 
+/* All of them: i from 0, NULL after the last. */
+const struct object_class *object_class(unsigned int i);
+
 /* Sets every field to its default; strings are allocated on mem_ctx. */
 void object_defaults(TALLOC_CTX *mem_ctx, const struct object_class *class,
 		     void *object);
@@ -70,8 +73,11 @@ int object_set(TALLOC_CTX *mem_ctx, const struct object_class *class,
 	       void *object, const char *name, const char *value,
 	       char **error);
 
-/* The field as text, as object_set() takes it. */
+/* The field as text, as object_set() takes it. NULL: no such field. */
 char *object_get(TALLOC_CTX *mem_ctx, const struct object_class *class,
 		 const void *object, const char *name);
+
+/* Pure. A field that has no default and was not set, or NULL. */
+const char *object_unset(const struct object_class *class, const void *object);
 
 #endif

@@ -1,0 +1,150 @@
+/*
+ * A row a field: the checks that keep nonsense from turning up later as a
+ * share that cannot be opened or a server that is never reached.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "cavad/object_check.h"
+
+#define NAME_MAX_LENGTH 40
+#define LETTERS "abcdefghijklmnopqrstuvwxyz"
+#define CAPITALS "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define DIGITS "0123456789"
+
+static const char *check_path(const char *text)
+{
+	const char *p = text;
+	size_t len;
+
+	if (*p != '/') {
+		return "not an absolute path";
+	}
+	if (strcmp(text, "/") == 0) {
+		return NULL;
+	}
+	while (*p == '/') {
+		p++;
+		len = strcspn(p, "/");
+		if (len == 0) {
+			return "has // in it, or / at its end";
+		}
+		if ((len == 1 && p[0] == '.') ||
+		    (len == 2 && p[0] == '.' && p[1] == '.')) {
+			return "has . or .. in it";
+		}
+		p += len;
+	}
+	return NULL;
+}
+
+/* Samba's INVALID_SHARENAME_CHARS, and section names of smb.conf. */
+static const char *check_share_name(const char *text)
+{
+	if (strpbrk(text, "%<>*?|/\\+=;:\",[]") != NULL) {
+		return "a share's name has none of % < > * ? | / \\ + = ; : "
+		       "\" , [ ]";
+	}
+	if (strcasecmp(text, "global") == 0 ||
+	    strcasecmp(text, "homes") == 0 ||
+	    strcasecmp(text, "printers") == 0) {
+		return "has a meaning of its own in smb.conf";
+	}
+	return NULL;
+}
+
+static const char *check_host(const char *text)
+{
+	if (text[strspn(text, LETTERS CAPITALS DIGITS "-_.:")] != '\0') {
+		return "not a host name or address";
+	}
+	return NULL;
+}
+
+static const char *check_address(const char *text)
+{
+	unsigned char addr[16];
+
+	if (inet_pton(AF_INET, text, addr) == 1 ||
+	    inet_pton(AF_INET6, text, addr) == 1) {
+		return NULL;
+	}
+	return "not a numeric IPv4 or IPv6 address";
+}
+
+static const char *check_uri(const char *text)
+{
+	size_t scheme = strspn(text, LETTERS DIGITS "+.-");
+
+	if (scheme == 0 || text[scheme] != ':') {
+		return "not a URI (cee://HOST:PORT/PATH, clamd:/SOCKET, "
+		       "null: and the like)";
+	}
+	if (text[strcspn(text, " \t")] != '\0') {
+		return "a URI has no blanks";
+	}
+	return NULL;
+}
+
+static const char *check_cluster_id(const char *text)
+{
+	size_t digits = strspn(text, DIGITS "abcdefABCDEF");
+
+	if (text[0] == '\0' || (digits == 36 && text[digits] == '\0')) {
+		return NULL;
+	}
+	return "not 36 hex digits";
+}
+
+static const struct {
+	const char *field;
+	const char *(*check)(const char *text);
+} checks[] = {
+	{ "check_root", check_path },
+	{ "ipc_socket", check_path },
+	{ "api_socket", check_path },
+	{ "state_dir", check_path },
+	{ "spool_dir", check_path },
+	{ "check_share", check_share_name },
+	{ "ip_pool", check_host },
+	{ "fetch_addresses", check_address },
+	{ "server_uri", check_uri },
+	{ "cluster_id", check_cluster_id },
+};
+
+const char *object_check(const char *field, const char *text)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
+		if (strcmp(checks[i].field, field) == 0) {
+			return checks[i].check(text);
+		}
+	}
+	return NULL;
+}
+
+const char *object_check_name(const char *name)
+{
+	size_t len = strspn(name, LETTERS CAPITALS DIGITS "._-");
+
+	if (len == 0 || name[len] != '\0' || len > NAME_MAX_LENGTH) {
+		return "a name has 1 to 40 characters of A-Z a-z 0-9 . _ -";
+	}
+	return NULL;
+}
+
+bool object_path_below(const char *path, const char *dir)
+{
+	size_t len = strlen(dir);
+
+	if (strcmp(dir, "/") == 0) {
+		return true;
+	}
+	return strncmp(path, dir, len) == 0 &&
+	       (path[len] == '\0' || path[len] == '/');
+}
