@@ -1,0 +1,264 @@
+/*
+ * Events that are up, in the order in which they went up.
+ *
+ * An event is up about one thing (number and `what`). While it is, raising
+ * it again only counts, whatever the text, and a line is logged at every
+ * power of ten, so that a server which fails a thousand times a second fills
+ * no journal. At most EVENT_UP_MAX are up; what comes on top is counted and
+ * logged at every power of ten too.
+ *
+ * Journal fields of each line: CAVA_EVENT (number), CAVA_EVENT_NAME,
+ * CAVA_WHAT.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cavad/event.h"
+#include "common/log.h"
+
+#define EVENT_UP_MAX 1024
+
+struct events {
+	struct event *up[EVENT_UP_MAX];
+	unsigned int count;
+	uint64_t dropped;	/* raised while all were in use */
+};
+
+struct event_class {
+	enum event_number number;
+	const char *name;
+	enum event_severity severity;
+	const char *meaning;
+};
+
+static const struct event_class event_classes[] = {
+#define EVENT(number, NAME, severity, text) \
+	{ EVENT_##NAME, #NAME, EVENT_##severity, text },
+#include "cavad/event.def"
+#undef EVENT
+};
+
+static const struct event_class *event_class(enum event_number number)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(event_classes) / sizeof(event_classes[0]);
+	     i++) {
+		if (event_classes[i].number == number) {
+			return &event_classes[i];
+		}
+	}
+	abort();	/* no row: ours */
+}
+
+static enum log_level event_level(enum event_severity severity)
+{
+	switch (severity) {
+	case EVENT_CRITICAL:
+		return LOG_LEVEL_ERROR;
+	case EVENT_WARNING:
+		return LOG_LEVEL_WARNING;
+	default:
+		return LOG_LEVEL_NOTICE;
+	}
+}
+
+static int64_t event_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+static bool event_power_of_ten(uint64_t n)
+{
+	while (n >= 10 && n % 10 == 0) {
+		n /= 10;
+	}
+	return n == 1;
+}
+
+/* "NAME (number): meaning: what: text" */
+static void event_line(enum log_level level, const struct event_class *class,
+		       const char *what, const char *text)
+{
+	TALLOC_CTX *frame = talloc_new(NULL);
+	const char *fields[4] = { NULL };
+
+	fields[0] = talloc_asprintf(frame, "CAVA_EVENT=%d", class->number);
+	fields[1] = talloc_asprintf(frame, "CAVA_EVENT_NAME=%s", class->name);
+	fields[2] = talloc_asprintf(frame, "CAVA_WHAT=%s", what);
+	log_fields(level, fields, "%s (%d): %s%s%s%s%s", class->name,
+		   class->number, class->meaning,
+		   what[0] != '\0' ? ": " : "", what,
+		   text[0] != '\0' ? ": " : "", text);
+	talloc_free(frame);
+}
+
+/* How long it was up, for people. */
+static void event_line_cleared(const struct event *event)
+{
+	const struct event_class *class = event_class(event->number);
+	int64_t up = (event_now() - event->since) / 1000000000;
+	char *text = NULL;
+
+	text = talloc_asprintf(NULL, "over after %" PRId64 " s, raised %"
+			       PRIu64 " times", up < 0 ? 0 : up,
+			       event->count);
+	event_line(LOG_LEVEL_NOTICE, class, event->what,
+		   text == NULL ? "over" : text);
+	talloc_free(text);
+}
+
+struct events *events_create(TALLOC_CTX *mem_ctx)
+{
+	return talloc_zero(mem_ctx, struct events);
+}
+
+/* Its place in `up`, or count. */
+static unsigned int event_find(const struct events *e,
+			       enum event_number number, const char *what)
+{
+	unsigned int i;
+
+	for (i = 0; i < e->count; i++) {
+		if (e->up[i]->number == number &&
+		    strcmp(e->up[i]->what, what) == 0) {
+			break;
+		}
+	}
+	return i;
+}
+
+static void event_count(struct event *event, const char *text)
+{
+	char *counted = NULL;
+
+	event->count++;
+	if (!event_power_of_ten(event->count)) {
+		return;
+	}
+	counted = talloc_asprintf(NULL, "%s (raised %" PRIu64 " times)", text,
+				  event->count);
+	event_line(event_level(event->severity), event_class(event->number),
+		   event->what, counted == NULL ? text : counted);
+	talloc_free(counted);
+}
+
+/* NULL: no room. The caller logs the event itself. */
+static struct event *event_add(struct events *e,
+			       const struct event_class *class,
+			       const char *what, const char *text)
+{
+	struct event *event = NULL;
+
+	if (e->count == EVENT_UP_MAX) {
+		return NULL;
+	}
+	event = talloc(e, struct event);
+	if (event == NULL) {
+		return NULL;
+	}
+	*event = (struct event) {
+		.number = class->number,
+		.name = class->name,
+		.severity = class->severity,
+		.what = talloc_strdup(event, what),
+		.text = talloc_strdup(event, text),
+		.since = event_now(),
+		.count = 1,
+	};
+	if (event->what == NULL || event->text == NULL) {
+		talloc_free(event);
+		return NULL;
+	}
+	e->up[e->count] = event;
+	e->count++;
+	return event;
+}
+
+static void event_dropped(struct events *e, const struct event_class *class,
+			  const char *what, const char *text)
+{
+	e->dropped++;
+	if (!event_power_of_ten(e->dropped)) {
+		return;
+	}
+	event_line(event_level(class->severity), class, what, text);
+	log_warning("%u events are up, no more are kept; %" PRIu64
+		    " were lost so far", e->count, e->dropped);
+}
+
+void event_raise(struct events *e, enum event_number number,
+		 const char *what, const char *fmt, ...)
+{
+	const struct event_class *class = event_class(number);
+	unsigned int i = event_find(e, number, what);
+	struct event *event = NULL;
+	char *text = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	text = talloc_vasprintf(NULL, fmt, ap);
+	va_end(ap);
+	if (text == NULL) {
+		return;
+	}
+	if (i < e->count) {
+		event_count(e->up[i], text);
+		talloc_free(text);
+		return;
+	}
+	event = event_add(e, class, what, text);
+	if (event == NULL) {
+		event_dropped(e, class, what, text);
+	} else {
+		event_line(event_level(class->severity), class, what, text);
+	}
+	talloc_free(text);
+}
+
+void event_clear(struct events *e, enum event_number number,
+		 const char *what)
+{
+	unsigned int i = event_find(e, number, what);
+	struct event *event = NULL;
+
+	if (i == e->count) {
+		return;
+	}
+	event = e->up[i];
+	e->count--;
+	memmove(&e->up[i], &e->up[i + 1],
+		(e->count - i) * sizeof(e->up[0]));
+	e->up[e->count] = NULL;
+	event_line_cleared(event);
+	talloc_free(event);
+}
+
+void event_log(struct events *e, enum event_number number, const char *what,
+	       const char *fmt, ...)
+{
+	const struct event_class *class = event_class(number);
+	char *text = NULL;
+	va_list ap;
+
+	(void)e;
+	va_start(ap, fmt);
+	text = talloc_vasprintf(NULL, fmt, ap);
+	va_end(ap);
+	event_line(event_level(class->severity), class, what,
+		   text == NULL ? "" : text);
+	talloc_free(text);
+}
+
+const struct event *events_up(const struct events *e, unsigned int i)
+{
+	return i < e->count ? e->up[i] : NULL;
+}
