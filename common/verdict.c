@@ -1,0 +1,203 @@
+/*
+ * The verdict and its record: see verdict.h.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include "common/verdict.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/xattr.h>
+
+#define VERDICT_VERSION 1
+#define VERDICT_STAMP_WINDOW 1000000000LL	/* ns: T - 1 s <= ctime <= T */
+
+enum verdict_tag { VERDICT_TAG_ENGINE = 1, VERDICT_TAG_THREAT = 2,
+		   VERDICT_TAG_SERVER = 3 };
+
+const char *verdict_result_text(enum verdict_result r)
+{
+	switch (r) {
+	case VERDICT_NONE:
+		return "none";
+	case VERDICT_CLEAN:
+		return "clean";
+	case VERDICT_INFECTED:
+		return "infected";
+	case VERDICT_SKIPPED:
+		return "skipped";
+	case VERDICT_UNSCANNABLE:
+		return "unscannable";
+	case VERDICT_FAILED:
+		return "failed";
+	}
+	return "unknown";
+}
+
+const char *verdict_reason_text(enum verdict_reason r)
+{
+	static const char *const texts[] = {
+#define V(number, NAME, text) [number] = text,
+		VERDICT_REASONS(V)
+#undef V
+	};
+
+	if ((unsigned int)r >= VERDICT_REASON_COUNT) {
+		return "unknown reason";
+	}
+	return texts[r];
+}
+
+/* Text of a server, and so hostile: no control characters get through. */
+static void verdict_put_text(struct buf *b, enum verdict_tag tag,
+			     const char text[VERDICT_TEXT_MAX])
+{
+	size_t len = strnlen(text, VERDICT_TEXT_MAX - 1);
+	size_t i = 0;
+
+	if (len == 0) {
+		return;
+	}
+	buf_put_u8(b, tag);
+	buf_put_u8(b, (uint8_t)len);
+	for (i = 0; i < len; i++) {
+		uint8_t c = (uint8_t)text[i];
+
+		buf_put_u8(b, c < 0x20 || c == 0x7f ? '?' : c);
+	}
+}
+
+size_t verdict_encode(const struct verdict *v, uint8_t *rec, size_t size)
+{
+	struct buf b = buf_writer(rec, size);
+
+	buf_put_bytes(&b, "CAVA", 4);
+	buf_put_u8(&b, VERDICT_VERSION);
+	buf_put_u8(&b, (uint8_t)v->result);
+	buf_put_u16(&b, (uint16_t)v->reason);
+	buf_put_u64(&b, v->content.size);
+	buf_put_u64(&b, (uint64_t)v->content.mtime);
+	buf_put_u64(&b, (uint64_t)v->stamp);
+	buf_put_u64(&b, (uint64_t)v->scan_time);
+	buf_put_u64(&b, (uint64_t)v->signature_time);
+	verdict_put_text(&b, VERDICT_TAG_ENGINE, v->engine);
+	verdict_put_text(&b, VERDICT_TAG_THREAT, v->threat);
+	verdict_put_text(&b, VERDICT_TAG_SERVER, v->server);
+	return b.error == 0 ? b.pos : 0;
+}
+
+static char *verdict_text_of(struct verdict *v, uint8_t tag)
+{
+	switch (tag) {
+	case VERDICT_TAG_ENGINE:
+		return v->engine;
+	case VERDICT_TAG_THREAT:
+		return v->threat;
+	case VERDICT_TAG_SERVER:
+		return v->server;
+	default:
+		return NULL;
+	}
+}
+
+static void verdict_get_field(struct buf *b, struct verdict *v)
+{
+	char text[VERDICT_TEXT_MAX] = "";
+	uint8_t tag = buf_get_u8(b);
+	uint8_t len = buf_get_u8(b);
+	char *to = verdict_text_of(v, tag);
+
+	buf_get_bytes(b, text, len);
+	if (b->error == 0 && to != NULL) {
+		memcpy(to, text, sizeof(text));
+	}
+}
+
+int verdict_decode(const uint8_t *rec, size_t len, struct verdict *v)
+{
+	struct buf b = buf_reader(rec, len);
+	char magic[4];
+	uint8_t version = 0;
+
+	memset(v, 0, sizeof(*v));
+	if (len > VERDICT_RECORD_MAX) {
+		return EBADMSG;
+	}
+	buf_get_bytes(&b, magic, sizeof(magic));
+	version = buf_get_u8(&b);
+	v->result = buf_get_u8(&b);
+	v->reason = buf_get_u16(&b);
+	v->content.size = buf_get_u64(&b);
+	v->content.mtime = (int64_t)buf_get_u64(&b);
+	v->stamp = (int64_t)buf_get_u64(&b);
+	v->scan_time = (int64_t)buf_get_u64(&b);
+	v->signature_time = (int64_t)buf_get_u64(&b);
+	if (b.error != 0 || memcmp(magic, "CAVA", 4) != 0 ||
+	    version != VERDICT_VERSION) {
+		return EBADMSG;
+	}
+	if (v->result != VERDICT_CLEAN && v->result != VERDICT_INFECTED &&
+	    v->result != VERDICT_UNSCANNABLE) {
+		return EBADMSG;	/* nothing else is ever recorded */
+	}
+	while (buf_left(&b) > 0) {
+		verdict_get_field(&b, v);
+	}
+	return buf_finish(&b);
+}
+
+int verdict_read(int fd, struct verdict *v)
+{
+	uint8_t rec[VERDICT_RECORD_MAX];
+	char path[32];
+	ssize_t len = fgetxattr(fd, VERDICT_XATTR, rec, sizeof(rec));
+
+	if (len == -1 && errno == EBADF) {	/* O_PATH */
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		len = getxattr(path, VERDICT_XATTR, rec, sizeof(rec));
+	}
+	if (len == -1) {
+		return errno == ERANGE ? EBADMSG : errno;
+	}
+	return verdict_decode(rec, (size_t)len, v);
+}
+
+/* ctime in [stamp - 1 s, stamp], without overflow on hostile numbers. */
+static bool verdict_in_window(int64_t stamp, int64_t ctime)
+{
+	int64_t start = 0;
+
+	if (__builtin_sub_overflow(stamp, VERDICT_STAMP_WINDOW, &start)) {
+		return false;
+	}
+	return start <= ctime && ctime <= stamp;
+}
+
+enum verdict_state verdict_state(const struct verdict *v,
+				 const struct content *now,
+				 int64_t signature_min)
+{
+	bool current = false;
+	bool old = false;
+
+	if (v == NULL || v->result == VERDICT_NONE) {
+		return VERDICT_STATE_NONE;
+	}
+	current = v->content.size == now->size &&
+		v->content.mtime == now->mtime &&
+		verdict_in_window(v->stamp, now->ctime);
+	if (v->result == VERDICT_INFECTED) {
+		return current ? VERDICT_STATE_INFECTED :
+			VERDICT_STATE_WAS_INFECTED;
+	}
+	old = v->signature_time != 0 && v->signature_time < signature_min;
+	if (!current || old) {
+		return VERDICT_STATE_STALE;
+	}
+	if (v->result == VERDICT_CLEAN) {
+		return VERDICT_STATE_CLEAN;
+	}
+	return v->result == VERDICT_UNSCANNABLE ?
+		VERDICT_STATE_UNSCANNABLE : VERDICT_STATE_STALE;
+}
