@@ -393,6 +393,18 @@ static int engine_cee_hear(struct engine *e, struct tevent_req *subreq,
 
 /* Scan. */
 
+static void engine_cee_failed(struct engine_answer *answer,
+			      enum verdict_reason reason, const char *detail)
+{
+	answer->result = VERDICT_FAILED;
+	answer->reason = reason;
+	answer->server_fault = true;
+	if (detail != answer->detail) {
+		snprintf(answer->detail, sizeof(answer->detail), "%s",
+			 detail);
+	}
+}
+
 static struct tevent_req *engine_cee_scan_send(TALLOC_CTX *mem_ctx,
 					       struct tevent_context *ev,
 					       struct engine *e,
@@ -417,24 +429,20 @@ static struct tevent_req *engine_cee_scan_send(TALLOC_CTX *mem_ctx,
 	request.timeout = scan->timeout - scan->timeout / 12;
 	ret = engine_cee_ask(state, ev, e, &request, scan->timeout * 1000,
 			     &subreq);
+	if (ret == EILSEQ || ret == EMSGSIZE) {
+		/* not UTF-8, or endless: no server can be told that name */
+		engine_cee_failed(&state->answer, VERDICT_REASON_NAME,
+				  "the name does not fit into a request");
+		state->answer.server_fault = false;
+		tevent_req_done(req);
+		return tevent_req_post(req, ev);
+	}
 	if (ret != 0) {
 		tevent_req_error(req, ret);
 		return tevent_req_post(req, ev);
 	}
 	tevent_req_set_callback(subreq, engine_cee_scan_done, req);
 	return req;
-}
-
-static void engine_cee_failed(struct engine_answer *answer,
-			      enum verdict_reason reason, const char *detail)
-{
-	answer->result = VERDICT_FAILED;
-	answer->reason = reason;
-	answer->server_fault = true;
-	if (detail != answer->detail) {
-		snprintf(answer->detail, sizeof(answer->detail), "%s",
-			 detail);
-	}
 }
 
 /* Pure: what a reply means for the scan it should belong to. */

@@ -15,7 +15,8 @@ smbclient. DIR holds:
                  for heartbeats; without it they are answered well.
   log.jsonl      one JSON object for each request, written when it arrives:
                  time, kind (scan, heartbeat, other), method, path, unc,
-                 scan_id, peer, peer_port, and what was in Args
+                 scan_id, size, timeout, peer, peer_port, and what was
+                 in Args
   peak           most requests that were in progress at a time
   connections    most connections that were open at a time
 
@@ -46,8 +47,7 @@ and these come before it:
   fetch yes          read the file through the UNC path; when that fails the
                      answer is 0x3 or 0x4 instead
 
-In heartbeats: vendor TEXT, signature SECONDS, version TEXT change what is
-said.
+And vendor TEXT, signature SECONDS, version TEXT change what is said.
 """
 
 import argparse
@@ -149,20 +149,20 @@ class Request(http.server.BaseHTTPRequestHandler):
     def exchange(self, body):
         utf16 = body[1:2] == b"\0"
         self.charset = "utf-16-le" if utf16 else "utf-8"
-        args = {}
+        args, scan_args = {}, {}
         try:
             root = ElementTree.fromstring(body.decode(self.charset))
             for element in root.iter():
                 if element.tag == "Args":
-                    args.update(element.attrib)
+                    args = element.attrib
                 elif element.tag == "ScanArgs":
-                    args.update(element.attrib)
+                    scan_args = element.attrib
         except (ElementTree.ParseError, UnicodeDecodeError):
             self.reply(b"", 400)
             return
         heartbeat = int(args.get("action", "0"), 0) == HEARTBEAT_ACTION
         name = name_decode(args.get("name", ""))
-        scan = not heartbeat and name.startswith("\\\\")
+        scan = bool(scan_args)
         entry = dict(args)
         entry.update({
             "time": time.time(), "method": self.command, "path": self.path,
@@ -170,10 +170,11 @@ class Request(http.server.BaseHTTPRequestHandler):
                     "scan" if scan else "other",
             "name": name, "peer": self.client_address[0],
             "peer_port": self.client_address[1],
-            "scan_id": int(args.get("scanId", "0"), 0),
         })
         if scan:
-            entry["unc"] = name
+            entry.update({"unc": name, "scan_id": int(scan_args["id"]),
+                          "size": int(scan_args.get("size", "0")),
+                          "timeout": int(scan_args.get("timeout", "0"))})
         self.server.log(entry)
         if heartbeat:
             self.act(self.server.rule("@heartbeat", None), 0, None)
@@ -250,10 +251,10 @@ class Request(http.server.BaseHTTPRequestHandler):
             return self.response(int(rest, 0), "")
         if verdict == "heartbeat" or unc is None:
             status = int(rest.split()[0], 0) if verdict == "status" else 0
-            return self.response(status, self.heartbeat(rule),
-                                 rule.get("vendor", "Fake 1.0"),
-                                 rule.get("signature", "1700000000"))
-        extra = {"scanId": str(scan_id), "bytes": str(got)}
+            return self.response(status, self.heartbeat(rule))
+        extra = {"id": str(scan_id), "bytes": str(got),
+                 "avVendor": rule.get("vendor", "Fake 1.0"),
+                 "signatureTime": rule.get("signature", "1700000000")}
         status = SUCCESS
         if verdict == "infected":
             status = INFECTED
@@ -262,7 +263,7 @@ class Request(http.server.BaseHTTPRequestHandler):
             status = FAIL
             extra["limit"] = "1"
         elif verdict == "wrong-id":
-            extra["scanId"] = str(scan_id + 1)
+            extra["id"] = str(scan_id + 1)
         elif verdict == "status":
             number, _, text = rest.partition(" ")
             status = int(number, 0)
@@ -271,26 +272,26 @@ class Request(http.server.BaseHTTPRequestHandler):
             raise SystemExit("fake_cee: no such rule: " + verdict)
         inner = "  <ScanResponse %s />\n" % " ".join(
             "%s=%s" % (k, quoteattr(v)) for k, v in extra.items())
-        return self.response(status, inner, "Fake 1.0", "1700000000")
+        return self.response(status, inner)
 
     # How it is said.
 
     def heartbeat(self, rule):
-        return ('  <HeartBeatResponse ceeVersion="%s" dtdVersion="2.5.3">\n'
+        return ('  <HeartBeatResponse ceeVersion=%s dtdVersion="2.5.3" '
+                'avVendor=%s signatureTime=%s>\n'
                 '    <CEPPHeartBeatResponse>\n'
                 '    </CEPPHeartBeatResponse>\n'
-                '  </HeartBeatResponse>\n' % rule.get("version", "9.3.0.0"))
+                '  </HeartBeatResponse>\n' % (
+                    quoteattr(rule.get("version", "9.3.0.0")),
+                    quoteattr(rule.get("vendor", "Fake 1.0")),
+                    quoteattr(rule.get("signature", "1700000000"))))
 
-    def response(self, status, inner, vendor=None, signature=None):
-        more = ""
-        if vendor:
-            more = " avVendor=%s signatureTime=%s" % (quoteattr(vendor),
-                                                      quoteattr(signature))
+    def response(self, status, inner):
         if not inner:
             text = '<CheckFileResponse status="0x%x" />\n' % status
         else:
-            text = ('<CheckFileResponse status="0x%x" ceeVersion="9.3.0.0"%s>'
-                    '\n%s</CheckFileResponse>\n' % (status, more, inner))
+            text = ('<CheckFileResponse status="0x%x" ceeVersion="9.3.0.0">\n'
+                    '%s</CheckFileResponse>\n' % (status, inner))
         return text.encode(self.charset)
 
     def head(self, status, length, headers=None):

@@ -90,20 +90,25 @@ static void wait_done(struct fixture *f)
 	f->done = false;
 }
 
-static struct engine_answer *scan(struct fixture *f, const char *rule)
+static struct engine_answer *scan_unc(struct fixture *f, const char *unc)
 {
 	struct engine_scan s = {
-		.id = 4711, .path = "/srv/dir/file.bin", .unc = UNC,
+		.id = 4711, .path = "/srv/dir/file.bin", .unc = unc,
 		.fd = -1, .size = 1234, .timeout = 1,
 	};
 	struct tevent_req *req = NULL;
 
-	fake_cee_rule(&f->fake, "file.bin", rule);
 	req = engine_cee.scan_send(f, f->ev, f->engine, &s);
 	assert_non_null(req);
 	tevent_req_set_callback(req, scanned, f);
 	wait_done(f);
 	return &f->answer;
+}
+
+static struct engine_answer *scan(struct fixture *f, const char *rule)
+{
+	fake_cee_rule(&f->fake, "file.bin", rule);
+	return scan_unc(f, UNC);
 }
 
 static struct engine_status *heartbeat(struct fixture *f, const char *rule)
@@ -214,6 +219,24 @@ static void test_faults(void **state)
 	fake_cee_kill(&f->fake);
 	scan(f, "clean");
 	assert_int_equal(f->error, ECONNREFUSED);
+}
+
+/* A name that no request can carry is nobody's fault but the name's. */
+static void test_names(void **state)
+{
+	struct fixture *f = *state;
+	char *name = talloc_zero_array(f, char, 60000);
+	struct engine_answer *a = scan_unc(f, "\\\\h\\CHECK$\\\xff\xfe");
+
+	assert_int_equal(f->error, 0);
+	assert_int_equal(a->result, VERDICT_FAILED);
+	assert_int_equal(a->reason, VERDICT_REASON_NAME);
+	assert_false(a->server_fault);
+	memset(name, 'x', 59999);
+	a = scan_unc(f, name);
+	assert_int_equal(f->error, 0);
+	assert_int_equal(a->reason, VERDICT_REASON_NAME);
+	assert_int_equal(fake_cee_logged(&f->fake, "scan"), 0);
 }
 
 /* An answer to another scan is refused whatever it says. */
@@ -350,6 +373,7 @@ int main(void)
 		TEST(test_verdicts),
 		TEST(test_what_is_asked),
 		TEST(test_faults),
+		TEST(test_names),
 		TEST(test_judge_another_scan),
 		TEST(test_heartbeats),
 		TEST(test_urls),
