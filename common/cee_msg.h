@@ -80,11 +80,18 @@ struct cee_reply {
 	uint64_t bytes;		/* that were read */
 };
 
-/* *out is talloc'd on mem_ctx, *len without terminator. 0 or errno. */
+/*
+ * *out is talloc'd on mem_ctx, *len without terminator. 0; EILSEQ (a name
+ * that is no UTF-8), EMSGSIZE (more than CEE_MSG_MAX), ENOMEM.
+ */
 int cee_request_encode(TALLOC_CTX *mem_ctx, const struct cee_profile *p,
 		       const struct cee_request *r, char **out, size_t *len);
 int cee_reply_encode(TALLOC_CTX *mem_ctx, const struct cee_reply *r,
 		     bool utf16, char **out, size_t *len);
+
+/* What a server says to GET: which version it is. UTF-8. */
+int cee_banner_encode(TALLOC_CTX *mem_ctx, const char *version, char **out,
+		      size_t *len);
 
 /*
  * 0; EBADMSG (not XML, wrong root, nothing in it, DTD or entities, deeper
