@@ -1,0 +1,778 @@
+/*
+ * smbd's end of the scan socket: the rules are in client.h.
+ *
+ * Nothing completes inside the call that finds it out: every request ends
+ * through a deferred callback, since what it calls may free the client.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include "common/client.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/req.h"
+
+#define CLIENT_OUT_MAX 256	/* messages that wait for room in the socket */
+#define CLIENT_UNACKED_MAX 1024	/* notices; the oldest go to the spool */
+#define CLIENT_BATCH 32		/* messages handled at a time */
+
+/* An encoded message in one of the lists. */
+struct client_msg {
+	struct client_msg *next;
+	uint64_t seq;		/* of a notice */
+	size_t len;
+	uint8_t data[];
+};
+
+struct client_list {
+	struct client_msg *first;
+	struct client_msg **last;	/* where the next one goes */
+	size_t count;
+};
+
+struct client_ask_state {
+	struct client_ask_state *prev, *next;
+	struct tevent_context *ev;
+	struct tevent_req *req;
+	struct client *client;	/* NULL: freed, or no longer in its list */
+	uint64_t id;
+	int64_t grace;		/* ms; ENOTCONN after that, 0 = connected */
+	bool settled;		/* answered, or never asked */
+	uint8_t *msg;
+	size_t len;
+	struct proto_answer answer;	/* strings on the state */
+};
+
+struct client {
+	struct tevent_context *ev;
+	const struct client_ops *ops;
+	void *private_data;
+	uint8_t *hello;
+	size_t hello_len;
+	int fd;
+	struct tevent_fd *fde;
+	struct tevent_timer *retry;
+	struct tevent_immediate *later;
+	bool down;		/* ops->state(false) was said */
+	uint64_t next_id;
+	uint64_t next_seq;
+	struct client_list out;
+	struct client_list unacked;
+	struct client_list in;	/* came while a sync call waited */
+	struct client_ask_state *asks;
+};
+
+static void client_event(struct tevent_context *ev, struct tevent_fd *fde,
+			 uint16_t flags, void *private_data);
+static void client_retry(struct tevent_context *ev, struct tevent_timer *te,
+			 struct timeval now, void *private_data);
+static void client_later(struct tevent_context *ev,
+			 struct tevent_immediate *im, void *private_data);
+
+static int64_t client_now(void)
+{
+	struct timespec ts = { 0 };
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* --- lists --- */
+
+static void client_list_init(struct client_list *list)
+{
+	*list = (struct client_list) { .first = NULL };
+	list->last = &list->first;
+}
+
+static bool client_list_add(TALLOC_CTX *mem_ctx, struct client_list *list,
+			    uint64_t seq, const uint8_t *data, size_t len)
+{
+	struct client_msg *m = talloc_size(mem_ctx, sizeof(*m) + len);
+
+	if (m == NULL) {
+		return false;
+	}
+	m->next = NULL;
+	m->seq = seq;
+	m->len = len;
+	memcpy(m->data, data, len);
+	*list->last = m;
+	list->last = &m->next;
+	list->count++;
+	return true;
+}
+
+static void client_list_drop(struct client_list *list)
+{
+	struct client_msg *m = list->first;
+
+	list->first = m->next;
+	list->count--;
+	if (list->first == NULL) {
+		list->last = &list->first;
+	}
+	talloc_free(m);
+}
+
+static void client_list_clear(struct client_list *list)
+{
+	while (list->first != NULL) {
+		client_list_drop(list);
+	}
+}
+
+/* --- the connection --- */
+
+static void client_spool_first(struct client *c)
+{
+	/* ops->spool says what it could not keep */
+	(void)c->ops->spool(c->private_data, c->unacked.first->data,
+			    c->unacked.first->len);
+	client_list_drop(&c->unacked);
+}
+
+static void client_close(struct client *c)
+{
+	TALLOC_FREE(c->fde);
+	if (c->fd != -1) {
+		close(c->fd);
+		c->fd = -1;
+	}
+	client_list_clear(&c->out);
+	client_list_clear(&c->in);
+	while (c->unacked.first != NULL) {
+		client_spool_first(c);
+	}
+}
+
+static void client_say_down(struct client *c, int error)
+{
+	if (!c->down && c->ops->state != NULL) {
+		c->ops->state(c->private_data, false, error);
+	}
+	c->down = true;
+}
+
+static void client_arm_retry(struct client *c)
+{
+	struct timeval next = tevent_timeval_current_ofs(
+		0, CLIENT_RETRY * 1000);
+
+	if (c->retry == NULL && c->asks != NULL) {
+		c->retry = tevent_add_timer(c->ev, c, next, client_retry, c);
+	}
+}
+
+static void client_lost(struct client *c, int error)
+{
+	int64_t grace = client_now() + CLIENT_GRACE;
+	struct client_ask_state *a = NULL;
+
+	client_close(c);
+	client_say_down(c, error);
+	for (a = c->asks; a != NULL; a = a->next) {
+		if (a->grace == 0) {
+			a->grace = grace;
+		}
+	}
+	client_arm_retry(c);
+}
+
+/* 0: sent or queued; ENOBUFS: too much is queued; ENOTCONN: lost. */
+static int client_send(struct client *c, const uint8_t *data, size_t len)
+{
+	ssize_t n = -1;
+	bool ok = false;
+
+	if (c->fd == -1) {
+		return ENOTCONN;
+	}
+	if (c->out.first == NULL) {
+		do {
+			n = send(c->fd, data, len,
+				 MSG_NOSIGNAL | MSG_DONTWAIT);
+		} while (n == -1 && errno == EINTR);
+		if (n == (ssize_t)len) {
+			return 0;
+		}
+		if (errno != EAGAIN && errno != EWOULDBLOCK) {
+			client_lost(c, errno);
+			return ENOTCONN;
+		}
+	}
+	if (c->out.count >= CLIENT_OUT_MAX) {
+		return ENOBUFS;
+	}
+	ok = client_list_add(c, &c->out, 0, data, len);
+	if (!ok) {
+		return ENOBUFS;
+	}
+	TEVENT_FD_WRITEABLE(c->fde);
+	return 0;
+}
+
+/* After a reconnect: everything that is still asked. */
+static void client_ask_again(struct client *c)
+{
+	struct client_ask_state *a = NULL;
+
+	for (a = c->asks; a != NULL && c->fd != -1; a = a->next) {
+		int ret = client_send(c, a->msg, a->len);
+
+		if (ret == 0) {
+			a->grace = 0;
+		}
+	}
+}
+
+int client_connect(struct client *c)
+{
+	int ret = 0;
+
+	if (c->fd != -1) {
+		return 0;
+	}
+	c->fd = c->ops->connect(c->private_data);
+	if (c->fd == -1) {
+		ret = errno;
+		client_say_down(c, ret);
+		return ret;
+	}
+	c->fde = tevent_add_fd(c->ev, c, c->fd, TEVENT_FD_READ, client_event,
+			       c);
+	if (c->fde == NULL) {
+		client_close(c);
+		return ENOMEM;
+	}
+	c->next_seq = 1;
+	ret = client_send(c, c->hello, c->hello_len);
+	if (ret != 0) {
+		return ret;
+	}
+	c->down = false;
+	if (c->ops->state != NULL) {
+		c->ops->state(c->private_data, true, 0);
+	}
+	client_ask_again(c);
+	return c->fd == -1 ? ENOTCONN : 0;
+}
+
+static int client_destructor(struct client *c)
+{
+	struct client_ask_state *a = NULL;
+
+	while ((a = c->asks) != NULL) {
+		c->asks = a->next;
+		a->prev = NULL;
+		a->next = NULL;
+		a->client = NULL;
+	}
+	client_close(c);
+	return 0;
+}
+
+struct client *client_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
+			     const struct client_ops *ops, void *private_data,
+			     const struct proto_hello *hello)
+{
+	struct proto_message m = { .number = PROTO_HELLO, .u.hello = *hello };
+	uint8_t msg[PROTO_MAX];
+	struct client *c = talloc_zero(mem_ctx, struct client);
+
+	if (c == NULL) {
+		return NULL;
+	}
+	c->ev = ev;
+	c->ops = ops;
+	c->private_data = private_data;
+	c->fd = -1;
+	c->next_id = 1;
+	client_list_init(&c->out);
+	client_list_init(&c->unacked);
+	client_list_init(&c->in);
+	c->later = tevent_create_immediate(c);
+	c->hello_len = proto_encode(&m, msg);
+	c->hello = talloc_memdup(c, msg, c->hello_len);
+	if (c->hello_len == 0 || c->hello == NULL || c->later == NULL) {
+		talloc_free(c);
+		return NULL;
+	}
+	talloc_set_destructor(c, client_destructor);
+	return c;
+}
+
+static void client_retry(struct tevent_context *ev, struct tevent_timer *te,
+			 struct timeval now, void *private_data)
+{
+	struct client *c = talloc_get_type_abort(private_data, struct client);
+	struct client_ask_state *a = NULL;
+	struct client_ask_state *next = NULL;
+	int64_t ms = client_now();
+
+	(void)ev;
+	(void)now;
+	talloc_free(te);
+	c->retry = NULL;
+	(void)client_connect(c);
+	for (a = c->asks; a != NULL; a = next) {
+		next = a->next;
+		if (a->grace == 0 || ms < a->grace) {
+			continue;
+		}
+		tevent_req_defer_callback(a->req, a->ev);
+		tevent_req_error(a->req, ENOTCONN);
+	}
+	if (c->fd == -1) {
+		client_arm_retry(c);
+	}
+}
+
+/* --- what comes in --- */
+
+static void client_acknowledged(struct client *c, uint64_t seq)
+{
+	while (c->unacked.first != NULL && c->unacked.first->seq <= seq) {
+		client_list_drop(&c->unacked);
+	}
+}
+
+static void client_answered(struct client *c, const struct proto_answer *from)
+{
+	struct client_ask_state *a = c->asks;
+
+	while (a != NULL && a->id != from->id) {
+		a = a->next;
+	}
+	if (a == NULL) {
+		return;		/* cancelled or timed out meanwhile */
+	}
+	a->settled = true;
+	a->answer = *from;
+	a->answer.threat = talloc_strdup(a, from->threat);
+	a->answer.server = talloc_strdup(a, from->server);
+	tevent_req_defer_callback(a->req, a->ev);
+	if (a->answer.threat == NULL || a->answer.server == NULL) {
+		tevent_req_oom(a->req);
+		return;
+	}
+	tevent_req_done(a->req);
+}
+
+/* 0, or what ends the connection. */
+static int client_take(struct client *c, const uint8_t *data, size_t len)
+{
+	struct proto_message m;
+	int ret = proto_decode(data, len, &m);
+
+	if (ret != 0) {
+		return ret;
+	}
+	switch (m.number) {
+	case PROTO_CONFIG:
+		if (c->ops->config != NULL) {
+			c->ops->config(c->private_data, &m.u.config.filter);
+		}
+		return 0;
+	case PROTO_ANSWER:
+		client_answered(c, &m.u.answer);
+		return 0;
+	case PROTO_ACK:
+		client_acknowledged(c, m.u.ack.seq);
+		return 0;
+	case PROTO_CHECK_ANSWER:
+	case PROTO_CHECK_NAMES:
+		return 0;	/* came after the wait for it had ended */
+	default:
+		return EBADMSG;
+	}
+}
+
+/* One packet: its length, 0 = none now, -1 = the connection is lost. */
+static ssize_t client_receive(struct client *c, uint8_t msg[PROTO_MAX])
+{
+	ssize_t n = -1;
+
+	do {
+		n = recv(c->fd, msg, PROTO_MAX, MSG_DONTWAIT | MSG_TRUNC);
+	} while (n == -1 && errno == EINTR);
+	if (n == -1 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+		return 0;
+	}
+	if (n <= 0 || n > PROTO_MAX) {
+		client_lost(c, n == -1 ? errno : n == 0 ? 0 : EBADMSG);
+		return -1;
+	}
+	return n;
+}
+
+static void client_drain(struct client *c)
+{
+	while (c->in.first != NULL) {
+		int ret = client_take(c, c->in.first->data, c->in.first->len);
+
+		if (ret != 0) {
+			client_lost(c, ret);
+			return;
+		}
+		client_list_drop(&c->in);
+	}
+}
+
+static void client_later(struct tevent_context *ev,
+			 struct tevent_immediate *im, void *private_data)
+{
+	struct client *c = talloc_get_type_abort(private_data, struct client);
+
+	(void)ev;
+	(void)im;
+	client_drain(c);
+}
+
+static void client_flush(struct client *c)
+{
+	while (c->out.first != NULL) {
+		ssize_t n = send(c->fd, c->out.first->data, c->out.first->len,
+				 MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n == -1 && errno == EINTR) {
+			continue;
+		}
+		if (n == -1 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+			return;
+		}
+		if (n == -1) {
+			client_lost(c, errno);
+			return;
+		}
+		client_list_drop(&c->out);
+	}
+	TEVENT_FD_NOT_WRITEABLE(c->fde);
+}
+
+static void client_event(struct tevent_context *ev, struct tevent_fd *fde,
+			 uint16_t flags, void *private_data)
+{
+	struct client *c = talloc_get_type_abort(private_data, struct client);
+	uint8_t msg[PROTO_MAX];
+	int i = 0;
+
+	(void)ev;
+	(void)fde;
+	if (flags & TEVENT_FD_WRITE) {
+		client_flush(c);
+	}
+	if ((flags & TEVENT_FD_READ) == 0) {
+		return;
+	}
+	client_drain(c);
+	for (i = 0; i < CLIENT_BATCH && c->fd != -1; i++) {
+		ssize_t n = client_receive(c, msg);
+		int ret = 0;
+
+		if (n <= 0) {
+			return;
+		}
+		ret = client_take(c, msg, (size_t)n);
+		if (ret != 0) {
+			client_lost(c, ret);
+		}
+	}
+}
+
+/* --- questions --- */
+
+static void client_ask_cleanup(struct tevent_req *req,
+			       enum tevent_req_state req_state)
+{
+	struct client_ask_state *a = tevent_req_data(
+		req, struct client_ask_state);
+	struct client *c = a->client;
+
+	(void)req_state;
+	if (c == NULL) {
+		return;
+	}
+	a->client = NULL;
+	if (a->prev != NULL) {
+		a->prev->next = a->next;
+	} else {
+		c->asks = a->next;
+	}
+	if (a->next != NULL) {
+		a->next->prev = a->prev;
+	}
+	a->prev = NULL;
+	a->next = NULL;
+	if (!a->settled && c->fd != -1) {
+		struct proto_message m = { .number = PROTO_CANCEL,
+					   .u.cancel = { .id = a->id } };
+		uint8_t msg[PROTO_MAX];
+		size_t len = proto_encode(&m, msg);
+
+		(void)client_send(c, msg, len);
+	}
+}
+
+struct tevent_req *client_ask_send(TALLOC_CTX *mem_ctx,
+				   struct tevent_context *ev,
+				   struct client *c,
+				   const struct proto_ask *ask)
+{
+	struct proto_message m = { .number = PROTO_ASK, .u.ask = *ask };
+	struct client_ask_state *a = NULL;
+	struct tevent_req *req = NULL;
+	struct timeval end;
+	uint8_t msg[PROTO_MAX];
+	int ret = 0;
+
+	req = tevent_req_create(mem_ctx, &a, struct client_ask_state);
+	if (req == NULL) {
+		return NULL;
+	}
+	a->ev = ev;
+	a->req = req;
+	a->id = c->next_id++;
+	m.u.ask.id = a->id;
+	a->len = proto_encode(&m, msg);
+	a->msg = talloc_memdup(a, msg, a->len);
+	if (a->len == 0 || a->msg == NULL) {
+		tevent_req_error(req, a->len == 0 ? EMSGSIZE : ENOMEM);
+		return tevent_req_post(req, ev);
+	}
+	ret = client_connect(c);
+	if (ret == 0) {
+		ret = client_send(c, a->msg, a->len);
+	}
+	if (ret != 0) {
+		tevent_req_error(req, ENOTCONN);
+		return tevent_req_post(req, ev);
+	}
+	a->client = c;
+	a->next = c->asks;
+	if (a->next != NULL) {
+		a->next->prev = a;
+	}
+	c->asks = a;
+	tevent_req_set_cleanup_fn(req, client_ask_cleanup);
+
+	end = tevent_timeval_current_ofs(ask->wait_ms / 1000,
+					 ask->wait_ms % 1000 * 1000);
+	if (!tevent_req_set_endtime(req, ev, end)) {
+		return tevent_req_post(req, ev);
+	}
+	return req;
+}
+
+int client_ask_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
+		    struct proto_answer *answer)
+{
+	struct client_ask_state *a = tevent_req_data(
+		req, struct client_ask_state);
+	int ret = req_error(req);
+
+	if (ret == 0) {
+		*answer = a->answer;
+		talloc_steal(mem_ctx, a->answer.threat);
+		talloc_steal(mem_ctx, a->answer.server);
+	}
+	tevent_req_received(req);
+	return ret;
+}
+
+/* --- questions that poll() --- */
+
+static uint64_t client_reply_id(const struct proto_message *m)
+{
+	switch (m->number) {
+	case PROTO_ANSWER:
+		return m->u.answer.id;
+	case PROTO_CHECK_ANSWER:
+		return m->u.check_answer.id;
+	case PROTO_CHECK_NAMES:
+		return m->u.check_names.id;
+	default:
+		return 0;
+	}
+}
+
+/* Waits for the reply to id; its strings are on mem_ctx. */
+static int client_sync_wait(struct client *c, TALLOC_CTX *mem_ctx,
+			    uint64_t id, int64_t end,
+			    struct proto_message *reply)
+{
+	uint8_t *msg = talloc_size(mem_ctx, PROTO_MAX);
+
+	if (msg == NULL) {
+		return ENOMEM;
+	}
+	while (c->fd != -1) {
+		struct pollfd p = { .fd = c->fd, .events = POLLIN };
+		int64_t left = end - client_now();
+		ssize_t n = 0;
+		int ret = 0;
+
+		if (c->out.first != NULL) {
+			p.events |= POLLOUT;
+		}
+		ret = poll(&p, 1, left < 0 ? 0 : (int)left);
+		if (ret == -1 && errno != EINTR) {
+			return errno;
+		}
+		if (ret == 0) {
+			return ETIMEDOUT;
+		}
+		if (ret == 1 && (p.revents & POLLOUT)) {
+			client_flush(c);
+		}
+		n = c->fd == -1 ? -1 : client_receive(c, msg);
+		if (n <= 0) {
+			continue;
+		}
+		ret = proto_decode(msg, (size_t)n, reply);
+		if (ret == 0 && client_reply_id(reply) == id) {
+			return 0;
+		}
+		if (!client_list_add(c, &c->in, 0, msg, (size_t)n)) {
+			return ENOMEM;
+		}
+		tevent_schedule_immediate(c->later, c->ev, client_later, c);
+	}
+	return ENOTCONN;
+}
+
+static int client_sync(struct client *c, TALLOC_CTX *mem_ctx,
+		       uint32_t wait_ms, uint64_t id, struct proto_message *m,
+		       struct proto_message *reply)
+{
+	int64_t end = client_now() + wait_ms;
+	uint8_t msg[PROTO_MAX];
+	size_t len = proto_encode(m, msg);
+	int ret = 0;
+
+	if (len == 0) {
+		return EMSGSIZE;
+	}
+	ret = client_connect(c);
+	if (ret == 0) {
+		ret = client_send(c, msg, len);
+	}
+	if (ret != 0) {
+		return ENOTCONN;
+	}
+	return client_sync_wait(c, mem_ctx, id, end, reply);
+}
+
+int client_ask_sync(struct client *c, TALLOC_CTX *mem_ctx,
+		    const struct proto_ask *ask, struct proto_answer *answer)
+{
+	struct proto_message m = { .number = PROTO_ASK, .u.ask = *ask };
+	struct proto_message reply;
+	uint64_t id = c->next_id++;
+	int ret = 0;
+
+	m.u.ask.id = id;
+	ret = client_sync(c, mem_ctx, ask->wait_ms, id, &m, &reply);
+	if (ret == 0 && reply.number != PROTO_ANSWER) {
+		return EBADMSG;
+	}
+	if (ret == 0) {
+		*answer = reply.u.answer;
+	}
+	if (ret == ETIMEDOUT) {
+		uint8_t msg[PROTO_MAX];
+		size_t len = 0;
+
+		m = (struct proto_message) { .number = PROTO_CANCEL,
+					     .u.cancel = { .id = id } };
+		len = proto_encode(&m, msg);
+		(void)client_send(c, msg, len);
+	}
+	return ret;
+}
+
+int client_check(struct client *c, TALLOC_CTX *mem_ctx, uint32_t wait_ms,
+		 const struct proto_check *check,
+		 struct proto_check_answer *answer)
+{
+	struct proto_message m = { .number = PROTO_CHECK, .u.check = *check };
+	struct proto_message reply;
+	int ret = 0;
+
+	m.u.check.id = c->next_id++;
+	ret = client_sync(c, mem_ctx, wait_ms, m.u.check.id, &m, &reply);
+	if (ret != 0) {
+		return ret;
+	}
+	if (reply.number != PROTO_CHECK_ANSWER) {
+		return EBADMSG;
+	}
+	*answer = reply.u.check_answer;
+	return 0;
+}
+
+int client_check_names(struct client *c, TALLOC_CTX *mem_ctx,
+		       uint32_t wait_ms, const struct proto_check *check,
+		       char **names)
+{
+	struct proto_message m = { .number = PROTO_CHECK, .u.check = *check };
+	struct proto_message reply;
+	int ret = 0;
+
+	m.u.check.id = c->next_id++;
+	ret = client_sync(c, mem_ctx, wait_ms, m.u.check.id, &m, &reply);
+	if (ret != 0) {
+		return ret;
+	}
+	if (reply.number != PROTO_CHECK_NAMES) {
+		return EBADMSG;
+	}
+	*names = talloc_strdup(mem_ctx, reply.u.check_names.names);
+	return *names == NULL ? ENOMEM : 0;
+}
+
+/* --- notices --- */
+
+int client_notice(struct client *c, const struct proto_notice *notice)
+{
+	struct proto_message m = { .number = PROTO_NOTICE,
+				   .u.notice = *notice };
+	uint8_t msg[PROTO_MAX];
+	size_t len = 0;
+	bool kept = false;
+	int ret = client_connect(c);
+
+	m.u.notice.seq = c->next_seq++;
+	len = proto_encode(&m, msg);
+	if (len == 0) {
+		m.u.notice.path = "";	/* a hint; identity is enough */
+		m.u.notice.user = "";
+		len = proto_encode(&m, msg);
+	}
+	if (len == 0) {
+		return EMSGSIZE;
+	}
+	if (ret != 0) {
+		return c->ops->spool(c->private_data, msg, len);
+	}
+	/* Kept before it is sent: a lost connection spools what is kept. */
+	kept = client_list_add(c, &c->unacked, m.u.notice.seq, msg, len);
+	if (!kept) {
+		return c->ops->spool(c->private_data, msg, len);
+	}
+	ret = client_send(c, msg, len);
+	if (ret == ENOBUFS) {
+		client_lost(c, ENOBUFS);	/* it reads nothing */
+		return 0;
+	}
+	while (c->unacked.count > CLIENT_UNACKED_MAX) {
+		client_spool_first(c);
+	}
+	return 0;
+}
