@@ -324,7 +324,7 @@ static struct vfs_fn_pointers cava_fns = {
 };
 
 static_decl_vfs;
-NTSTATUS vfs_cava_init(TALLOC_CTX *ctx)
+_PUBLIC_ NTSTATUS vfs_cava_init(TALLOC_CTX *ctx)
 {
 	const char *running = samba_version_string();
 

@@ -1,0 +1,183 @@
+# Build of vfs_cava, cavad, cavactl, cee_agent and their tests; `./waf` runs
+# it with the waf that Samba's source carries. Sources are globbed: a new
+# file needs no line here.
+#
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+import os
+import subprocess
+import sys
+
+from waflib import Errors, Scripting
+
+APPNAME = "vfs_cava"
+VERSION = "0.1"
+top = "."
+out = "build/out"
+
+PKGS = ("talloc tevent libcurl lmdb libmicrohttpd jansson expat popt "
+        "smartcols libsystemd libseccomp libcap inih smbclient cmocka")
+COMMON = "TALLOC TEVENT EXPAT LIBSYSTEMD"
+DAEMON = COMMON + (" LIBCURL LMDB LIBMICROHTTPD JANSSON POPT LIBSECCOMP "
+                   "LIBCAP INIH")
+# Where Samba's private headers are, below its source.
+SAMBA_DIRS = ("source3 source3/include source3/lib include/public source4 "
+              "lib source4/lib source4/include include lib/replace . librpc "
+              "libcli/security source3/librpc lib/async_req libcli/util "
+              "lib/param lib/tsocket lib/dbwrap lib/util/charset")
+SAMBA_DEFINES = ("_SAMBA_BUILD_=4 vfs_cava_init=samba_init_module "
+                 "HAVE_CONFIG_H=1 _GNU_SOURCE=1 _XOPEN_SOURCE_EXTENDED=1 "
+                 "__STDC_WANT_LIB_EXT1__=1 _REENTRANT")
+
+
+def options(opt):
+    opt.load("compiler_c")
+    own = opt.add_option_group("vfs_cava options")
+    own.add_option("--werror", action="store_true",
+                   help="warnings are errors (CI)")
+    own.add_option("--sanitize", default="",
+                   help="e.g. address,undefined (not for the module)")
+    own.add_option("--long", action="store_true",
+                   help="test: full sizes instead of scaled-down ones")
+    own.add_option("--only", default="",
+                   help="test: what has this in its name")
+
+
+def samba_file(ctx, name):
+    return ctx.path.find_node("build/samba/" + name)
+
+
+def configure(conf):
+    conf.load("compiler_c")
+    conf.env.append_value("CFLAGS", [
+        "-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Wshadow",
+        "-Wstrict-prototypes", "-Wmissing-prototypes",
+        "-fstack-protector-strong", "-fstack-clash-protection",
+        "-fcf-protection"])
+    if conf.options.werror:
+        conf.env.append_value("CFLAGS", "-Werror")
+    conf.env.append_value("LINKFLAGS", [
+        "-Wl,-z,relro", "-Wl,-z,now", "-Wl,-z,noexecstack"])
+    conf.env.append_value("DEFINES", ["_GNU_SOURCE=1"])
+    conf.env.PROGRAM_CFLAGS = ["-fPIE"]
+    conf.env.PROGRAM_LINKFLAGS = ["-pie"]
+    if conf.options.sanitize:
+        flag = "-fsanitize=" + conf.options.sanitize
+        conf.env.PROGRAM_CFLAGS += [flag, "-fno-omit-frame-pointer"]
+        conf.env.PROGRAM_LINKFLAGS += [flag]
+    else:
+        conf.env.append_value("DEFINES", ["_FORTIFY_SOURCE=2"])
+    for name in PKGS.split():
+        conf.check_cfg(package=name, args="--cflags --libs",
+                       uselib_store=name.upper())
+    conf.env.SMBD = samba_file(conf, "version").read()
+    conf.env.MODULESDIR = modules_dir()
+    conf.msg("smbd", conf.env.SMBD)
+    conf.msg("modules of smbd", conf.env.MODULESDIR)
+
+
+def modules_dir():
+    said = subprocess.run(["/usr/sbin/smbd", "-b"], check=True, text=True,
+                          stdout=subprocess.PIPE).stdout
+    for line in said.splitlines():
+        name, colon, value = line.partition(":")
+        if name.strip() == "MODULESDIR":
+            return value.strip()
+    raise Errors.WafError("`smbd -b` does not tell MODULESDIR")
+
+
+def build(bld):
+    env = bld.env
+    program = {"includes": ".", "cflags": env.PROGRAM_CFLAGS,
+               "linkflags": env.PROGRAM_LINKFLAGS}
+    define = ['CAVA_VERSION="%s"' % VERSION]
+
+    def glob(pattern, **more):
+        return bld.path.ant_glob(pattern, quiet=True, **more)
+
+    bld.stlib(target="common", source=glob("common/*.c"), use=COMMON,
+              defines=define, **program)
+    bld.stlib(target="daemon", source=glob("cavad/*.c",
+                                           excl="cavad/main.c"),
+              use=DAEMON, defines=define, **program)
+    for name, sources, use, bindir in (
+            ("cavad", "cavad/main.c", "daemon common " + DAEMON,
+             "${PREFIX}/sbin"),
+            ("cavactl", "cavactl/*.c",
+             "common LIBCURL JANSSON POPT SMARTCOLS " + COMMON,
+             "${PREFIX}/bin"),
+            ("cee_agent", "cee_agent/*.c",
+             "common LIBMICROHTTPD POPT INIH SMBCLIENT " + COMMON,
+             "${PREFIX}/sbin")):
+        if glob(sources):
+            bld.program(target=name, source=glob(sources), use=use,
+                        defines=define, install_path=bindir, **program)
+    build_module(bld, glob)
+    for test in glob("tests/unit/test_*.c"):
+        name = test.name[:-2]
+        bld.program(target="unit/" + name, source=[test],
+                    use="daemon common CMOCKA " + DAEMON,
+                    defines=define + ['TESTS_DIR="%s"' %
+                                      bld.path.find_node("tests").abspath(),
+                                      'SOURCE_DIR="%s"' %
+                                      bld.path.abspath()],
+                    install_path=None, **program)
+    for page in glob("docs/man/*.[158]"):
+        bld.install_files("${PREFIX}/share/man/man" + page.name[-1], page)
+    for unit in glob("packaging/*.service"):
+        bld.install_files("/lib/systemd/system", unit)
+    bld.install_files("/etc/cavad", glob("cavad.conf.example"))
+
+
+# The module resolves Samba's symbols from the smbd that loads it; what it
+# has of common/ stays hidden inside.
+def build_module(bld, glob):
+    source = samba_file(bld, "source").abspath()
+    includes = []
+    for name in SAMBA_DIRS.split():
+        includes += ["-isystem", os.path.join(source, name)]
+    shared = {"cflags": ["-fPIC", "-fvisibility=hidden"] + includes +
+              ["-Wno-unused-parameter", "-Wno-missing-prototypes",
+               "-Wno-shadow"],
+              "includes": "."}
+    shared_common = glob("common/*.c", excl=["common/cee_*.c",
+                                             "common/log.c"])
+    bld.objects(target="module_common", source=shared_common,
+                cflags=["-fPIC", "-fvisibility=hidden"], includes=".",
+                use="TALLOC TEVENT")
+    bld.objects(target="module_hooks", source=glob("vfs_cava/*.c"),
+                defines=SAMBA_DEFINES.split() +
+                ['CAVA_BUILT_FOR="%s"' % bld.env.SMBD],
+                use="TALLOC TEVENT", **shared)
+    env = bld.env.derive()
+    env.cshlib_PATTERN = "%s.so"
+    bld.shlib(target="cava", use="module_hooks module_common TALLOC TEVENT",
+              source=[], features="c cshlib", env=env,
+              install_path=bld.env.MODULESDIR + "/vfs")
+
+
+def in_build(ctx, *command):
+    Scripting.run_command("build")
+    environment = dict(os.environ, PYTHONDONTWRITEBYTECODE="1")
+    if getattr(ctx.options, "long", False):
+        environment["CAVA_TEST_LONG"] = "1"
+    ret = subprocess.run(list(command), cwd=ctx.path.abspath(),
+                         env=environment).returncode
+    if ret != 0:
+        sys.exit(ret)
+
+
+def test(ctx):
+    """runs every test; ends with `N passed, N failed`"""
+    in_build(ctx, "/usr/bin/python3", "tests/run.py",
+             "--only", ctx.options.only)
+
+
+def demo(ctx):
+    """shows a file's whole way on this machine, each step checked"""
+    in_build(ctx, "bash", "tests/demo.sh")
+
+
+def lint(ctx):
+    """checks the rules of HACKING.md that a machine can check"""
+    in_build(ctx, "/usr/bin/python3", "tests/lint.py")
