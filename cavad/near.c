@@ -61,7 +61,7 @@ size_t near_distance(const char *a, const char *b)
 const char *near_name(const char *const *names, const char *text)
 {
 	const char *best = NULL;
-	size_t limit = strlen(text) / 3;
+	size_t limit = near_min(strlen(text) / 3, NEAR_MAX - 1);
 	size_t i;
 
 	for (i = 0; names[i] != NULL; i++) {
