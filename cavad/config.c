@@ -343,9 +343,8 @@ static void config_parse(struct config_parser *p)
 {
 	int ret;
 
-	ini_use_stack = false;	/* whose lines have 200 bytes */
+	ini_use_stack = true;
 	ini_max_line = CONFIG_LINE_MAX;
-	ini_initial_alloc = CONFIG_LINE_MAX;
 	ini_allow_multiline = false;
 	ini_allow_no_value = false;
 	ini_allow_inline_comments = true;

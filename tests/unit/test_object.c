@@ -265,6 +265,9 @@ static const struct sample bad[] = {
 	{ &object_settings, "user", "\xc0\xaf",
 	  "[settings] user = \"\xc0\xaf\": not UTF-8 text without control "
 	  "characters" },
+	{ &object_settings, "user", "\xe0\x80\xaf",
+	  "[settings] user = \"\xe0\x80\xaf\": not UTF-8 text without "
+	  "control characters" },
 	{ &object_settings, "user", "\xed\xa0\x80",
 	  "[settings] user = \"\xed\xa0\x80\": not UTF-8 text without "
 	  "control characters" },

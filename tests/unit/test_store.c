@@ -7,12 +7,14 @@
  */
 #include <dirent.h>
 #include <fcntl.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -29,6 +31,7 @@ static int test_db_commit(struct db_txn *t);
 #undef db_commit
 
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+static sem_t arrived;		/* at the gate */
 static unsigned int commits;	/* under the gate */
 static int commit_error;	/* under the gate; instead of committing */
 
@@ -36,6 +39,7 @@ static int test_db_commit(struct db_txn *t)
 {
 	int error;
 
+	sem_post(&arrived);
 	pthread_mutex_lock(&gate);
 	commits++;
 	error = commit_error;
@@ -80,6 +84,7 @@ static int set_up(void **p)
 	};
 	t->pending.ident.fsid = 1;
 	t->pending.ident.ino = 2;
+	sem_init(&arrived, 0, 0);
 	open_store(t, 64 * MEGABYTE);
 	commits = 0;
 	commit_error = 0;
@@ -431,13 +436,22 @@ static void test_version(void **p)
 			 EPROTONOSUPPORT);
 	put_raw(t, 0, key, (struct db_bytes) { "\1\0\0\0later", 9 });
 	assert_int_equal(store_open(t, t->ev, t->dir, MEGABYTE, &s), 0);
+	TALLOC_FREE(s);
 	put_raw(t, 0, key, (struct db_bytes) { "\1", 1 });
-	talloc_free(s);
-	s = NULL;
 	assert_int_equal(store_open(t, t->ev, t->dir, MEGABYTE, &s), EBADMSG);
 	assert_null(s);
 	assert_int_equal(store_open(t, t->ev, "/nonexistent", MEGABYTE, &s),
 			 ENOENT);
+}
+
+static void test_version_zero(void **p)
+{
+	struct test *t = *p;
+	static const struct db_bytes key = { "version", 7 };
+	struct store *s = NULL;
+
+	put_raw(t, 0, key, (struct db_bytes) { "\0\0\0\0", 4 });
+	assert_int_equal(store_open(t, t->ev, t->dir, MEGABYTE, &s), EBADMSG);
 }
 
 /* What was sent is there after a close and an open, requests or no. */
@@ -525,15 +539,21 @@ static void test_free_store_in_callback(void **p)
 	struct tevent_req *never = NULL;
 	struct tevent_req *req = NULL;
 
+	pthread_mutex_lock(&gate);
 	req = put(t, 1);
 	tevent_req_set_callback(req, free_the_store, t);
-	wait_for(t, 1);
+	watch(t, put(t, 2));
+	watch(t, put(t, 3));
+	pthread_mutex_unlock(&gate);
+	store_flush(t->store);
+	wait_for(t, 3);
+	assert_int_equal(t->failed, 0);
 	open_store(t, 64 * MEGABYTE);
-	never = put(t, 2);
+	never = put(t, 4);
 	TALLOC_FREE(t->store);
 	talloc_free(never);
 	open_store(t, 64 * MEGABYTE);
-	assert_int_equal(count(t), 2);
+	assert_int_equal(count(t), 4);
 }
 
 /* Ends in the order in which they were sent, groups or no. */
@@ -586,6 +606,22 @@ static void test_group(void **p)
 	assert_in_range(commits, 1, 2);
 }
 
+/* A flush waits for what the thread has already taken. */
+static void test_flush(void **p)
+{
+	struct test *t = *p;
+	struct store_pending *got = NULL;
+
+	pthread_mutex_lock(&gate);
+	watch(t, put(t, 1));
+	sem_wait(&arrived);
+	pthread_mutex_unlock(&gate);
+	store_flush(t->store);
+	assert_int_equal(get(t, 1, &got), 0);
+	store_flush(t->store);
+	wait_for(t, 1);
+}
+
 /* The disk fails: every write of the group, and none but those. */
 static void test_disk_error(void **p)
 {
@@ -606,56 +642,116 @@ static void test_disk_error(void **p)
 	assert_int_equal(count(t), 1);
 }
 
+/* Puts until nothing more goes in, large ones and then small ones. */
+#define FILL 600	/* of each */
+
+static void fill(struct test *t)
+{
+	char *path = talloc_zero_size(t, 4001);
+	unsigned int i;
+
+	memset(path, 'x', 4000);
+	t->pending.path = path;
+	for (i = 0; i < 2 * FILL; i++) {
+		watch(t, put(t, i));
+		if (i == FILL - 1) {
+			wait_for(t, FILL);
+			assert_int_equal(t->last, ENOSPC);
+			t->pending.path = "";
+		}
+	}
+	wait_for(t, 2 * FILL);
+	assert_int_equal(t->last, ENOSPC);
+}
+
 /*
  * Full: puts end with ENOSPC and cost nobody else anything, what was
  * committed stays, everything can be deleted, then there is room again.
  */
 static void test_full(void **p)
 {
-	enum { N = 600 };
 	struct test *t = *p;
 	struct store_pending *got = NULL;
-	char *path = talloc_zero_size(t, 4001);
 	uint64_t kept;
 	unsigned int i;
-	struct stat st;
-	char file[128];
 
 	TALLOC_FREE(t->store);
 	open_store(t, MEGABYTE);
-	memset(path, 'x', 4000);
-	t->pending.path = path;
-	for (i = 0; i < N; i++) {
-		watch(t, put(t, i));
-	}
-	wait_for(t, N);
+	fill(t);
 	kept = count(t);
-	assert_in_range(kept, 20, N - 20);
-	assert_int_equal(t->failed, N - kept);
-	assert_int_equal(t->last, ENOSPC);
+	assert_in_range(kept, 20, 2 * FILL - 20);
+	assert_int_equal(t->failed, 2 * FILL - kept);
 	assert_int_equal(get(t, 0, &got), 0);
 
 	/* A delete and a failing put in one group. */
-	t->failed = 0;
+	t->pending.path = got->path;
 	pthread_mutex_lock(&gate);
 	watch(t, put(t, 10000));
 	watch(t, del(t, 0));
 	pthread_mutex_unlock(&gate);
-	wait_for(t, N + 2);
+	wait_for(t, 2 * FILL + 2);
+	assert_int_equal(t->failed, 2 * FILL - kept + 1);
 	assert_int_equal(t->last, 0);
 	assert_int_equal(get(t, 0, &got), ENOENT);
 
-	for (i = 0; i < N; i++) {
+	for (i = 0; i < 2 * FILL; i++) {
 		assert_int_equal(wait_one(t, del(t, i)), 0);
 	}
-	assert_int_equal(wait_one(t, del(t, 10000)), 0);
 	assert_int_equal(count(t), 0);
 	for (i = 0; i < 20; i++) {
 		assert_int_equal(wait_one(t, put(t, i)), 0);
 	}
+}
+
+static void wait_stopped(pid_t pid)
+{
+	int status = 0;
+
+	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+	assert_true(WIFSTOPPED(status));
+}
+
+/* Somebody copies the full database: no page that is freed can be reused. */
+static void test_full_with_reader(void **p)
+{
+	static const char *const names[] = { "meta", NULL };
+	struct test *t = *p;
+	struct db *db = NULL;
+	struct db_txn txn;
+	char file[128];
+	struct stat st;
+	unsigned int i;
+	pid_t pid;
+	int ret;
+
+	TALLOC_FREE(t->store);
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		raise(SIGSTOP);
+		ret = db_open(t, t->dir, MEGABYTE, names, 1000, &db);
+		if (ret == 0) {
+			db_begin(db, DB_READ, &txn);
+			ret = txn.error;
+		}
+		raise(ret == 0 ? SIGSTOP : SIGKILL);
+		_exit(0);
+	}
+	wait_stopped(pid);
+	open_store(t, MEGABYTE);
+	fill(t);
+	kill(pid, SIGCONT);
+	wait_stopped(pid);
+
+	for (i = 0; i < 20; i++) {
+		assert_int_equal(wait_one(t, del(t, i)), 0);
+	}
+	assert_int_equal(wait_one(t, put(t, 10000)), ENOSPC);
 	snprintf(file, sizeof(file), "%s/data.mdb", t->dir);
 	assert_int_equal(stat(file, &st), 0);
-	assert_in_range(st.st_size, 1, MEGABYTE + DB_RESERVE);
+	assert_in_range(st.st_size, MEGABYTE + 1, MEGABYTE + DB_RESERVE);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
 /* Another process with a larger map fills it beyond ours. */
@@ -674,8 +770,7 @@ static void test_map_resized(void **p)
 
 	pid = fork();
 	if (pid == 0) {
-		int ready = 0;
-
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		/* Ours is not open: LMDB forbids it across a fork. */
 		tevent_re_initialise(t->ev);
 		open_store(t, 64 * MEGABYTE);
@@ -689,10 +784,9 @@ static void test_map_resized(void **p)
 			talloc_free(put(t, i));
 		}
 		TALLOC_FREE(t->store);
-		_exit(ready);
+		_exit(0);
 	}
-	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
-	assert_true(WIFSTOPPED(status));
+	wait_stopped(pid);
 	open_store(t, MEGABYTE);
 	assert_int_equal(get(t, 1, &got), 0);
 	kill(pid, SIGCONT);
@@ -744,14 +838,17 @@ int main(void)
 		TEST(test_list),
 		TEST(test_format),
 		TEST(test_version),
+		TEST(test_version_zero),
 		TEST(test_survives),
 		TEST(test_free_request),
 		TEST(test_free_in_callback),
 		TEST(test_free_store_in_callback),
 		TEST(test_order),
 		TEST(test_group),
+		TEST(test_flush),
 		TEST(test_disk_error),
 		TEST(test_full),
+		TEST(test_full_with_reader),
 		TEST(test_map_resized),
 		TEST(test_cloexec),
 	};
