@@ -203,7 +203,8 @@ static ssize_t engine_clamd_pass(int sock, int fd)
 		struct cmsghdr header;
 		char space[CMSG_SPACE(sizeof(int))];
 	} control = { .space = "" };
-	struct iovec iov = { .iov_base = "", .iov_len = 1 };
+	char byte = 0;
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
 	struct msghdr msg = {
 		.msg_iov = &iov,
 		.msg_iovlen = 1,

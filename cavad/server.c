@@ -190,13 +190,11 @@ static int servers_choose(struct servers *s)
 	}
 	if (s->count == 0) {
 		event_raise(s->events, EVENT_SW_AVSCAN_CAVA_NO_SERVER, "",
-			    "no antivirus server is configured: add a "
-			    "[server NAME] to cavad.conf");
+			    "add a [server NAME] to cavad.conf");
 		return 0;
 	}
 	event_raise(s->events, EVENT_SW_AVSCAN_CAVA_ALL_DISABLED, "",
-		    "every antivirus server is disabled: set enabled = yes "
-		    "for one in cavad.conf");
+		    "set enabled = yes for one in cavad.conf");
 	return 0;
 }
 

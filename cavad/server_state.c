@@ -91,8 +91,8 @@ static void servers_check_all_offline(struct servers *s)
 	s->all_offline = none;
 	if (none) {
 		event_raise(s->events, EVENT_SW_AVSCAN_CAVA_ALL_OFFLINE, "",
-			    "no antivirus server can be used: open_on_fail "
-			    "of the filter decides about every read");
+			    "until one is back, open_on_fail of the filter "
+			    "decides about files without a verdict");
 		return;
 	}
 	event_clear(s->events, EVENT_SW_AVSCAN_CAVA_ALL_OFFLINE, "");
@@ -115,9 +115,9 @@ static void server_set_state(struct server *server, enum server_state state,
 		event_clear(s->events, was, name);
 	}
 	if (is != 0) {
-		event_raise(s->events, is, name, "antivirus server %s (%s): "
-			    "%s: %s", name, server->object->server_uri,
-			    server_state_text(state), why);
+		event_raise(s->events, is, name, "%s: %s",
+			    server->object->server_uri,
+			    why[0] != '\0' ? why : server_state_text(state));
 	}
 	if (state == SERVER_ONLINE) {
 		log_notice("antivirus server %s is online: %s%s%s", name,
@@ -141,8 +141,8 @@ void server_answered(struct server *server, int error,
 		if (server->state == SERVER_ONLINE &&
 		    server->timeouts >= SERVER_SUSPECT) {
 			server_set_state(server, SERVER_SUSPECTED, "the last "
-					 "scans timed out; it gets one scan "
-					 "at a time until one succeeds");
+					 "scans timed out; one at a time is "
+					 "tried until one succeeds");
 		}
 		return;
 	}

@@ -24,22 +24,9 @@ struct fake_cee {
 	char dir[64];
 };
 
-/* Tests are run from the root of the source or from build/ */
-static const char *fake_cee_program(void)
-{
-	static const char *const places[] = {
-		"tests/fakes/fake_cee.py", "../tests/fakes/fake_cee.py",
-	};
-	size_t i;
-
-	for (i = 0; i < 2; i++) {
-		if (access(places[i], R_OK) == 0) {
-			return places[i];
-		}
-	}
-	fail_msg("tests/fakes/fake_cee.py is not here");
-	return NULL;
-}
+#ifndef TESTS_DIR		/* the build says it */
+#define TESTS_DIR "tests"
+#endif
 
 /* A rule as the fake's documentation has them; replaced as a whole. */
 static void fake_cee_rule(const struct fake_cee *f, const char *name,
@@ -61,7 +48,7 @@ static void fake_cee_rule(const struct fake_cee *f, const char *name,
 /* tls: NULL, or a file with certificate and key */
 static void fake_cee_start_tls(struct fake_cee *f, const char *tls)
 {
-	const char *program = fake_cee_program();
+	const char *program = TESTS_DIR "/fakes/fake_cee.py";
 	char line[128] = "";
 	FILE *in = NULL;
 	int fds[2];
