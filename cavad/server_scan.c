@@ -262,8 +262,11 @@ static enum server_pick server_pick(const struct servers *s,
 static uint32_t server_ask_time(const struct server_ask *ask)
 {
 	int64_t left = ask->deadline - server_now();
-	uint32_t seconds = left <= 0 ? 1 : (uint32_t)((left + 999999) / 1000000);
+	uint32_t seconds = 1;
 
+	if (left > 0) {
+		seconds = (uint32_t)((left + 999999) / 1000000);
+	}
 	if (ask->probe && servers_usable(ask->servers)) {
 		seconds = (seconds + 1) / 2;
 		if (seconds > SERVER_PROBE_MAX) {
