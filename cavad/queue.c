@@ -1,0 +1,132 @@
+/*
+ * Three lanes, each with two lists: what somebody waits for, and the rest.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include <stddef.h>
+
+#include "cavad/queue.h"
+
+void queue_init(struct queue *q)
+{
+	int lane;
+
+	*q = (struct queue) { .waiting = { 0 } };
+	for (lane = 0; lane < QUEUE_LANES; lane++) {
+		TAILQ_INIT(&q->urgent[lane]);
+		TAILQ_INIT(&q->calm[lane]);
+	}
+}
+
+enum queue_lane queue_lane_of(uint64_t size, bool urgent)
+{
+	if (size > QUEUE_LARGE) {
+		return QUEUE_SLOW;
+	}
+	return urgent ? QUEUE_FAST : QUEUE_BATCH;
+}
+
+struct queue_limits queue_limits_of(uint32_t capacity)
+{
+	struct queue_limits limits = {
+		.running = {
+			[QUEUE_FAST] = capacity,
+			[QUEUE_SLOW] = capacity / 8,
+			[QUEUE_BATCH] = capacity / 4,
+		},
+	};
+	int lane;
+
+	for (lane = 0; lane < QUEUE_LANES; lane++) {
+		if (limits.running[lane] == 0) {
+			limits.running[lane] = 1;
+		}
+	}
+	return limits;
+}
+
+static struct queue_list *queue_list_of(struct queue *q,
+					const struct queue_entry *e)
+{
+	return e->urgent ? &q->urgent[e->lane] : &q->calm[e->lane];
+}
+
+void queue_add(struct queue *q, struct queue_entry *e, enum queue_lane lane,
+	       bool urgent)
+{
+	e->state = QUEUE_WAITING;
+	e->lane = lane;
+	e->urgent = urgent;
+	TAILQ_INSERT_TAIL(queue_list_of(q, e), e, entry);
+	q->waiting[lane]++;
+}
+
+void queue_raise(struct queue *q, struct queue_entry *e)
+{
+	enum queue_lane lane = e->lane;
+
+	if (e->state != QUEUE_WAITING || e->urgent) {
+		return;
+	}
+	if (lane == QUEUE_BATCH) {
+		lane = QUEUE_FAST;
+	}
+	queue_remove(q, e);
+	queue_add(q, e, lane, true);
+}
+
+struct queue_entry *queue_next(struct queue *q,
+			       const struct queue_limits *limits)
+{
+	struct queue_entry *e = NULL;
+	int lane;
+
+	for (lane = 0; lane < QUEUE_LANES; lane++) {
+		if (q->running[lane] >= limits->running[lane]) {
+			continue;
+		}
+		e = TAILQ_FIRST(&q->urgent[lane]);
+		if (e == NULL) {
+			e = TAILQ_FIRST(&q->calm[lane]);
+		}
+		if (e == NULL) {
+			continue;
+		}
+		queue_remove(q, e);
+		q->running[lane]++;
+		e->state = QUEUE_RUNNING;
+		return e;
+	}
+	return NULL;
+}
+
+void queue_remove(struct queue *q, struct queue_entry *e)
+{
+	switch (e->state) {
+	case QUEUE_OUT:
+		return;
+	case QUEUE_WAITING:
+		TAILQ_REMOVE(queue_list_of(q, e), e, entry);
+		q->waiting[e->lane]--;
+		break;
+	case QUEUE_RUNNING:
+		q->running[e->lane]--;
+		break;
+	}
+	e->state = QUEUE_OUT;
+}
+
+const char *queue_lane_text(enum queue_lane lane)
+{
+	switch (lane) {
+	case QUEUE_FAST:
+		return "fast";
+	case QUEUE_SLOW:
+		return "slow";
+	case QUEUE_BATCH:
+		return "batch";
+	case QUEUE_LANES:
+		break;
+	}
+	return "?";
+}
