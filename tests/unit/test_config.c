@@ -17,6 +17,10 @@
 
 #include "cavad/config.h"
 
+#ifndef SOURCE_DIR
+#define SOURCE_DIR "."
+#endif
+
 struct test {
 	char dir[64];
 	char path[128];
@@ -367,12 +371,9 @@ static void test_dump_then_load(void **p)
 static void test_man_example(void **p)
 {
 	struct test *t = *p;
-	const char *root = getenv("CAVA_SOURCE");
-	char *path = talloc_asprintf(t, "%s/docs/man/cavad.conf.5",
-				     root == NULL ? "." : root);
 	char *page = talloc_zero_size(t, 65536);
 	char *from = NULL, *to = NULL;
-	FILE *f = fopen(path, "r");
+	FILE *f = fopen(SOURCE_DIR "/docs/man/cavad.conf.5", "r");
 	size_t len;
 	int ret;
 

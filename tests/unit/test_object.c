@@ -21,8 +21,11 @@
 #include "cavad/object_check.h"
 #include "common/filter.h"
 
-#define GOLDEN "tests/golden/objects.txt"
-#define MAN_PAGE "docs/man/cavad.conf.5"
+#ifndef SOURCE_DIR
+#define SOURCE_DIR "."
+#endif
+#define GOLDEN SOURCE_DIR "/tests/golden/objects.txt"
+#define MAN_PAGE SOURCE_DIR "/docs/man/cavad.conf.5"
 
 static const char *const type_names[] = {
 	[OBJECT_BOOL] = "BOOL", [OBJECT_UINT] = "UINT",
@@ -30,18 +33,13 @@ static const char *const type_names[] = {
 	[OBJECT_STR] = "STR", [OBJECT_LIST] = "LIST", [OBJECT_ENUM] = "ENUM"
 };
 
-/* The tests run in the root of the source, or name it. */
 static FILE *open_source(const char *path, const char *mode)
 {
-	const char *root = getenv("CAVA_SOURCE");
-	char full[4096];
 	FILE *f = NULL;
 
-	snprintf(full, sizeof(full), "%s/%s", root == NULL ? "." : root,
-		 path);
-	f = fopen(full, mode);
+	f = fopen(path, mode);
 	if (f == NULL) {
-		fail_msg("%s: %s", full, strerror(errno));
+		fail_msg("%s: %s", path, strerror(errno));
 	}
 	return f;
 }
