@@ -1,5 +1,6 @@
 /*
- * What survives: LMDB, owned by this file alone.
+ * What survives: an LMDB database (store_db.h) and who writes it
+ * (store_writer.h).
  *
  * Reads happen in the loop (a memory map, about a microsecond). Writes are
  * handed to one writer thread, which commits them in groups; the loop never
@@ -43,8 +44,10 @@ struct store_pending {
 
 /*
  * A write, committed when the request ends; 0, ENOSPC (the map is full),
- * errno. Writes are applied in the order in which they were sent. Freeing
- * the request does not undo it.
+ * errno. Writes are applied and end in the order in which they were sent.
+ * Freeing the request does not undo it; freeing the store commits what was
+ * sent, and requests that had not ended by then never do. The queue has no
+ * bound but the callers', who wait for their requests.
  */
 struct tevent_req *store_pending_put_send(TALLOC_CTX *mem_ctx,
 					  struct tevent_context *ev,
@@ -63,7 +66,7 @@ struct tevent_req *store_avvendor_put_send(TALLOC_CTX *mem_ctx,
 					   struct tevent_context *ev,
 					   struct store *s,
 					   const char *account, int64_t added);
-/* ENOENT: there was none */
+/* ENOENT: there was none. (Deleting no pending scan is no error.) */
 struct tevent_req *store_avvendor_del_send(TALLOC_CTX *mem_ctx,
 					   struct tevent_context *ev,
 					   struct store *s,
