@@ -1,0 +1,496 @@
+#!/bin/bash
+# A private smbd, cavad, cee_agent and clamd, for tests and for hand use.
+#
+# Each lab listens on a loopback address of its own (from the inode of DIR),
+# SMB on port 445, so that several run side by side and every client works.
+# The module and a few accounts are seen by its processes alone: each is
+# started in a mount namespace with our vfs folder, passwd and group over the
+# system's. Nothing outside DIR is touched. All is started and stopped by pid.
+#
+# SPDX-License-Identifier: GPL-3.0-or-later
+set -eu
+
+usage()
+{
+	cat <<'EOF'
+usage: tests/lab.sh DIR setup [OPTIONS]   write configuration and accounts
+       tests/lab.sh DIR start [PART...]   clamd agent cavad smbd; all: none named
+       tests/lab.sh DIR stop [PART...]    by SIGTERM, and waits
+       tests/lab.sh DIR kill PART...      by SIGKILL, with its children
+       tests/lab.sh DIR env               shell variables: eval "$(...)"
+       tests/lab.sh DIR log               the logs of all of them
+
+options of setup:
+  --engine cee|clamd|null      who scans (cee: cee_agent with clamd)
+  --profile standard|strict    when a read waits for a scan
+  --servers N                  antivirus servers (1)
+  --samba-option 'N = V'       a line in the share; 'global:N = V': in [global]
+  --plain                      another share, plain, without the module
+  --peer virusfilter           another share, with Samba's own virusfilter
+EOF
+}
+
+say() { printf 'lab: %s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+bad() { say "$*"; exit 2; }
+
+[ $# -ge 2 ] || { usage >&2; exit 2; }
+[ "$(id -u)" = 0 ] || die "needs root: smbd listens on port 445"
+mkdir -p "$1"
+DIR=$(cd "$1" && pwd)
+VERB=$2
+shift 2
+ROOT=$(cd "$(dirname "$0")/.." && pwd)
+OUT=$ROOT/build/out
+PARTS="clamd agent cavad smbd"
+
+address()
+{
+	i=$(stat -c %i "$DIR")
+	printf '127.%d.%d.%d' $((1 + i / 64516 % 254)) $((1 + i / 254 % 254)) \
+		$((1 + i % 254))
+}
+
+modules()
+{
+	/usr/sbin/smbd -b | sed -n 's/^ *MODULESDIR: *//p'
+}
+
+# --- setup ---
+
+secret() { od -An -N 12 -tx1 /dev/urandom | tr -d ' \n'; }
+
+account()	# NAME UID
+{
+	printf '%s:x:%d:%d::/nonexistent:/usr/sbin/nologin\n' "$1" "$2" "$2" \
+		>> "$DIR/etc/passwd"
+	printf '%s:x:%d:\n' "$1" "$2" >> "$DIR/etc/group"
+}
+
+# Runs a command where our module and accounts are in place.
+inside()
+{
+	unshare -m --propagation private bash -c '
+		mount --bind "$1/etc/passwd" /etc/passwd
+		mount --bind "$1/etc/group" /etc/group
+		[ ! -e "$1/vfs/cava.so" ] || mount --bind "$1/vfs" "$2/vfs"
+		shift 2
+		exec "$@"' bash "$DIR" "$MODULES" "$@"
+}
+
+write_smb_conf()
+{
+	cat > "$DIR/smb.conf" <<EOF
+[global]
+	netbios name = CAVALAB
+	workgroup = CAVALAB
+	server role = standalone server
+	interfaces = $ADDRESS/8
+	bind interfaces only = yes
+	smb ports = 445
+	disable netbios = yes
+	map to guest = never
+	registry shares = yes
+	passdb backend = tdbsam:$DIR/samba/private/passdb.tdb
+	private dir = $DIR/samba/private
+	lock directory = $DIR/samba/lock
+	state directory = $DIR/samba/state
+	cache directory = $DIR/samba/cache
+	pid directory = $DIR/samba/pid
+	ncalrpc dir = $DIR/samba/ncalrpc
+	log file = $DIR/log/smbd.log
+	log level = 1
+	max log size = 0
+	load printers = no
+	printcap name = /dev/null
+	disable spoolss = yes
+$(printf '%s' "$GLOBAL_OPTIONS")
+
+[share]
+	path = $DIR/data/share
+	read only = no
+	vfs objects = cava
+	cava:zone = System
+	cava:socket = $DIR/run/ipc.sock
+	cava:spool = $DIR/cavad/spool
+	cava:filters = $DIR/cavad/state/filters
+$(printf '%s' "$SHARE_OPTIONS")
+EOF
+	if [ "$PLAIN" = yes ]; then
+		mkdir -p -m 777 "$DIR/data/plain"
+		chmod 777 "$DIR/data/plain"
+		printf '\n[plain]\n\tpath = %s\n\tread only = no\n' \
+			"$DIR/data/plain" >> "$DIR/smb.conf"
+	fi
+	if [ "$PEER" = virusfilter ]; then
+		mkdir -p -m 777 "$DIR/data/virusfilter"
+		chmod 777 "$DIR/data/virusfilter"
+		cat >> "$DIR/smb.conf" <<EOF
+
+[virusfilter]
+	path = $DIR/data/virusfilter
+	read only = no
+	vfs objects = virusfilter
+	virusfilter:scanner = clamav
+	virusfilter:socket path = $DIR/clamd/clamd.sock
+	virusfilter:scan on open = yes
+	virusfilter:scan on close = yes
+	virusfilter:infected file action = nothing
+EOF
+	fi
+}
+
+write_clamd()
+{
+	mkdir -p "$DIR/clamd/db"
+	# The MD5 and size of the EICAR test file: all that it knows.
+	echo '44d88612fea8a8f36de82e1278abb02f:68:Eicar-Test-Signature' \
+		> "$DIR/clamd/db/eicar.hdb"
+	cat > "$DIR/clamd/clamd.conf" <<EOF
+Foreground yes
+LocalSocket $DIR/clamd/clamd.sock
+LocalSocketMode 666
+FixStaleSocket yes
+DatabaseDirectory $DIR/clamd/db
+OfficialDatabaseOnly no
+LogFile $DIR/log/clamd.log
+LogFileUnlock yes
+PidFile $DIR/clamd/clamd.pid
+MaxThreads 20
+AlertExceedsMax yes
+User root
+EOF
+}
+
+write_agent()	# INDEX
+{
+	cat > "$DIR/agent$1.conf" <<EOF
+[agent]
+listen = $ADDRESS:$((12228 + $1))
+clamd = $DIR/clamd/clamd.sock
+allow = 127.0.0.0/8
+
+[storage lab]
+host = $ADDRESS
+user = avuser
+password_file = $DIR/avuser.password
+EOF
+}
+
+write_cavad()
+{
+	cat > "$DIR/cavad.conf" <<EOF
+[settings]
+user = labcavad
+check_root = $DIR/data
+ip_pool = $ADDRESS
+ipc_socket = $DIR/run/ipc.sock
+api_socket = $DIR/run/api.sock
+state_dir = $DIR/cavad/state
+spool_dir = $DIR/cavad/spool
+
+[filter System]
+scan_profile = $PROFILE
+EOF
+	i=0
+	while [ $i -lt "$SERVERS" ]; do
+		case $ENGINE in
+		cee) uri=cee://$ADDRESS:$((12228 + i))/vee ;;
+		clamd) uri=clamd:$DIR/clamd/clamd.sock ;;
+		null) uri=null: ;;
+		esac
+		printf '\n[server av%d]\nserver_uri = %s\n' $i "$uri" \
+			>> "$DIR/cavad.conf"
+		i=$((i + 1))
+	done
+}
+
+setup_options()
+{
+	ENGINE=cee PROFILE=standard SERVERS=1 PLAIN=no PEER=none
+	GLOBAL_OPTIONS= SHARE_OPTIONS=
+	while [ $# -gt 0 ]; do
+		case $1 in
+		--plain) PLAIN=yes; shift; continue ;;
+		--engine|--profile|--servers|--samba-option|--peer) ;;
+		*) bad "unknown option $1" ;;
+		esac
+		[ $# -ge 2 ] || bad "$1 needs a value"
+		case $1=$2 in
+		--engine=cee|--engine=clamd|--engine=null) ENGINE=$2 ;;
+		--engine=icap) bad "--engine icap is not built yet" ;;
+		--profile=standard|--profile=strict) PROFILE=$2 ;;
+		--servers=[1-9]|--servers=[1-9][0-9]) SERVERS=$2 ;;
+		--samba-option=global:*=*)
+			GLOBAL_OPTIONS="$GLOBAL_OPTIONS	${2#global:}
+" ;;
+		--samba-option=*=*)
+			SHARE_OPTIONS="$SHARE_OPTIONS	$2
+" ;;
+		--peer=virusfilter) PEER=virusfilter ;;
+		*) bad "$1 $2: see tests/lab.sh for what is accepted" ;;
+		esac
+		shift 2
+	done
+}
+
+setup()
+{
+	setup_options "$@"
+	ADDRESS=$(address)
+	MODULES=$(modules)
+	chmod 711 "$DIR"
+	mkdir -p "$DIR"/{etc,log,run,clamd,cavad,vfs,data} \
+		"$DIR"/samba/{private,lock,state,cache,pid,ncalrpc}
+	chmod 700 "$DIR/samba/private"
+	mkdir -p -m 777 "$DIR/data/share"
+	chmod 777 "$DIR/data/share"
+
+	cp /etc/passwd /etc/group "$DIR/etc/"
+	account labuser 61001
+	account avuser 61002
+	account labcavad 61003
+	for u in labuser avuser; do
+		(umask 077; secret > "$DIR/$u.password")
+	done
+	cp "$MODULES"/vfs/*.so "$DIR/vfs/"
+	cp "$OUT/cava.so" "$DIR/vfs/cava.so" 2>/dev/null ||
+		die "no module: run ./waf build first"
+
+	write_smb_conf
+	write_clamd
+	write_cavad
+	i=0
+	while [ "$ENGINE" = cee ] && [ $i -lt "$SERVERS" ]; do
+		write_agent $i
+		i=$((i + 1))
+	done
+	for u in labuser avuser; do
+		p=$(cat "$DIR/$u.password")
+		printf '%s\n%s\n' "$p" "$p" | inside smbpasswd \
+			-c "$DIR/smb.conf" -s -a "$u" > "$DIR/log/setup.log" \
+			2>&1 || { cat "$DIR/log/setup.log" >&2; exit 1; }
+	done
+	cat > "$DIR/lab" <<EOF
+ADDRESS=$ADDRESS
+MODULES=$MODULES
+ENGINE=$ENGINE
+SERVERS=$SERVERS
+PEER=$PEER
+EOF
+	inside "$OUT/cavad" -c "$DIR/cavad.conf" --setup-share \
+		--smb-conf "$DIR/smb.conf" >> "$DIR/log/setup.log" 2>&1 ||
+		{ cat "$DIR/log/setup.log" >&2; die "cavad --setup-share failed"; }
+}
+
+# --- processes ---
+
+alive()		# NAME: prints its pid
+{
+	[ -e "$DIR/run/$1.pid" ] || return 1
+	pid=$(cat "$DIR/run/$1.pid")
+	kill -0 "$pid" 2>/dev/null || return 1
+	printf '%s' "$pid"
+}
+
+launch()	# NAME COMMAND...
+{
+	name=$1
+	shift
+	alive "$name" > /dev/null && return
+	inside "$@" < /dev/null >> "$DIR/log/$name.log" 2>&1 &
+	echo $! > "$DIR/run/$name.pid"
+	disown
+}
+
+await()		# NAME WHAT COMMAND...
+{
+	name=$1 what=$2
+	shift 2
+	n=0
+	until "$@" > /dev/null 2>&1; do
+		alive "$name" > /dev/null || {
+			tail -20 "$DIR/log/$name.log" >&2
+			die "$name has ended; its log is above"; }
+		n=$((n + 1))
+		[ $n -lt 600 ] || die "$name: no $what after 30 s"
+		sleep 0.05
+	done
+}
+
+clamd_answers()
+{
+	/usr/bin/python3 - "$DIR/clamd/clamd.sock" <<'EOF'
+import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+s.sendall(b"zPING\0")
+sys.exit(s.recv(16) != b"PONG\0")
+EOF
+}
+
+status()
+{
+	curl -sf --max-time 5 --unix-socket "$DIR/run/api.sock" \
+		http://cavad/platform/11/avscan/nodes/1/status
+}
+
+servers_online()
+{
+	[ "$(status | jq '[.nodes[0].status.server_status[] |
+		select(.server_state == "online")] | length')" -ge "$SERVERS" ]
+}
+
+port_open() { (exec 3<> "/dev/tcp/$ADDRESS/445"); }
+
+start_part()
+{
+	case $1 in
+	clamd)
+		[ "$ENGINE" != null ] || [ "$PEER" = virusfilter ] || return 0
+		launch clamd clamd -c "$DIR/clamd/clamd.conf"
+		await clamd "answer to PING" clamd_answers
+		;;
+	agent)
+		i=0
+		while [ "$ENGINE" = cee ] && [ $i -lt "$SERVERS" ]; do
+			launch agent$i "$OUT/cee_agent" -d \
+				-c "$DIR/agent$i.conf"
+			await agent$i "answer" curl -sf --max-time 5 \
+				"http://$ADDRESS:$((12228 + i))/vee"
+			i=$((i + 1))
+		done
+		;;
+	cavad)
+		launch cavad "$OUT/cavad" -f -c "$DIR/cavad.conf"
+		await cavad "status over the API" status
+		[ -e "$DIR/run/avvendor" ] || {
+			"$OUT/cavactl" --socket "$DIR/run/api.sock" avvendor \
+				add avuser > /dev/null
+			touch "$DIR/run/avvendor"; }
+		;;
+	smbd)
+		launch smbd /usr/sbin/smbd -F --no-process-group \
+			-s "$DIR/smb.conf"
+		await smbd "SMB port" port_open
+		;;
+	*) bad "unknown part $1: clamd agent cavad smbd" ;;
+	esac
+}
+
+start()
+{
+	all=$#
+	[ $# -gt 0 ] || set -- $PARTS
+	for part in "$@"; do
+		start_part "$part"
+	done
+	[ "$all" != 0 ] || await cavad "server online" servers_online
+}
+
+pids_of()	# PART: names of pid files
+{
+	case $1 in
+	agent) for f in "$DIR"/run/agent*.pid; do
+			[ ! -e "$f" ] || basename "$f" .pid
+		done ;;
+	clamd|cavad|smbd) echo "$1" ;;
+	*) bad "unknown part $1: clamd agent cavad smbd" ;;
+	esac
+}
+
+descendants()	# PID
+{
+	for child in $(cat /proc/"$1"/task/*/children 2>/dev/null || true); do
+		echo "$child"
+		descendants "$child"
+	done
+}
+
+gone()		# PID...: all ended?
+{
+	for pid in "$@"; do
+		[ ! -d "/proc/$pid" ] ||
+			grep -q '^State:.Z' "/proc/$pid/status" 2>/dev/null ||
+			return 1
+	done
+}
+
+end()		# SIGNAL PART...
+{
+	signal=$1
+	shift
+	for part in "$@"; do
+		for name in $(pids_of "$part"); do
+			pid=$(alive "$name") || continue
+			family="$pid $(descendants "$pid" | tr '\n' ' ')"
+			case $signal in
+			KILL) kill -KILL $family 2>/dev/null || true ;;
+			*) kill -TERM "$pid" ;;
+			esac
+			n=0
+			until gone $family; do
+				n=$((n + 1))
+				if [ $n = 200 ]; then
+					say "$name does not end: SIGKILL"
+					kill -KILL $family 2>/dev/null || true
+				fi
+				sleep 0.05
+			done
+			rm -f "$DIR/run/$name.pid"
+		done
+	done
+}
+
+print_env()
+{
+	pids=
+	for f in "$DIR"/run/*.pid; do
+		[ ! -e "$f" ] || pids="$pids $(cat "$f")"
+	done
+	while read -r name value; do
+		printf '%s=%q\n' "$name" "$value"
+	done <<EOF
+SMB_HOST $ADDRESS
+SMB_PORT 445
+SMB_USER labuser
+SMB_PASS $(cat "$DIR/labuser.password")
+SHARE share
+SHARE_DIR $DIR/data/share
+CHECK_SHARE CHECK\$
+AV_USER avuser
+AV_PASS $(cat "$DIR/avuser.password")
+CAVACTL $OUT/cavactl
+API_SOCKET $DIR/run/api.sock
+CAVAD_CONF $DIR/cavad.conf
+SMB_CONF $DIR/smb.conf
+STATE_DIR $DIR/cavad/state
+CLAMD_SOCKET $DIR/clamd/clamd.sock
+LAB_PIDS ${pids# }
+EOF
+}
+
+case $VERB in
+setup) setup "$@"; exit ;;
+start|stop|kill|env|log) ;;
+*) usage >&2; exit 2 ;;
+esac
+[ -e "$DIR/lab" ] || die "$DIR: not set up"
+. "$DIR/lab"
+case $VERB in
+start) start "$@" ;;
+stop)
+	[ $# -gt 0 ] || set -- smbd cavad agent clamd
+	end TERM "$@"
+	;;
+kill)
+	[ $# -gt 0 ] || bad "kill needs a part: $PARTS"
+	end KILL "$@"
+	;;
+env) print_env ;;
+log)
+	for f in "$DIR"/log/*.log; do
+		[ ! -e "$f" ] || sed "s/^/$(basename "$f" .log): /" "$f"
+	done
+	;;
+esac
