@@ -110,7 +110,7 @@ def build(bld):
              "common LIBMICROHTTPD POPT INIH SMBCLIENT " + COMMON,
              "${PREFIX}/sbin")):
         if glob(sources):
-            bld.program(target=name, source=glob(sources), use=use,
+            bld.program(target="bin/" + name, source=glob(sources), use=use,
                         defines=define, install_path=bindir, **program)
     build_module(bld, glob)
     for test in glob("tests/unit/test_*.c"):

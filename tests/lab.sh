@@ -278,7 +278,7 @@ ENGINE=$ENGINE
 SERVERS=$SERVERS
 PEER=$PEER
 EOF
-	inside "$OUT/cavad" -c "$DIR/cavad.conf" --setup-share \
+	inside "$OUT/bin/cavad" -c "$DIR/cavad.conf" --setup-share \
 		--smb-conf "$DIR/smb.conf" >> "$DIR/log/setup.log" 2>&1 ||
 		{ cat "$DIR/log/setup.log" >&2; die "cavad --setup-share failed"; }
 }
@@ -354,7 +354,7 @@ start_part()
 	agent)
 		i=0
 		while [ "$ENGINE" = cee ] && [ $i -lt "$SERVERS" ]; do
-			launch agent$i "$OUT/cee_agent" -d \
+			launch agent$i "$OUT/bin/cee_agent" -d \
 				-c "$DIR/agent$i.conf"
 			await agent$i "answer" curl -sf --max-time 5 \
 				"http://$ADDRESS:$((12228 + i))/vee"
@@ -362,10 +362,10 @@ start_part()
 		done
 		;;
 	cavad)
-		launch cavad "$OUT/cavad" -f -c "$DIR/cavad.conf"
+		launch cavad "$OUT/bin/cavad" -f -c "$DIR/cavad.conf"
 		await cavad "status over the API" status
 		[ -e "$DIR/run/avvendor" ] || {
-			"$OUT/cavactl" --socket "$DIR/run/api.sock" avvendor \
+			"$OUT/bin/cavactl" --socket "$DIR/run/api.sock" avvendor \
 				add avuser > /dev/null
 			touch "$DIR/run/avvendor"; }
 		;;
@@ -460,7 +460,7 @@ SHARE_DIR $DIR/data/share
 CHECK_SHARE CHECK\$
 AV_USER avuser
 AV_PASS $(cat "$DIR/avuser.password")
-CAVACTL $OUT/cavactl
+CAVACTL $OUT/bin/cavactl
 API_SOCKET $DIR/run/api.sock
 CAVAD_CONF $DIR/cavad.conf
 SMB_CONF $DIR/smb.conf

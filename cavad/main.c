@@ -1,0 +1,355 @@
+/*
+ * cavad: wiring. Options, configuration, sockets, the files process, then
+ * down to an unprivileged user, then the loop.
+ *
+ * The order is the point: sockets are bound and the files process is forked
+ * as root; after rights_drop() nothing here can open a path of a share.
+ * The store is opened last, after every fork.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <popt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "cavad/api.h"
+#include "cavad/rights.h"
+#include "cavad/share.h"
+#include "common/log.h"
+
+#define CAVAD_CONF "/etc/cavad/cavad.conf"
+#define CAVAD_FDS 65536		/* descriptors: a socket for each smbd */
+
+struct options {
+	const char *config;
+	const char *smb_conf;
+	int foreground;
+	int debug;
+	int check_config;
+	int setup_share;
+	int version;
+};
+
+struct cavad {
+	struct tevent_context *ev;
+	struct config *config;
+	struct rights rights;
+	int ipc_fd, api_fd, lock_fd;
+	struct files *files;
+	struct store *store;
+	struct events *events;
+	struct counters counters;
+	struct servers *servers;
+	struct scans *scans;
+	struct check *check;
+	struct ipc *ipc;
+	struct api *api;
+	bool stop;
+	int status;
+};
+
+static int fail(const char *what, int error)
+{
+	log_error("%s: %s", what, strerror(error));
+	return error;
+}
+
+static void cavad_files_ended(void *private_data)
+{
+	struct cavad *cavad = private_data;
+
+	log_error("the files process has ended; cavad cannot go on without "
+		  "it and ends too (systemd starts both again)");
+	cavad->stop = true;
+	cavad->status = 1;
+}
+
+static void cavad_signal(struct tevent_context *ev, struct tevent_signal *se,
+			 int signum, int count, void *siginfo,
+			 void *private_data)
+{
+	struct cavad *cavad = private_data;
+
+	(void)ev;
+	(void)se;
+	(void)count;
+	(void)siginfo;
+	if (signum == SIGHUP) {
+		log_notice("SIGHUP: cavad.conf is read at start only; "
+			   "restart cavad to take up a change");
+		return;
+	}
+	log_notice("ending on signal %d", signum);
+	cavad->stop = true;
+}
+
+/* One cavad a state directory. As the user that runs it. */
+static int cavad_lock(struct cavad *cavad)
+{
+	char *path = talloc_asprintf(cavad, "%s/lock",
+				     cavad->config->settings.state_dir);
+	int ret = 0;
+
+	if (path == NULL) {
+		return ENOMEM;
+	}
+	cavad->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+			      0600);
+	if (cavad->lock_fd == -1) {
+		return fail(path, errno);
+	}
+	ret = flock(cavad->lock_fd, LOCK_EX | LOCK_NB);
+	if (ret != 0) {
+		log_error("%s is locked: another cavad uses this state_dir",
+			  path);
+		return EBUSY;
+	}
+	return 0;
+}
+
+/* What only root can do. */
+static int cavad_as_root(struct cavad *cavad)
+{
+	const struct settings *s = &cavad->config->settings;
+	struct rlimit fds = { CAVAD_FDS, CAVAD_FDS };
+	char *error = NULL;
+	int ret = rights_find(cavad, s->user, &cavad->rights, &error);
+
+	if (ret != 0) {
+		log_error("%s", error);
+		return ret;
+	}
+	(void)setrlimit(RLIMIT_NOFILE, &fds);
+	ret = rights_directory(s->state_dir, cavad->rights.uid,
+			       cavad->rights.gid, 0700);
+	if (ret != 0) {
+		return fail(s->state_dir, ret);
+	}
+	ret = rights_directory(s->spool_dir, 0, 0, 0700);
+	if (ret != 0) {
+		return fail(s->spool_dir, ret);
+	}
+	ret = rights_socket_directory(s->ipc_socket);
+	ret = ret != 0 ? ret : rights_socket_directory(s->api_socket);
+	if (ret != 0) {
+		return fail("directory of the sockets", ret);
+	}
+	ret = ipc_listen(s->ipc_socket, &cavad->ipc_fd);
+	if (ret != 0) {
+		return fail(s->ipc_socket, ret);
+	}
+	ret = api_listen(s->api_socket, &cavad->api_fd);
+	if (ret != 0) {
+		return fail(s->api_socket, ret);
+	}
+	ret = files_start(cavad, s->check_root, s->spool_dir, &cavad->files);
+	if (ret != 0) {
+		return fail("the files process cannot start (check_root, "
+			    "spool_dir)", ret);
+	}
+	return 0;
+}
+
+static int cavad_build(struct cavad *cavad)
+{
+	const struct settings *s = &cavad->config->settings;
+	struct config *config = cavad->config;
+	char *error = NULL;
+	int ret = store_open(cavad, cavad->ev, s->state_dir, s->store_size,
+			     &cavad->store);
+
+	if (ret != 0) {
+		return fail("the database in state_dir", ret);
+	}
+	files_attach(cavad->files, cavad->ev, cavad_files_ended, cavad);
+	cavad->events = events_create(cavad);
+	if (cavad->events == NULL) {
+		return ENOMEM;
+	}
+	ret = servers_create(cavad, cavad->ev, config, cavad->events,
+			     &cavad->counters, &cavad->servers, &error);
+	if (ret != 0) {
+		log_error("%s", error);
+		return ret;
+	}
+	cavad->scans = scans_create(cavad, cavad->ev, config, cavad->files,
+				    cavad->store, cavad->servers,
+				    cavad->events, &cavad->counters);
+	if (cavad->scans == NULL) {
+		return ENOMEM;
+	}
+	ret = check_create(cavad, cavad->ev, config, cavad->store,
+			   cavad->servers, cavad->scans, cavad->events,
+			   &cavad->counters, &cavad->check);
+	if (ret == 0) {
+		ret = ipc_create(cavad, cavad->ev, cavad->ipc_fd, config,
+				 cavad->scans, cavad->check,
+				 &cavad->counters, &cavad->ipc);
+	}
+	if (ret == 0) {
+		ret = api_create(cavad, cavad->ev, cavad->api_fd, config,
+				 cavad->store, cavad->servers, cavad->scans,
+				 cavad->check, cavad->ipc, cavad->events,
+				 &cavad->counters, &cavad->api);
+	}
+	if (ret == 0) {
+		ret = ipc_write_filters(config);
+	}
+	return ret == 0 ? 0 : fail("start", ret);
+}
+
+static int cavad_signals(struct cavad *cavad)
+{
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
+	size_t i = 0;
+
+	for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		struct tevent_signal *se = tevent_add_signal(
+			cavad->ev, cavad, signals[i], 0, cavad_signal, cavad);
+
+		if (se == NULL) {
+			return ENOMEM;
+		}
+	}
+	return 0;
+}
+
+static int cavad_run(struct cavad *cavad)
+{
+	int ret = cavad_as_root(cavad);
+
+	if (ret != 0) {
+		return 1;
+	}
+	ret = rights_drop(&cavad->rights);
+	if (ret != 0) {
+		fail("rights cannot be dropped", ret);
+		return 1;
+	}
+	ret = cavad_lock(cavad);
+	cavad->ev = tevent_context_init(cavad);
+	if (ret != 0 || cavad->ev == NULL) {
+		return 1;
+	}
+	ret = cavad_build(cavad);
+	ret = ret != 0 ? ret : cavad_signals(cavad);
+	if (ret != 0) {
+		return 1;
+	}
+	(void)sd_notify(0, "READY=1");
+	log_notice("cavad %s ready", CAVA_VERSION);
+	while (!cavad->stop) {
+		ret = tevent_loop_once(cavad->ev);
+		if (ret != 0) {
+			fail("event loop", errno);
+			return 1;
+		}
+	}
+	(void)sd_notify(0, "STOPPING=1");
+	store_flush(cavad->store);
+	return cavad->status;
+}
+
+/* 0, or the exit status + 1. */
+static int parse(int argc, const char **argv, struct options *o)
+{
+	struct poptOption table[] = {
+		{ "config", 'c', POPT_ARG_STRING, &o->config, 0,
+		  "read FILE instead of " CAVAD_CONF, "FILE" },
+		{ "foreground", 'f', POPT_ARG_NONE, &o->foreground, 0,
+		  "log to stderr instead of the journal", NULL },
+		{ "debug", 'd', POPT_ARG_NONE, &o->debug, 0,
+		  "log more", NULL },
+		{ "check-config", 0, POPT_ARG_NONE, &o->check_config, 0,
+		  "read the configuration, say what is wrong, and end",
+		  NULL },
+		{ "setup-share", 0, POPT_ARG_NONE, &o->setup_share, 0,
+		  "write the check share to Samba's registry configuration, "
+		  "and end", NULL },
+		{ "smb-conf", 0, POPT_ARG_STRING, &o->smb_conf, 0,
+		  "with --setup-share: another smb.conf", "FILE" },
+		{ "version", 'V', POPT_ARG_NONE, &o->version, 0,
+		  "say the version, and end", NULL },
+		POPT_AUTOHELP
+		POPT_TABLEEND
+	};
+	poptContext pc = poptGetContext("cavad", argc, argv, table, 0);
+	int ret = poptGetNextOpt(pc);
+	const char *extra = poptPeekArg(pc);
+
+	if (ret < -1) {
+		fprintf(stderr, "cavad: %s: %s\n",
+			poptBadOption(pc, POPT_BADOPTION_NOALIAS),
+			poptStrerror(ret));
+	} else if (extra != NULL) {
+		fprintf(stderr, "cavad: %s: no argument is expected; "
+			"see cavad --help\n", extra);
+		ret = -2;
+	}
+	poptFreeContext(pc);
+	return ret < -1 ? 3 : 0;
+}
+
+static int cavad_main(struct cavad *cavad, const struct options *o)
+{
+	const char *path = o->config == NULL ? CAVAD_CONF : o->config;
+	char *error = NULL;
+	int ret = config_load(cavad, path, &cavad->config, &error);
+
+	if (ret != 0) {
+		fprintf(stderr, "cavad: %s\n", error);
+		return 1;
+	}
+	if (o->check_config) {
+		printf("%s: OK\n", path);
+		return 0;
+	}
+	if (geteuid() != 0) {
+		fprintf(stderr, "cavad: must be started as root; it becomes "
+			"%s by itself\n", cavad->config->settings.user);
+		return 1;
+	}
+	if (o->setup_share) {
+		ret = share_setup(cavad, cavad->config, o->smb_conf, &error);
+		if (ret != 0) {
+			fprintf(stderr, "cavad: %s\n", error);
+		}
+		return ret == 0 ? 0 : 1;
+	}
+	log_init("cavad", o->foreground != 0,
+		 o->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+	signal(SIGPIPE, SIG_IGN);
+	umask(077);
+	return cavad_run(cavad);
+}
+
+int main(int argc, const char **argv)
+{
+	struct options o = { .config = NULL };
+	struct cavad *cavad = NULL;
+	int ret = parse(argc, argv, &o);
+
+	if (ret != 0) {
+		return ret - 1;
+	}
+	if (o.version) {
+		printf("cavad %s\n", CAVA_VERSION);
+		return 0;
+	}
+	cavad = talloc_zero(NULL, struct cavad);
+	if (cavad == NULL) {
+		return 1;
+	}
+	ret = cavad_main(cavad, &o);
+	talloc_free(cavad);
+	return ret;
+}

@@ -1,0 +1,293 @@
+/*
+ * CHECK$: see share.h.
+ *
+ * The definition is static; who may enter and read what is asked at run
+ * time by the module in role check. It goes to the registry configuration,
+ * since that is one write for all nodes of a cluster and leaves smb.conf to
+ * its administrator. Samba's own `net` and `testparm` are the interface
+ * (libsmbconf has no public headers), run without a shell.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include "cavad/share.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SHARE_OUTPUT_MAX 65536	/* bytes that are read of a command */
+#define SHARE_WORDS_MAX 12
+
+/*
+ * Each row a parameter of the share. Nothing that clients' opens have to
+ * do with may exist here: no oplocks, leases, durable handles, locks; file
+ * ids are set apart by the module.
+ */
+static const struct {
+	const char *name;
+	const char *value;	/* NULL: of the settings, share_value() */
+} share_rows[] = {
+	{ "path", NULL },
+	{ "comment", "Antivirus servers read files to scan here" },
+	{ "browseable", "no" },
+	{ "read only", "yes" },
+	{ "guest ok", "no" },
+	{ "vfs objects", "cava" },
+	{ "cava:role", "check" },
+	{ "cava:socket", NULL },
+	{ "cava:spool", NULL },
+	{ "oplocks", "no" },
+	{ "level2 oplocks", "no" },
+	{ "kernel oplocks", "no" },
+	{ "durable handles", "no" },
+	{ "posix locking", "no" },
+	{ "strict locking", "no" },
+	{ "locking", "no" },
+	{ "store dos attributes", "no" },
+	{ "map archive", "no" },
+	{ "ea support", "no" },
+	{ "follow symlinks", "no" },
+	{ "wide links", "no" },
+	{ "case sensitive", "yes" },
+	{ "mangled names", "no" },
+	{ "hide dot files", "no" },
+	{ "smb encrypt", "default" },
+};
+
+static const char *share_value(const struct config *c, size_t row)
+{
+	const char *name = share_rows[row].name;
+
+	if (share_rows[row].value != NULL) {
+		return share_rows[row].value;
+	}
+	if (strcmp(name, "path") == 0) {
+		return c->settings.check_root;
+	}
+	if (strcmp(name, "cava:socket") == 0) {
+		return c->settings.ipc_socket;
+	}
+	return c->settings.spool_dir;
+}
+
+/* In the child: stdin is nothing, stdout and stderr go to fd. */
+static void share_exec(const char *const *words, int fd)
+{
+	if (freopen("/dev/null", "r", stdin) == NULL ||
+	    dup2(fd, STDOUT_FILENO) == -1 || dup2(fd, STDERR_FILENO) == -1) {
+		_exit(126);
+	}
+	execvp(words[0], (char *const *)words);
+	_exit(127);
+}
+
+/* 0: exited with 0; ENOEXEC: cannot be run; EIO: any other end. */
+static int share_run(TALLOC_CTX *mem_ctx, const char *const *words,
+		     char **output)
+{
+	char *text = talloc_zero_size(mem_ctx, SHARE_OUTPUT_MAX);
+	size_t len = 0;
+	int fds[2];
+	int status = 0;
+	pid_t pid = -1;
+
+	if (text == NULL || pipe(fds) != 0) {
+		return ENOMEM;
+	}
+	pid = fork();
+	if (pid == -1) {
+		close(fds[0]);
+		close(fds[1]);
+		return errno;
+	}
+	if (pid == 0) {
+		close(fds[0]);
+		share_exec(words, fds[1]);
+	}
+	close(fds[1]);
+	for (;;) {
+		char rest[512];
+		bool full = len >= SHARE_OUTPUT_MAX - 1;
+		ssize_t n = read(fds[0], full ? rest : text + len,
+				 full ? sizeof(rest) :
+				 SHARE_OUTPUT_MAX - 1 - len);
+
+		if (n <= 0) {
+			break;
+		}
+		len += full ? 0 : (size_t)n;
+	}
+	close(fds[0]);
+	while (waitpid(pid, &status, 0) == -1 && errno == EINTR) {
+	}
+	*output = text;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+		return 0;
+	}
+	return WIFEXITED(status) && WEXITSTATUS(status) == 127 ?
+		ENOEXEC : EIO;
+}
+
+/* PROGRAM [-s smb_conf] WORDS..., NULL at the end. */
+static int share_samba(TALLOC_CTX *mem_ctx, const char *program,
+		       const char *smb_conf, const char *const *more,
+		       char **output)
+{
+	const char *words[SHARE_WORDS_MAX] = { program };
+	size_t n = 1;
+
+	if (smb_conf != NULL && strcmp(program, "net") == 0) {
+		words[n++] = "-s";
+		words[n++] = smb_conf;
+	}
+	while (*more != NULL && n < SHARE_WORDS_MAX - 2) {
+		words[n++] = *more++;
+	}
+	if (smb_conf != NULL && strcmp(program, "testparm") == 0) {
+		words[n++] = smb_conf;
+	}
+	return share_run(mem_ctx, words, output);
+}
+
+/* Is `[name]` a section of the text configuration? */
+static bool share_in_text(const char *text, const char *name)
+{
+	size_t len = strlen(name);
+	const char *p = text;
+
+	while (p != NULL && *p != '\0') {
+		p += *p == '\n';
+		if (p[0] == '[' && strncasecmp(p + 1, name, len) == 0 &&
+		    p[len + 1] == ']') {
+			return true;
+		}
+		p = strchr(p, '\n');
+	}
+	return false;
+}
+
+static int share_prerequisites(TALLOC_CTX *mem_ctx,
+			       const struct config *c, const char *smb_conf,
+			       char **error)
+{
+	const char *const registry[] = {
+		"-s", "--parameter-name=registry shares", NULL };
+	const char *const all[] = { "-s", NULL };
+	const char *file = smb_conf == NULL ? "smb.conf" : smb_conf;
+	char *output = NULL;
+	struct stat st;
+	int ret = stat(c->settings.check_root, &st);
+
+	if (ret != 0 || !S_ISDIR(st.st_mode)) {
+		*error = talloc_asprintf(
+			mem_ctx, "[settings] check_root = %s: not a "
+			"directory", c->settings.check_root);
+		return ENOTDIR;
+	}
+	ret = share_samba(mem_ctx, "testparm", smb_conf, registry, &output);
+	if (ret != 0) {
+		*error = talloc_asprintf(
+			mem_ctx, "testparm cannot read %s: %s", file,
+			output == NULL ? strerror(ret) : output);
+		return ret;
+	}
+	if (strcasestr(output, "yes") == NULL) {
+		*error = talloc_asprintf(
+			mem_ctx, "%s needs `registry shares = yes` in "
+			"[global]: the share %s is kept in the registry "
+			"configuration", file, c->settings.check_share);
+		return EINVAL;
+	}
+	ret = share_samba(mem_ctx, "testparm", smb_conf, all, &output);
+	if (ret == 0 && share_in_text(output, c->settings.check_share)) {
+		*error = talloc_asprintf(
+			mem_ctx, "%s has a section [%s]: remove it, "
+			"`cavad --setup-share` keeps that share in the "
+			"registry configuration", file,
+			c->settings.check_share);
+		return EEXIST;
+	}
+	return 0;
+}
+
+/* The value in the lines "\tname = value" of `net conf showshare`. */
+static bool share_has(const char *shown, const char *name, const char *value)
+{
+	const char *p = shown;
+	size_t len = strlen(name);
+	size_t value_len = strlen(value);
+
+	for (p = shown; p != NULL; p = strchr(p, '\n')) {
+		p += strspn(p, "\n\t ");
+		if (strncasecmp(p, name, len) != 0 ||
+		    strncmp(p + len, " = ", 3) != 0) {
+			continue;
+		}
+		p += len + 3;
+		return strncmp(p, value, value_len) == 0 &&
+			(p[value_len] == '\n' || p[value_len] == '\0');
+	}
+	return false;
+}
+
+static int share_write(TALLOC_CTX *mem_ctx, const struct config *c,
+		       const char *smb_conf, const char *shown,
+		       unsigned int *changed, char **error)
+{
+	const char *share = c->settings.check_share;
+	size_t i = 0;
+
+	for (i = 0; i < sizeof(share_rows) / sizeof(share_rows[0]); i++) {
+		const char *value = share_value(c, i);
+		const char *const set[] = { "conf", "setparm", share,
+					    share_rows[i].name, value, NULL };
+		char *output = NULL;
+		int ret = 0;
+
+		if (share_has(shown, share_rows[i].name, value)) {
+			continue;
+		}
+		ret = share_samba(mem_ctx, "net", smb_conf, set, &output);
+		if (ret != 0) {
+			*error = talloc_asprintf(
+				mem_ctx, "net conf setparm %s \"%s\" failed: "
+				"%s", share, share_rows[i].name,
+				output == NULL ? strerror(ret) : output);
+			return ret;
+		}
+		printf("%s: %s = %s\n", share, share_rows[i].name, value);
+		(*changed)++;
+	}
+	return 0;
+}
+
+int share_setup(TALLOC_CTX *mem_ctx, const struct config *config,
+		const char *smb_conf, char **error)
+{
+	const char *share = config->settings.check_share;
+	const char *const show[] = { "conf", "showshare", share, NULL };
+	char *shown = NULL;
+	unsigned int changed = 0;
+	int ret = share_prerequisites(mem_ctx, config, smb_conf, error);
+
+	if (ret != 0) {
+		return ret;
+	}
+	ret = share_samba(mem_ctx, "net", smb_conf, show, &shown);
+	if (ret == ENOEXEC || ret == ENOMEM || shown == NULL) {
+		*error = talloc_strdup(mem_ctx, "`net` cannot be run: "
+				       "install samba-common-bin");
+		return ret;
+	}
+	ret = share_write(mem_ctx, config, smb_conf, ret == 0 ? shown : "",
+			  &changed, error);
+	if (ret == 0) {
+		printf("%s: %s\n", share, changed == 0 ? "already so" :
+		       "written; smbd takes it up by itself");
+	}
+	return ret;
+}
