@@ -1,0 +1,323 @@
+/*
+ * One conversation with clamd, blocking. See clamd.h.
+ *
+ *   zVERSION\0     ->  "ClamAV 1.4.6/27300/Mon Jan  1 08:00:00 2026\0"
+ *   zINSTREAM\0    then pieces of (length as 32 bits big-endian, bytes),
+ *                  the last of length 0
+ *                  ->  "stream: OK\0", "stream: THREAT FOUND\0",
+ *                      "INSTREAM size limit exceeded. ERROR\0", ...
+ *
+ * 1. Only "stream: OK" is clean, and only when all of the file was sent.
+ * 2. Heuristics.Limits.Exceeded (AlertExceedsMax) and Heuristics.Encrypted
+ *    (AlertEncrypted) are no threats: clamd did not look inside.
+ * 3. clamd may answer before the end (size limit) and hang up. So before
+ *    each piece it is looked whether it has something to say, and after an
+ *    error of the connection as well.
+ * 4. A signature time is in clamd's own time zone without saying which; it
+ *    is taken as ours.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cee_agent/clamd.h"
+
+#define CLAMD_REPLY_MAX 1024
+
+struct clamd {
+	int fd;
+	int64_t deadline;	/* ms, monotonic */
+	int error;		/* the first one; EALREADY: it has answered */
+};
+
+static int64_t clamd_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static int clamd_destroy(struct clamd *c)
+{
+	if (c->fd != -1) {
+		close(c->fd);
+	}
+	return 0;
+}
+
+/* Until one of `events` can be done. 0, ETIMEDOUT, errno. */
+static int clamd_wait(struct clamd *c, short events, short *found)
+{
+	struct pollfd pfd = { .fd = c->fd, .events = events };
+	int64_t left = c->deadline - clamd_now();
+	int ret;
+
+	if (left <= 0) {
+		return ETIMEDOUT;
+	}
+	ret = poll(&pfd, 1, (int)left);
+	if (ret == 0) {
+		return ETIMEDOUT;
+	}
+	if (ret == -1) {
+		return errno == EINTR ? 0 : errno;
+	}
+	*found = pfd.revents;
+	return 0;
+}
+
+static int clamd_connect(struct clamd *c, const struct address *address)
+{
+	socklen_t len = sizeof(int);
+	short found = 0;
+	int error = 0;
+	int ret;
+
+	ret = connect(c->fd, (const struct sockaddr *)&address->sa,
+		      address->len);
+	if (ret == 0) {
+		return 0;
+	}
+	if (errno != EINPROGRESS) {
+		return errno;
+	}
+	while (found == 0) {
+		ret = clamd_wait(c, POLLOUT, &found);
+		if (ret != 0) {
+			return ret;
+		}
+	}
+	ret = getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+	return ret == -1 ? errno : error;
+}
+
+int clamd_open(TALLOC_CTX *mem_ctx, const struct address *address,
+	       uint32_t timeout, struct clamd **result)
+{
+	struct clamd *c = NULL;
+	int ret;
+
+	c = talloc_zero(mem_ctx, struct clamd);
+	if (c == NULL) {
+		return ENOMEM;
+	}
+	c->deadline = clamd_now() + timeout;
+	c->fd = socket(address->sa.ss_family,
+		       SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	ret = c->fd == -1 ? errno : 0;
+	talloc_set_destructor(c, clamd_destroy);
+	if (ret == 0) {
+		ret = clamd_connect(c, address);
+	}
+	if (ret != 0) {
+		talloc_free(c);
+		return ret;
+	}
+	*result = c;
+	return 0;
+}
+
+/* All of it. 0, EALREADY, errno; sticky. */
+static int clamd_send(struct clamd *c, const void *data, size_t len)
+{
+	const char *p = data;
+
+	while (len > 0 && c->error == 0) {
+		short found = 0;
+		ssize_t sent;
+
+		c->error = clamd_wait(c, POLLIN | POLLOUT, &found);
+		if (c->error != 0 || found == 0) {
+			continue;
+		}
+		if (found & POLLIN) {
+			c->error = EALREADY;
+			continue;
+		}
+		sent = send(c->fd, p, len, MSG_NOSIGNAL);
+		if (sent >= 0) {
+			p += sent;
+			len -= (size_t)sent;
+		} else if (errno != EAGAIN && errno != EINTR) {
+			c->error = errno;
+		}
+	}
+	return c->error;
+}
+
+/* Up to clamd's NUL or the end. 0, EBADMSG (nothing, or too much), errno. */
+static int clamd_receive(struct clamd *c, char reply[CLAMD_REPLY_MAX])
+{
+	size_t len = 0;
+
+	while (len < CLAMD_REPLY_MAX - 1) {
+		short found = 0;
+		ssize_t got;
+		int ret;
+
+		ret = clamd_wait(c, POLLIN, &found);
+		if (ret != 0) {
+			return ret;
+		}
+		got = recv(c->fd, reply + len, CLAMD_REPLY_MAX - 1 - len, 0);
+		if (got == -1 && (errno == EAGAIN || errno == EINTR)) {
+			continue;
+		}
+		if (got == -1) {
+			return errno;
+		}
+		if (got == 0 || memchr(reply + len, '\0', (size_t)got)) {
+			reply[len + (size_t)got] = '\0';
+			return reply[0] == '\0' ? EBADMSG : 0;
+		}
+		len += (size_t)got;
+	}
+	return EBADMSG;
+}
+
+int clamd_parse_version(const char *reply, struct clamd_version *version)
+{
+	struct tm tm = { .tm_isdst = -1 };
+	const char *slash = NULL;
+	const char *end = NULL;
+	time_t when;
+
+	memset(version, 0, sizeof(*version));
+	if (strncmp(reply, "ClamAV ", 7) != 0) {
+		return EBADMSG;
+	}
+	snprintf(version->vendor, sizeof(version->vendor), "%.*s",
+		 (int)strcspn(reply, "/\r\n"), reply);
+	slash = strchr(reply, '/');
+	if (slash != NULL) {
+		slash = strchr(slash + 1, '/');
+	}
+	if (slash == NULL) {
+		return 0;
+	}
+	end = strptime(slash + 1, "%a %b %d %H:%M:%S %Y", &tm);
+	if (end == NULL) {
+		return 0;
+	}
+	when = mktime(&tm);
+	version->signature_time = when > 0 ? when : 0;
+	return 0;
+}
+
+int clamd_ask_version(struct clamd *c, struct clamd_version *version)
+{
+	char reply[CLAMD_REPLY_MAX] = "";
+	int ret;
+
+	ret = clamd_send(c, "zVERSION", sizeof("zVERSION"));
+	if (ret == 0) {
+		ret = clamd_receive(c, reply);
+	}
+	if (ret != 0) {
+		return ret;
+	}
+	return clamd_parse_version(reply, version);
+}
+
+int clamd_stream_start(struct clamd *c)
+{
+	return clamd_send(c, "zINSTREAM", sizeof("zINSTREAM"));
+}
+
+int clamd_stream_write(struct clamd *c, const void *data, size_t len)
+{
+	uint32_t head = htonl((uint32_t)len);
+	int ret;
+
+	ret = clamd_send(c, &head, sizeof(head));
+	if (ret != 0 || len == 0) {
+		return ret;
+	}
+	return clamd_send(c, data, len);
+}
+
+static bool clamd_starts(const char *text, const char *start)
+{
+	return strncmp(text, start, strlen(start)) == 0;
+}
+
+/* Is `end` the end of `text`, and something before it? Its place then. */
+static const char *clamd_ends(const char *text, const char *end)
+{
+	size_t text_len = strlen(text);
+	size_t end_len = strlen(end);
+
+	if (text_len <= end_len ||
+	    strcmp(text + text_len - end_len, end) != 0) {
+		return NULL;
+	}
+	return text + text_len - end_len;
+}
+
+void clamd_judge(const char *reply, struct clamd_answer *answer)
+{
+	static const char name[] = "stream: ";
+	const char *end = NULL;
+
+	memset(answer, 0, sizeof(*answer));
+	snprintf(answer->text, sizeof(answer->text), "%s", reply);
+	if (clamd_starts(reply, "INSTREAM size limit exceeded")) {
+		answer->verdict = CLAMD_LIMIT;
+		return;
+	}
+	if (strcmp(reply, "stream: OK") == 0) {
+		answer->verdict = CLAMD_CLEAN;
+		return;
+	}
+	end = clamd_ends(reply, " FOUND");
+	if (!clamd_starts(reply, name) || end == NULL) {
+		return;
+	}
+	reply += strlen(name);
+	if (end <= reply) {
+		return;
+	}
+	snprintf(answer->text, sizeof(answer->text), "%.*s",
+		 (int)(end - reply), reply);
+	if (clamd_starts(reply, "Heuristics.Limits.Exceeded")) {
+		answer->verdict = CLAMD_LIMIT;
+	} else if (clamd_starts(reply, "Heuristics.Encrypted")) {
+		answer->verdict = CLAMD_ENCRYPTED;
+	} else {
+		answer->verdict = CLAMD_INFECTED;
+	}
+}
+
+void clamd_stream_finish(struct clamd *c, struct clamd_answer *answer)
+{
+	char reply[CLAMD_REPLY_MAX] = "";
+	int ret;
+
+	/* the error of this is c->error, as of those before it */
+	clamd_stream_write(c, NULL, 0);
+	memset(answer, 0, sizeof(*answer));
+	ret = c->error == ETIMEDOUT ? ETIMEDOUT : clamd_receive(c, reply);
+	if (ret != 0) {
+		answer->verdict = ret == ETIMEDOUT ? CLAMD_TIMEOUT :
+						     CLAMD_ERROR;
+		snprintf(answer->text, sizeof(answer->text),
+			 "no answer of clamd: %s", ret == EBADMSG ?
+			 "it hung up" : strerror(ret));
+		return;
+	}
+	clamd_judge(reply, answer);
+	if (answer->verdict == CLAMD_CLEAN && c->error != 0) {
+		answer->verdict = CLAMD_ERROR;
+		snprintf(answer->text, sizeof(answer->text),
+			 "clamd said OK before it had the whole file");
+	}
+}

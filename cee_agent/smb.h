@@ -1,0 +1,40 @@
+/*
+ * Files of storage systems, over SMB: blocking, for worker processes only.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#ifndef CEE_AGENT_SMB_H
+#define CEE_AGENT_SMB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <talloc.h>
+
+#include "cee_agent/config.h"
+
+struct smb;	/* sessions, at most one file open; freeing it ends all */
+
+/* Nothing is connected yet. 0 or errno. */
+int smb_create(TALLOC_CTX *mem_ctx, struct smb **result);
+
+/* Drops all sessions; the next open connects anew. 0 or errno. */
+int smb_reset(struct smb *smb);
+
+/*
+ * Opens a file for reading and tells its size. timeout: ms for each answer
+ * of the server. 0 or errno.
+ */
+int smb_open(struct smb *smb, const struct storage *storage,
+	     const char *path, uint32_t timeout, uint64_t *size);
+
+/* Bytes read, 0 at the end, -1 with errno. */
+ssize_t smb_read(struct smb *smb, void *data, size_t len);
+
+void smb_close(struct smb *smb);
+
+/* Pure: does an errno mean that the session is gone? */
+bool smb_session_gone(int error);
+
+#endif
