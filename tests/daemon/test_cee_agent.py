@@ -252,6 +252,11 @@ def test_too_large(agent, world):
     os.truncate(path, 25 << 20)
     reply = agent.scan(world.unc("large"))
     assert (reply.status, reply.limit) == (SUCCESS, False), reply
+    # the default of max_size is no more than clamd looks at
+    with open(path, "r+b") as f:
+        f.seek((25 << 20) - len(EICAR))
+        f.write(EICAR)
+    assert agent.scan(world.unc("large")).status == DETECT_VIRUS
     os.truncate(path, (25 << 20) + 1)
     reply = agent.scan(world.unc("large"))
     assert (reply.status, reply.limit) == (FAIL, True)

@@ -450,7 +450,7 @@ static void test_scan_reply(void **state)
 	static const char expected[] =
 		"<CheckFileResponse status=\"0x9\" ceeVersion=\"1\">\n"
 		"  <ScanResponse id=\"7\" threat=\"A&lt;b&gt;&amp;&quot;'\" "
-		"limit=\"1\" detail=\"x&#10;\xef\xbf\xbd\xef\xbf\xbd\" "
+		"limit=\"1\" detail=\"x&#10;\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\" "
 		"bytes=\"68\" avVendor=\"ClamAV\" signatureTime=\"5\" />\n"
 		"</CheckFileResponse>\n";
 	struct cee_reply r = {
@@ -460,7 +460,7 @@ static void test_scan_reply(void **state)
 		.scan_id = 7,
 		.threat = "A<b>&\"'",
 		.limit = true,
-		.detail = "x\n\x1b\xff",
+		.detail = "x\n\x1b\xff\xef\xbf\xbf",
 		.bytes = 68,
 		.av_vendor = "ClamAV",
 		.signature_time = 5,
@@ -480,7 +480,8 @@ static void test_scan_reply(void **state)
 	assert_int_equal(back->scan_id, 7);
 	assert_int_equal(back->bytes, 68);
 	assert_string_equal(back->threat, r.threat);
-	assert_string_equal(back->detail, "x\n\xef\xbf\xbd\xef\xbf\xbd");
+	assert_string_equal(back->detail, "x\n\xef\xbf\xbd\xef\xbf\xbd"
+			    "\xef\xbf\xbd");
 
 	/* what is not known is not said */
 	r = (struct cee_reply) { .scan = true, .scan_id = 1 };
