@@ -1,0 +1,296 @@
+/*
+ * HTTP for the API: libmicrohttpd, driven from the tevent loop by its epoll
+ * descriptor and the timer it asks for.
+ *
+ * A call that cannot be answered at once is suspended; its answer resumes
+ * it. libmicrohttpd tells when a connection is gone, and the call is freed
+ * then, with whatever it still waits for.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include "cavad/api_http.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <microhttpd.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/log.h"
+
+#define API_CONNECTIONS_MAX 256
+#define API_IDLE 120		/* s until a silent connection is closed */
+
+struct api_http {
+	struct api *api;
+	struct MHD_Daemon *daemon;
+	struct tevent_fd *fde;
+	struct tevent_timer *timer;
+};
+
+struct api_http_call {
+	struct MHD_Connection *connection;
+	char *body;
+	size_t len;
+	bool too_large;
+	bool routed;
+	bool suspended;
+	unsigned int code;
+	struct MHD_Response *response;	/* owned until it is queued */
+};
+
+static void api_http_run(struct api_http *h);
+
+static void api_http_timer(struct tevent_context *ev, struct tevent_timer *te,
+			   struct timeval now, void *private_data)
+{
+	struct api_http *h = private_data;
+
+	(void)ev;
+	(void)te;
+	(void)now;
+	h->timer = NULL;
+	api_http_run(h);
+}
+
+static void api_http_event(struct tevent_context *ev, struct tevent_fd *fde,
+			   uint16_t flags, void *private_data)
+{
+	(void)ev;
+	(void)fde;
+	(void)flags;
+	api_http_run(private_data);
+}
+
+static void api_http_run(struct api_http *h)
+{
+	unsigned long long ms = 0;
+
+	(void)MHD_run(h->daemon);
+	TALLOC_FREE(h->timer);
+	if (MHD_get_timeout(h->daemon, &ms) != MHD_YES) {
+		return;
+	}
+	h->timer = tevent_add_timer(
+		h->api->ev, h,
+		tevent_timeval_current_ofs((uint32_t)(ms / 1000),
+					   (uint32_t)(ms % 1000 * 1000)),
+		api_http_timer, h);
+}
+
+/* root, or a member of api_group? */
+static bool api_http_allowed(struct api *api, struct MHD_Connection *c)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+		c, MHD_CONNECTION_INFO_CONNECTION_FD);
+	const char *name = api->config->settings.api_group;
+	struct ucred peer = { .pid = 0 };
+	socklen_t len = sizeof(peer);
+	const struct passwd *pw = NULL;
+	const struct group *gr = NULL;
+	size_t i = 0;
+	int ret = 0;
+
+	if (info == NULL) {
+		return false;
+	}
+	ret = getsockopt(info->connect_fd, SOL_SOCKET, SO_PEERCRED, &peer,
+			 &len);
+	if (ret != 0) {
+		return false;
+	}
+	if (peer.uid == 0) {
+		return true;
+	}
+	gr = name[0] == '\0' ? NULL : getgrnam(name);
+	if (gr == NULL) {
+		return false;
+	}
+	if (peer.gid == gr->gr_gid) {
+		return true;
+	}
+	pw = getpwuid(peer.uid);
+	for (i = 0; pw != NULL && gr->gr_mem[i] != NULL; i++) {
+		if (strcmp(gr->gr_mem[i], pw->pw_name) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static enum MHD_Result api_http_queue(struct api_http_call *hc)
+{
+	enum MHD_Result ret = MHD_queue_response(hc->connection, hc->code,
+						 hc->response);
+
+	MHD_destroy_response(hc->response);
+	hc->response = NULL;
+	return ret;
+}
+
+void api_http_reply(struct api_call *call, unsigned int code, char *text)
+{
+	struct api_http_call *hc = call->http;
+
+	if (hc->response != NULL) {
+		return;
+	}
+	hc->code = code;
+	hc->response = MHD_create_response_from_buffer(
+		strlen(text), text, MHD_RESPMEM_MUST_COPY);
+	if (hc->response != NULL) {
+		(void)MHD_add_response_header(hc->response, "Content-Type",
+					      "application/json");
+	}
+	if (hc->suspended) {
+		hc->suspended = false;
+		MHD_resume_connection(hc->connection);
+	}
+}
+
+static void api_http_collect(struct api_http_call *hc, const char *data,
+			     size_t len)
+{
+	char *body = NULL;
+
+	if (hc->too_large || len > API_BODY_MAX - hc->len) {
+		hc->too_large = true;
+		return;
+	}
+	body = talloc_realloc_size(hc, hc->body, hc->len + len);
+	if (body == NULL) {
+		hc->too_large = true;
+		return;
+	}
+	memcpy(body + hc->len, data, len);
+	hc->body = body;
+	hc->len += len;
+}
+
+static enum MHD_Result api_http_access(void *cls,
+				       struct MHD_Connection *connection,
+				       const char *url, const char *method,
+				       const char *version,
+				       const char *upload_data,
+				       size_t *upload_data_size,
+				       void **con_cls)
+{
+	struct api_http *h = cls;
+	struct api *api = h->api;
+	struct api_call *call = *con_cls;
+
+	(void)version;
+	if (call == NULL) {
+		/* on h, whose destructor ends all calls first */
+		call = talloc_zero(h, struct api_call);
+		if (call == NULL) {
+			return MHD_NO;
+		}
+		call->api = api;
+		call->http = talloc_zero(call, struct api_http_call);
+		if (call->http == NULL) {
+			talloc_free(call);
+			return MHD_NO;
+		}
+		call->http->connection = connection;
+		*con_cls = call;
+		return MHD_YES;
+	}
+	if (*upload_data_size > 0) {
+		api_http_collect(call->http, upload_data, *upload_data_size);
+		*upload_data_size = 0;
+		return MHD_YES;
+	}
+	if (!call->http->routed) {
+		call->http->routed = true;
+		if (!api_http_allowed(api, connection)) {
+			api_error(call, 403, NULL, "only root%s%s may use "
+				  "the API",
+				  api->config->settings.api_group[0] != '\0' ?
+				  " and members of group " : "",
+				  api->config->settings.api_group);
+		} else if (call->http->too_large) {
+			api_error(call, 413, NULL, "a request body has at "
+				  "most %d bytes", API_BODY_MAX);
+		} else {
+			api_route(call, method, url, call->http->body,
+				  call->http->len);
+		}
+	}
+	if (call->http->response != NULL) {
+		return api_http_queue(call->http);
+	}
+	call->http->suspended = true;
+	MHD_suspend_connection(connection);
+	return MHD_YES;
+}
+
+static void api_http_completed(void *cls, struct MHD_Connection *connection,
+			       void **con_cls,
+			       enum MHD_RequestTerminationCode code)
+{
+	struct api_call *call = *con_cls;
+
+	(void)cls;
+	(void)connection;
+	(void)code;
+	if (call == NULL) {
+		return;
+	}
+	if (call->http->response != NULL) {
+		MHD_destroy_response(call->http->response);
+	}
+	json_decref(call->body);
+	talloc_free(call);
+	*con_cls = NULL;
+}
+
+static int api_http_destructor(struct api_http *h)
+{
+	TALLOC_FREE(h->fde);
+	TALLOC_FREE(h->timer);
+	MHD_stop_daemon(h->daemon);
+	return 0;
+}
+
+int api_http_create(struct api *api, int fd, struct api_http **result)
+{
+	const union MHD_DaemonInfo *info = NULL;
+	struct api_http *h = talloc_zero(api, struct api_http);
+
+	if (h == NULL) {
+		return ENOMEM;
+	}
+	h->api = api;
+	h->daemon = MHD_start_daemon(
+		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
+		api_http_access, h,
+		MHD_OPTION_LISTEN_SOCKET, fd,
+		MHD_OPTION_NOTIFY_COMPLETED, api_http_completed, NULL,
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned)API_CONNECTIONS_MAX,
+		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)API_IDLE,
+		MHD_OPTION_END);
+	if (h->daemon == NULL) {
+		close(fd);
+		talloc_free(h);
+		return EIO;
+	}
+	talloc_set_destructor(h, api_http_destructor);
+	info = MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	if (info == NULL) {
+		talloc_free(h);
+		return EIO;
+	}
+	h->fde = tevent_add_fd(api->ev, h, info->epoll_fd, TEVENT_FD_READ,
+			       api_http_event, h);
+	if (h->fde == NULL) {
+		talloc_free(h);
+		return ENOMEM;
+	}
+	api_http_run(h);
+	*result = h;
+	return 0;
+}

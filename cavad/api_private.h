@@ -1,0 +1,70 @@
+/*
+ * What the files of the API share: one call, and how it is answered.
+ *
+ *   api.c           HTTP, peer credentials, the table of routes
+ *   api_status.c    GET of the node's status
+ *   api_scan.c      individual scans
+ *   api_avvendor.c  accounts that may fetch
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#ifndef CAVAD_API_PRIVATE_H
+#define CAVAD_API_PRIVATE_H
+
+#include <jansson.h>
+
+#include "cavad/api.h"
+
+struct api {
+	struct tevent_context *ev;
+	const struct config *config;
+	struct store *store;
+	struct servers *servers;
+	struct scans *scans;
+	struct check *check;
+	struct ipc *ipc;
+	struct events *events;
+	struct counters *counters;
+	uint64_t next_report;
+	struct api_http *http;
+};
+
+/* A request; a talloc object that ends with it, and its tevent_reqs too. */
+struct api_call {
+	struct api *api;
+	struct api_http_call *http;
+	const char *tail;	/* what the * of the route stands for */
+	json_t *body;		/* an object, or NULL */
+};
+
+/*
+ * Answers, now or later: takes json (NULL = no body). Not after the call
+ * was freed.
+ */
+void api_reply(struct api_call *call, unsigned int code, json_t *json);
+
+/* {"errors":[...]}; field may be NULL. */
+void api_error(struct api_call *call, unsigned int code, const char *field,
+	       const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
+/* A field of a request body. */
+struct api_field {
+	const char *name;
+	json_type type;		/* JSON_TRUE stands for a boolean */
+	bool required;
+	size_t max;		/* characters */
+};
+
+/*
+ * Is the body an object with these fields (ended by name == NULL) and no
+ * others? If not, the call is answered.
+ */
+bool api_body(struct api_call *call, const struct api_field *fields);
+
+void api_status(struct api_call *call);
+void api_scan(struct api_call *call);
+void api_avvendor_list(struct api_call *call);
+void api_avvendor_add(struct api_call *call);
+void api_avvendor_remove(struct api_call *call);
+
+#endif
