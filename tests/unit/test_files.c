@@ -106,22 +106,26 @@ static void test_gone(void **p)
 	assert_int_equal(begun.status, FILES_GONE);
 }
 
+/* The kernel's name of what the handle opens is one that was removed. */
 static void test_hard_link(void **p)
 {
 	struct test *t = *p;
-	char *a = make_file(t, "a");
-	char *b = path_in(t, "b");
-	struct files_begun first = begin_path(t, a);
+	char *b = make_file(t, "b");
+	char *a = path_in(t, "a");
+	struct files_begun first;
 	struct files_begun begun;
 	int fd = -1;
 
-	assert_int_equal(link(a, b), 0);
-	fd = open_file(a, O_RDONLY);	/* keeps the name's dentry */
+	assert_int_equal(link(b, a), 0);
+	first = begin_path(t, a);
+	fd = open_file(a, O_RDONLY);	/* keeps that name in the cache */
 	assert_int_equal(unlink(a), 0);
+	make_file(t, "a (deleted)");
 	begun = begin_ident(t, a, &first.ident);
 	close(fd);
 	assert_int_equal(begun.status, FILES_OK);
 	assert_string_equal(begun.path, b);
+	assert_int_equal(begun.ident.ino, first.ident.ino);
 }
 
 static void test_symlinks(void **p)

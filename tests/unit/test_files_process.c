@@ -7,11 +7,26 @@
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
+#include <dirent.h>
 #include <grp.h>
 #include <signal.h>
 
 #include "cavad/files.c"
 #include "tests/unit/files_test.h"
+
+static unsigned int count_fds(struct test *t, pid_t pid)
+{
+	char *path = talloc_asprintf(t, "/proc/%d/fd", (int)pid);
+	DIR *dir = opendir(path);
+	unsigned int num = 0;
+
+	assert_non_null(dir);
+	while (readdir(dir) != NULL) {
+		num++;
+	}
+	closedir(dir);
+	return num;
+}
 
 static void test_cancel(void **p)
 {
@@ -23,6 +38,7 @@ static void test_cancel(void **p)
 	struct files_begun begun;
 	int worker = t->files->workers[0].sock;
 	struct pollfd pfd = { .fd = worker, .events = POLLIN };
+	unsigned int fds = count_fds(t, getpid());
 
 	req = files_begin_send(t, t->ev, t->files, &begin);
 	assert_int_equal(poll(&pfd, 1, LONG), 1);	/* answered, unread */
@@ -30,6 +46,7 @@ static void test_cancel(void **p)
 	talloc_free(req);
 	WAIT_FOR(t, can_write(a));
 	assert_null(scan_find(t->files, 1));
+	assert_int_equal(count_fds(t, getpid()), fds);
 
 	begun = begin_lock(t, 1, a);	/* the id is free again */
 	assert_int_equal(begun.status, FILES_OK);
@@ -41,6 +58,7 @@ static void test_cancel_queued(void **p)
 	char *a = make_file(t, "a");
 	struct tevent_req *reqs[12] = { NULL };
 	struct files_begin begin = { .path = a, .want_fd = true };
+	unsigned int fds = count_fds(t, getpid());
 	unsigned int i = 0;
 
 	for (i = 0; i < 12; i++) {
@@ -55,6 +73,7 @@ static void test_cancel_queued(void **p)
 	}
 	WAIT_FOR(t, t->files->workers[0].current == NULL);
 	assert_true(TAILQ_EMPTY(&t->files->waiting));
+	assert_int_equal(count_fds(t, getpid()), fds);
 }
 
 static void test_cancelled_end(void **p)
@@ -165,6 +184,35 @@ static void test_worker_dies_at_work(void **p)
 	assert_true(tevent_req_poll(req, t->ev));
 	assert_int_equal(files_begin_recv(req, t, &begun), EPIPE);
 	assert_int_equal(begin_path(t, begin.path).status, FILES_OK);
+}
+
+static void test_worker_dies_before_end(void **p)
+{
+	struct test *t = *p;
+	char *a = make_file(t, "a");
+	struct files_begun begun = begin_lock(t, 1, a);
+	struct files_worker *w = &t->files->workers[0];
+	struct verdict record = verdict_of(VERDICT_CLEAN);
+	struct files_end end = { .scan_id = 1, .ident = begun.ident,
+				 .path = a, .before = begun.content,
+				 .record = &record };
+	struct files_begin other = { .path = a };
+	struct tevent_req *busy = NULL;
+	struct tevent_req *req = NULL;
+	struct files_ended ended;
+
+	kill(w->pid, SIGSTOP);
+	busy = files_begin_send(t, t->ev, t->files, &other);
+	req = files_end_send(t, t->ev, t->files, &end);
+	assert_false(TAILQ_EMPTY(&w->waiting));
+	kill(w->pid, SIGKILL);
+	assert_true(tevent_req_poll(req, t->ev));
+	assert_int_equal(files_end_recv(req, &ended), 0);
+	assert_int_equal(ended.status, FILES_OK);
+	assert_true(tevent_req_poll(busy, t->ev));
+	assert_null(scan_find(t->files, 1));
+	talloc_free(busy);
+	talloc_free(req);
 }
 
 static void test_worker_stuck(void **p)
@@ -310,6 +358,52 @@ static void test_cavad_killed(void **p)
 	close(fds[1]);
 }
 
+/* Every way through a begin and an end, with workers idle: the first one. */
+static struct files_ended use_worker(struct test *t, uint64_t scan_id)
+{
+	char *a = make_file(t, "a");
+	char *b = path_in(t, "b");
+	struct files_begun begun = begin_as(t, &(struct files_begin) {
+		.scan_id = scan_id, .path = a, .lock = true,
+		.want_fd = true });
+	struct files_begun other = { .status = FILES_OK };
+	struct files_ended ended;
+
+	close(begun.fd);
+	begin_path(t, t->root);
+	begin_path(t, "/etc/passwd");
+	begin_path(t, path_in(t, "nothing"));
+	ended = end_with(t, scan_id, &begun, VERDICT_CLEAN);
+	assert_int_equal(ended.status, FILES_OK);
+	assert_int_equal(end_with(t, scan_id + 1, &begun, VERDICT_CLEAN)
+			 .status, FILES_CHANGED);	/* held anew */
+	assert_int_equal(rename(a, b), 0);
+	other = begin_ident(t, a, &begun.ident);
+	assert_string_equal(other.path, b);
+	assert_int_equal(unlink(b), 0);
+	other = begin_ident(t, a, &begun.ident);
+	assert_int_equal(other.status, FILES_GONE);
+	return ended;
+}
+
+static void test_leaves_nothing_open(void **p)
+{
+	struct test *t = *p;
+	pid_t pid = t->files->workers[0].pid;
+	struct files_ended ended = use_worker(t, 1);
+	unsigned int before = 0;
+	unsigned int before_here = 0;
+
+	wait_settled(t, ended.record.stamp);
+	before = count_fds(t, pid);
+	before_here = count_fds(t, getpid());
+	ended = use_worker(t, 3);
+	wait_settled(t, ended.record.stamp);
+	assert_int_equal(count_fds(t, pid), before);
+	assert_int_equal(count_fds(t, getpid()), before_here);
+	assert_true(before < 8);
+}
+
 static char *proc_status(struct test *t, pid_t pid, const char *key)
 {
 	char *path = talloc_asprintf(t, "/proc/%d/status", (int)pid);
@@ -365,11 +459,13 @@ int main(void)
 		TEST(freed_with_requests),
 		TEST(worker_killed),
 		TEST(worker_dies_at_work),
+		TEST(worker_dies_before_end),
 		TEST(worker_stuck),
 		TEST(all_stuck),
 		TEST(parent_killed),
 		TEST(freed),
 		TEST(cavad_killed),
+		TEST(leaves_nothing_open),
 		TEST(rights),
 	};
 

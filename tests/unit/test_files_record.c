@@ -282,6 +282,14 @@ static bool set_immutable(const char *path, bool on)
 	return ret == 0;
 }
 
+static int tear_down_immutable(void **p)
+{
+	struct test *t = *p;
+
+	set_immutable(path_in(t, "a"), false);
+	return tear_down(p);
+}
+
 static void test_no_attribute(void **p)
 {
 	struct test *t = *p;
@@ -323,7 +331,8 @@ int main(void)
 		TEST(no_lease_write_before_t),
 		TEST(infected_sticks),
 		TEST(lease_at_end),
-		TEST(no_attribute),
+		cmocka_unit_test_setup_teardown(test_no_attribute, set_up,
+						tear_down_immutable),
 	};
 
 	return files_test_main(tests);
