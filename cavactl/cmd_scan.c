@@ -1,0 +1,145 @@
+/*
+ * cavactl scan: one line a file, and an exit status for scripts.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include <errno.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cavactl/cavactl.h"
+
+/*
+ * Absolute, with the directory's links resolved; the last part stays as it
+ * is, so that a link is refused and not followed. The caller's to free().
+ */
+static char *scan_absolute(const char *path)
+{
+	char *one = strdup(path);
+	char *two = strdup(path);
+	char *dir = NULL;
+	char *result = NULL;
+
+	if (one != NULL && two != NULL) {
+		const char *name = basename(two);
+
+		dir = realpath(dirname(one), NULL);
+		if (dir != NULL && asprintf(&result, "%s/%s",
+					    strcmp(dir, "/") == 0 ? "" : dir,
+					    name) == -1) {
+			result = NULL;
+		}
+	}
+	free(dir);
+	free(one);
+	free(two);
+	return result;
+}
+
+static const char *scan_string(const json_t *reply, const char *name)
+{
+	const char *s = json_string_value(json_object_get(reply, name));
+
+	return s == NULL ? "" : s;
+}
+
+static enum cavactl_exit scan_exit(const json_t *reply)
+{
+	const char *result = scan_string(reply, "result");
+
+	if (strcmp(result, "clean") == 0) {
+		return CAVACTL_OK;
+	}
+	return strcmp(result, "infected") == 0 ? CAVACTL_INFECTED :
+		CAVACTL_NO_VERDICT;
+}
+
+static void scan_print(const json_t *reply)
+{
+	const char *threat = scan_string(reply, "threat");
+	const char *reason = scan_string(reply, "reason");
+	const char *server = scan_string(reply, "server");
+
+	output_text(scan_string(reply, "file"));
+	printf(": %s", scan_string(reply, "result"));
+	if (threat[0] != '\0') {
+		printf(" ");
+		output_text(threat);
+	}
+	if (reason[0] != '\0') {
+		printf(": %s", reason);
+	}
+	if (json_is_true(json_object_get(reply, "from_record"))) {
+		char when[64];
+
+		output_time(when, sizeof(when), json_integer_value(
+			json_object_get(reply, "scan_time")));
+		printf(" (scanned %s)", when);
+	} else if (server[0] != '\0') {
+		printf(" (%s, %lld ms)", server, (long long)
+		       json_integer_value(json_object_get(reply,
+							  "duration")));
+	}
+	printf("\n");
+}
+
+static enum cavactl_exit scan_one(const struct cavactl *ctl, const char *path)
+{
+	enum cavactl_exit ret = CAVACTL_OK;
+	char *file = scan_absolute(path);
+	json_t *body = NULL;
+	json_t *reply = NULL;
+
+	if (file == NULL) {
+		fprintf(stderr, "cavactl: %s: %s\n", path, strerror(errno));
+		return CAVACTL_REFUSED;
+	}
+	body = json_pack("{s:s, s:b}", "file", file,
+			 "ignore_previous_scan_status", (int)ctl->force);
+	if (body == NULL) {
+		fprintf(stderr, "cavactl: %s: the name is not UTF-8, which "
+			"JSON cannot carry\n", path);
+		free(file);
+		return CAVACTL_REFUSED;
+	}
+	ret = cavactl_call(ctl, "POST", "/platform/11/antivirus/scan", body,
+			   &reply);
+	if (ret == CAVACTL_OK) {
+		ret = scan_exit(reply);
+		if (ctl->json) {
+			output_json(reply);
+		} else {
+			scan_print(reply);
+		}
+	}
+	json_decref(reply);
+	json_decref(body);
+	free(file);
+	return ret;
+}
+
+enum cavactl_exit cmd_scan(const struct cavactl *ctl, const char **args)
+{
+	/* of several files the most serious one, in this order */
+	static const int rank[] = {
+		[CAVACTL_OK] = 0, [CAVACTL_NO_VERDICT] = 1,
+		[CAVACTL_REFUSED] = 2, [CAVACTL_INFECTED] = 3,
+		[CAVACTL_UNREACHABLE] = 4,
+	};
+	enum cavactl_exit worst = CAVACTL_OK;
+
+	for (; *args != NULL; args++) {
+		enum cavactl_exit ret = scan_one(ctl, *args);
+
+		if (rank[ret] > rank[worst]) {
+			worst = ret;
+		}
+		if (ret == CAVACTL_UNREACHABLE) {
+			break;
+		}
+	}
+	return worst;
+}

@@ -1,0 +1,231 @@
+/*
+ * cavactl: asks cavad over its REST API. Commands are rows.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include <popt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cavactl/cavactl.h"
+
+#define CAVACTL_SOCKET "/run/cavad/api.sock"
+#define CAVACTL_ARGS_ANY 1000000
+
+static const struct {
+	const char *words;	/* one or two */
+	const char *arguments;
+	int least, most;
+	const char *help;
+	enum cavactl_exit (*fn)(const struct cavactl *ctl, const char **args);
+} commands[] = {
+	{ "status", "", 0, 0,
+	  "servers, queues, counters, and what is wrong", cmd_status },
+	{ "scan", "FILE...", 1, CAVACTL_ARGS_ANY,
+	  "scan files now; exit status 2: infected, 3: no verdict",
+	  cmd_scan },
+	{ "avvendor list", "", 0, 0,
+	  "accounts that may fetch files through the check share",
+	  cmd_avvendor_list },
+	{ "avvendor add", "ACCOUNT", 1, 1,
+	  "DOMAIN\\name, the name of a local account, or a SID",
+	  cmd_avvendor_add },
+	{ "avvendor remove", "ACCOUNT", 1, 1,
+	  "in force at once", cmd_avvendor_remove },
+};
+
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static void print_error(const json_t *reply, long code)
+{
+	const json_t *e = NULL;
+	size_t i = 0;
+	bool said = false;
+
+	json_array_foreach(json_object_get(reply, "errors"), i, e) {
+		const char *text = json_string_value(json_object_get(
+			e, "message"));
+
+		if (text != NULL) {
+			fprintf(stderr, "cavactl: %s\n", text);
+			said = true;
+		}
+	}
+	if (!said) {
+		fprintf(stderr, "cavactl: cavad answered %ld\n", code);
+	}
+}
+
+enum cavactl_exit cavactl_call(const struct cavactl *ctl, const char *method,
+			       const char *path, json_t *body,
+			       json_t **reply)
+{
+	const char *why = NULL;
+	long code = http_call(ctl->socket_path, method, path, body, reply,
+			      &why);
+
+	if (code == 0) {
+		fprintf(stderr, "cavactl: cavad cannot be reached at %s: "
+			"%s.\nIs it running? systemctl status cavad; systemctl"
+			" start cavad\n", ctl->socket_path, why);
+		return CAVACTL_UNREACHABLE;
+	}
+	if (code >= 300) {
+		print_error(*reply, code);
+		json_decref(*reply);
+		*reply = NULL;
+		return CAVACTL_REFUSED;
+	}
+	return CAVACTL_OK;
+}
+
+static void print_commands(void)
+{
+	size_t i = 0;
+
+	printf("Usage: cavactl [OPTION...] COMMAND\n\nCommands:\n");
+	for (i = 0; i < COMMANDS; i++) {
+		char usage[64];
+
+		snprintf(usage, sizeof(usage), "%s %s", commands[i].words,
+			 commands[i].arguments);
+		printf("  %-26s %s\n", usage, commands[i].help);
+	}
+	printf("\nOptions:\n"
+	       "  -s, --socket=PATH          cavad's API "
+	       "(" CAVACTL_SOCKET ",\n"
+	       "                             or $CAVAD_API_SOCKET)\n"
+	       "  -F, --format=text|json     for people, or for programs\n"
+	       "  -f, --force                scan: even if the verdict is "
+	       "current\n"
+	       "  -V, --version              say the version\n"
+	       "  -?, --help                 this text\n");
+}
+
+/* How many of words[] (NULL-terminated) the row starts with; 0: no match */
+static int command_match(const char *row, const char **words)
+{
+	const char *space = strchr(row, ' ');
+	size_t len = space == NULL ? strlen(row) : (size_t)(space - row);
+
+	if (strlen(words[0]) != len || strncmp(row, words[0], len) != 0) {
+		return 0;
+	}
+	if (space == NULL) {
+		return 1;
+	}
+	return words[1] != NULL && strcmp(space + 1, words[1]) == 0 ? 2 : 0;
+}
+
+/* Letters that differ, in order; enough to find a slip. */
+static size_t command_distance(const char *a, const char *b)
+{
+	size_t same = 0;
+	size_t la = strlen(a);
+	size_t lb = strlen(b);
+
+	while (same < la && same < lb && a[same] == b[same]) {
+		same++;
+	}
+	while (la > same && lb > same && a[la - 1] == b[lb - 1]) {
+		la--;
+		lb--;
+	}
+	return (la > lb ? la : lb) - same;
+}
+
+static void unknown_command(const char **words)
+{
+	size_t best = 0;
+	size_t i = 0;
+	char said[128];
+
+	snprintf(said, sizeof(said), "%s%s%s", words[0],
+		 words[1] == NULL ? "" : " ",
+		 words[1] == NULL ? "" : words[1]);
+	for (i = 1; i < COMMANDS; i++) {
+		if (command_distance(commands[i].words, said) <
+		    command_distance(commands[best].words, said)) {
+			best = i;
+		}
+	}
+	fprintf(stderr, "cavactl: unknown command \"%s\"; did you mean "
+		"\"%s\"? cavactl --help lists all\n", said,
+		commands[best].words);
+}
+
+static enum cavactl_exit run_command(const struct cavactl *ctl,
+				     const char **words)
+{
+	size_t i = 0;
+
+	for (i = 0; i < COMMANDS; i++) {
+		int used = command_match(commands[i].words, words);
+		int count = 0;
+
+		if (used == 0) {
+			continue;
+		}
+		while (words[used + count] != NULL) {
+			count++;
+		}
+		if (count < commands[i].least || count > commands[i].most) {
+			fprintf(stderr, "usage: cavactl %s %s\n",
+				commands[i].words, commands[i].arguments);
+			return CAVACTL_REFUSED;
+		}
+		return commands[i].fn(ctl, words + used);
+	}
+	unknown_command(words);
+	return CAVACTL_REFUSED;
+}
+
+int main(int argc, const char **argv)
+{
+	const char *env = getenv("CAVAD_API_SOCKET");
+	struct cavactl ctl = {
+		.socket_path = env != NULL ? env : CAVACTL_SOCKET,
+	};
+	const char *format = "text";
+	int force = 0, version = 0, help = 0;
+	struct poptOption table[] = {
+		{ "socket", 's', POPT_ARG_STRING, &ctl.socket_path, 0, "",
+		  "PATH" },
+		{ "format", 'F', POPT_ARG_STRING, &format, 0, "", "" },
+		{ "force", 'f', POPT_ARG_NONE, &force, 0, "", NULL },
+		{ "version", 'V', POPT_ARG_NONE, &version, 0, "", NULL },
+		{ "help", '?', POPT_ARG_NONE, &help, 0, "", NULL },
+		POPT_TABLEEND
+	};
+	poptContext pc = poptGetContext("cavactl", argc, argv, table, 0);
+	int ret = poptGetNextOpt(pc);
+	const char **words = NULL;
+	enum cavactl_exit code = CAVACTL_OK;
+
+	if (ret < -1) {
+		fprintf(stderr, "cavactl: %s: %s; see cavactl --help\n",
+			poptBadOption(pc, POPT_BADOPTION_NOALIAS),
+			poptStrerror(ret));
+		return CAVACTL_REFUSED;
+	}
+	if (version) {
+		printf("cavactl %s\n", CAVA_VERSION);
+		return CAVACTL_OK;
+	}
+	words = poptGetArgs(pc);
+	if (help || words == NULL || words[0] == NULL) {
+		print_commands();
+		return help ? CAVACTL_OK : CAVACTL_REFUSED;
+	}
+	if (strcmp(format, "json") != 0 && strcmp(format, "text") != 0) {
+		fprintf(stderr, "cavactl: --format=%s: text and json are "
+			"accepted\n", format);
+		return CAVACTL_REFUSED;
+	}
+	ctl.json = strcmp(format, "json") == 0;
+	ctl.force = force != 0;
+	code = run_command(&ctl, words);
+	poptFreeContext(pc);
+	return (int)code;
+}
