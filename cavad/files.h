@@ -5,8 +5,8 @@
  * without network) and forks workers; cavad talks to each worker over its
  * own socketpair and to the parent to have a stuck one replaced. Workers
  * open files by identity, hold the lease of a scan from begin to end, and
- * write the verdict attribute. files.c is cavad's end, files_worker.c the
- * other side.
+ * write the verdict attribute. files.c and files_ask.c are cavad's end,
+ * files_parent.c and files_worker.c the other side.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -61,7 +61,8 @@ struct files_begun {
 	enum files_status status;
 	int error;		/* errno with FILES_IO */
 	struct ident ident;
-	char *path;		/* absolute, as the kernel has it now */
+	char *path;		/* absolute, as the kernel has it now, but
+				 * below check_root as it is configured */
 	struct content content;
 	bool have_record;
 	struct verdict record;	/* the attribute, if any */
@@ -92,13 +93,17 @@ struct files_end {
 struct files_ended {
 	enum files_status status;
 	int error;
-	struct verdict record;	/* as written, with content and stamp */
-	struct content content;	/* as it is now */
+	struct verdict record;	/* as written, with content and stamp;
+				 * FILES_NO_ATTRIBUTE: as the store shall
+				 * have it, stamp = ctime */
+	struct content content;	/* as it is now, if a record was to be
+				 * written and .status is not FILES_IO */
 };
 
 /*
  * Compares the file with `before`, and writes the record if nothing moved;
  * then lets the lease go (at T). record.content and .stamp are set here.
+ * Freeing the request takes nothing back: the end is carried out.
  */
 struct tevent_req *files_end_send(TALLOC_CTX *mem_ctx,
 				  struct tevent_context *ev,
