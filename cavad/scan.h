@@ -44,7 +44,10 @@ struct scan_answer {
 	bool from_record;
 };
 
-/* Freeing the request stops the waiting, not the scan. */
+/*
+ * Freeing the request stops the waiting, not the scan. The answer is never
+ * older than the question.
+ */
 struct tevent_req *scan_send(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 			     struct scans *s,
 			     const struct scan_request *request);
@@ -52,7 +55,11 @@ struct tevent_req *scan_send(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 int scan_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
 	      struct scan_answer *answer);
 
-/* Is a scan of it owed: noticed, queued or running? */
+/*
+ * Is a scan of it owed: noticed, queued or running? Also when the store
+ * knows it as infected, since such a file is readable only after a clean
+ * verdict. A handle that still writes does not count.
+ */
 bool scan_owed(struct scans *s, const struct ident *ident);
 
 /*
@@ -67,10 +74,24 @@ struct tevent_req *scan_notice_send(TALLOC_CTX *mem_ctx,
 int scan_notice_recv(struct tevent_req *req);
 
 /*
- * A connection of an smbd ended with this handle still writing: treat it as
- * closed.
+ * Handles that write, one call each: opened (with its WILL_WRITE), closed
+ * (with its CLOSE), or gone since the connection of its smbd ended, which
+ * is treated as a close. While one is open, a scan does not pay the debt:
+ * what remains of it is a WILL_WRITE.
  */
+void scan_writer_came(struct scans *s, const struct ident *ident);
+void scan_writer_left(struct scans *s, const struct ident *ident);
 void scan_writer_gone(struct scans *s, const struct ident *ident);
+
+/*
+ * Read notices from the spool soon: an smbd that was without cavad is back.
+ * While scan_spool_reading(), what is owed is not known for sure; fn is
+ * called, from the loop, each time that ends.
+ */
+void scan_spool_read(struct scans *s);
+bool scan_spool_reading(const struct scans *s);
+void scans_on_spool_read(struct scans *s, void (*fn)(void *private_data),
+			 void *private_data);
 
 /* The right inode: what is being scanned right now, for CHECK$. */
 struct scan_outstanding {
@@ -81,8 +102,7 @@ struct scan_outstanding {
 
 /*
  * Is a scan of this file outstanding (or ended within check_grace)? i from
- * 0; false after the last. A path that is being scanned as another file is
- * found by scan_outstanding_path().
+ * 0; false after the last.
  */
 bool scan_outstanding(struct scans *s, const struct ident *ident,
 		      unsigned int i, struct scan_outstanding *o);
@@ -90,8 +110,11 @@ bool scan_outstanding(struct scans *s, const struct ident *ident,
 /* The file was opened for reading through CHECK$. */
 void scan_fetched(struct scans *s, const struct ident *ident);
 
-/* What was opened at this path was another file: the scan is void. */
-void scan_wrong_file(struct scans *s, const char *path);
+/*
+ * What was opened at this path was another file: the scan is void. False
+ * when no scan is running under this path.
+ */
+bool scan_wrong_file(struct scans *s, const char *path);
 
 /* Calls fn for the path of every outstanding scan. */
 void scan_outstanding_paths(struct scans *s,

@@ -1,0 +1,710 @@
+/*
+ * Who pays, and when.
+ *
+ * 1. The store is the truth. In memory is what it will hold once all writes
+ *    that were sent are committed (struct debt, by file), but only for
+ *    files with a write, a scan or an open writer; the rest is in the store
+ *    alone. So memory stays flat whatever number of scans is owed.
+ * 2. A notice of a close or a rename asks for a scan at once, whether one
+ *    is under way or not; scan.c sees to it that the answer is not older
+ *    than the question. Only the answer to the last question counts, so that
+ *    a newer notice is never deleted with an older debt.
+ * 3. While handles are open for writing, what remains of a paid debt is a
+ *    WILL_WRITE, so that a crash of everything still ends in a scan.
+ * 4. The sweep takes up what the store has and nobody works on, in the order
+ *    of keys, as far as there is room: at start, when notices found no room,
+ *    and after failures, DEBT_RETRY s later, then twice as long, at most
+ *    DEBT_RETRY_MAX. "No server" ends it; a usable server begins it anew.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "cavad/debt.h"
+#include "cavad/ident_hash.h"
+#include "cavad/scan_private.h"
+#include "common/log.h"
+#include "common/proto.h"
+#include "common/req.h"
+
+#define DEBT_BUCKETS 4096
+#define DEBT_PAGE 64		/* debts read from the store at a time */
+#define DEBT_RETRY 30		/* s */
+#define DEBT_RETRY_MAX 600
+#define DEBT_NONE 255		/* no kind: the store has none, or will not */
+
+struct debt {
+	LIST_ENTRY(debt) bucket;
+	struct debts *debts;
+	struct ident ident;
+	uint8_t kind;		/* enum proto_kind, DEBT_NONE */
+	int64_t since;
+	char *path;
+	char *user;
+	char *client;
+	unsigned int writes;	/* on their way into the store */
+	unsigned int writers;	/* handles that are open */
+	struct tevent_req *scan;
+};
+
+struct debts {
+	struct tevent_context *ev;
+	struct scans *scans;
+	const struct config *config;
+	struct store *store;
+	struct events *events;
+	LIST_HEAD(, debt) buckets[DEBT_BUCKETS];
+
+	struct tevent_immediate *wake;
+	struct tevent_timer *timer;	/* of the next try */
+	bool sweeping;
+	bool again;		/* there is more behind the cursor */
+	bool have_cursor;
+	struct ident cursor;
+	uint32_t active;	/* scans of debts under way */
+	uint32_t failures;	/* since the sweep began */
+	uint32_t retry;		/* s */
+};
+
+/* One write of one debt; a notice may wait for it. */
+struct debt_write {
+	struct debt *debt;
+	struct tevent_req *notice;
+};
+
+struct debt_notice_state {
+	struct debt_write *write;	/* NULL = over */
+};
+
+static void debt_written(struct tevent_req *subreq);
+static void debt_scanned(struct tevent_req *subreq);
+static void debts_woken(struct tevent_context *ev,
+			struct tevent_immediate *im, void *private_data);
+static void debts_time(struct tevent_context *ev, struct tevent_timer *timer,
+		       struct timeval now, void *private_data);
+
+/* The table. */
+
+static struct debt *debt_find(const struct debts *d,
+			      const struct ident *ident)
+{
+	size_t bucket = ident_hash(ident) % DEBT_BUCKETS;
+	struct debt *debt = NULL;
+
+	LIST_FOREACH(debt, &d->buckets[bucket], bucket) {
+		if (ident_equal(&debt->ident, ident)) {
+			return debt;
+		}
+	}
+	return NULL;
+}
+
+static int debt_destructor(struct debt *debt)
+{
+	LIST_REMOVE(debt, bucket);
+	return 0;
+}
+
+/* Forgotten as soon as nothing but the store needs it. */
+static void debt_release(struct debt *debt)
+{
+	if (debt->writes == 0 && debt->writers == 0 && debt->scan == NULL) {
+		talloc_free(debt);
+	}
+}
+
+/* What the store has, when it is not known better. */
+static uint8_t debt_stored_kind(struct debts *d, const struct ident *ident)
+{
+	struct store_pending *p = NULL;
+	uint8_t kind;
+	int ret;
+
+	ret = store_pending_get(d->store, d, ident, &p);
+	if (ret != 0) {
+		return DEBT_NONE;
+	}
+	kind = p->kind;
+	talloc_free(p);
+	return kind;
+}
+
+/* NULL = no memory */
+static struct debt *debt_make(struct debts *d, const struct ident *ident)
+{
+	size_t bucket = ident_hash(ident) % DEBT_BUCKETS;
+	struct debt *debt = debt_find(d, ident);
+
+	if (debt != NULL) {
+		return debt;
+	}
+	debt = talloc_zero(d, struct debt);
+	if (debt == NULL) {
+		return NULL;
+	}
+	debt->debts = d;
+	debt->ident = *ident;
+	debt->kind = debt_stored_kind(d, ident);
+	LIST_INSERT_HEAD(&d->buckets[bucket], debt, bucket);
+	talloc_set_destructor(debt, debt_destructor);
+	return debt;
+}
+
+static void debt_set(char **field, struct debt *debt, const char *value)
+{
+	if (value == NULL || (value[0] == '\0' && *field != NULL)) {
+		return;
+	}
+	talloc_free(*field);
+	*field = talloc_strdup(debt, value);
+}
+
+static const char *debt_text(const char *s)
+{
+	return s != NULL ? s : "";
+}
+
+/* Writes. */
+
+/* The notice was freed; its debt is written all the same. */
+static void debt_notice_cleanup(struct tevent_req *req,
+				enum tevent_req_state req_state)
+{
+	struct debt_notice_state *state =
+		tevent_req_data(req, struct debt_notice_state);
+
+	(void)req_state;
+	if (state->write != NULL) {
+		state->write->notice = NULL;
+		state->write = NULL;
+	}
+}
+
+static int debt_write_destructor(struct debt_write *write)
+{
+	struct debt_notice_state *state = NULL;
+
+	if (write->notice != NULL) {
+		state = tevent_req_data(write->notice,
+					struct debt_notice_state);
+		state->write = NULL;
+	}
+	return 0;
+}
+
+/* Has the store say what the debt says. NULL = no memory. */
+static struct debt_write *debt_write(struct debt *debt)
+{
+	struct debts *d = debt->debts;
+	struct debt_write *write = talloc_zero(debt, struct debt_write);
+	const struct store_pending p = {
+		.kind = debt->kind,
+		.since = debt->since,
+		.ident = debt->ident,
+		.path = debt_text(debt->path),
+		.user = debt_text(debt->user),
+		.client = debt_text(debt->client),
+	};
+	struct tevent_req *subreq = NULL;
+
+	if (write == NULL) {
+		return NULL;
+	}
+	if (debt->kind == DEBT_NONE) {
+		subreq = store_pending_del_send(write, d->ev, d->store,
+						&debt->ident);
+	} else {
+		subreq = store_pending_put_send(write, d->ev, d->store, &p);
+	}
+	if (subreq == NULL) {
+		talloc_free(write);
+		return NULL;
+	}
+	write->debt = debt;
+	talloc_set_destructor(write, debt_write_destructor);
+	debt->writes++;
+	tevent_req_set_callback(subreq, debt_written, write);
+	return write;
+}
+
+static void debt_write_failed(struct debt *debt, int error)
+{
+	if (error == ENOSPC) {
+		event_raise(debt->debts->events, EVENT_CAVA_STORE_FULL, "",
+			    "a scan that is owed cannot be kept: raise "
+			    "store_size in cavad.conf");
+		return;
+	}
+	log_error("a scan that is owed cannot be kept (%s): %s",
+		  debt_text(debt->path), strerror(error));
+}
+
+static void debt_written(struct tevent_req *subreq)
+{
+	struct debt_write *write =
+		tevent_req_callback_data(subreq, struct debt_write);
+	struct debt *debt = write->debt;
+	struct tevent_req *notice = write->notice;
+	int ret;
+
+	ret = store_write_recv(subreq);
+	if (ret != 0) {
+		debt_write_failed(debt, ret);
+	} else {
+		event_clear(debt->debts->events, EVENT_CAVA_STORE_FULL, "");
+	}
+	debt->writes--;
+	talloc_free(write);
+	debt_release(debt);
+	if (notice == NULL) {
+		return;
+	}
+	if (ret != 0) {
+		tevent_req_error(notice, ret);
+		return;
+	}
+	tevent_req_done(notice);
+}
+
+/* Scans. */
+
+/* Asks for a scan; one that was asked for before is forgotten (rule 2). */
+static void debt_scan(struct debt *debt)
+{
+	struct debts *d = debt->debts;
+	const struct scan_request request = {
+		.source = SCAN_NOTICE,
+		.have_ident = true,
+		.ident = debt->ident,
+		.path = debt_text(debt->path),
+		.user = debt_text(debt->user),
+		.client = debt_text(debt->client),
+	};
+	struct tevent_req *before = debt->scan;
+
+	if (!d->config->settings.service_enabled) {
+		return;
+	}
+	/* The new one first, so that a scan under way is never without. */
+	debt->scan = scan_send(debt, d->ev, d->scans, &request);
+	d->active += debt->scan != NULL;
+	d->active -= before != NULL;
+	talloc_free(before);
+	if (debt->scan == NULL) {
+		d->again = true;
+		return;
+	}
+	tevent_req_set_callback(debt->scan, debt_scanned, debt);
+}
+
+enum debt_after debt_after(const struct verdict *v)
+{
+	switch (v->result) {
+	case VERDICT_CLEAN:
+	case VERDICT_UNSCANNABLE:
+	case VERDICT_SKIPPED:
+		return DEBT_PAID;
+	case VERDICT_INFECTED:
+		/* infected, but not recorded: the content moved on */
+		return v->reason == VERDICT_REASON_CHANGED ? DEBT_KEPT :
+							     DEBT_PAID;
+	case VERDICT_NONE:
+	case VERDICT_FAILED:
+		break;
+	}
+	switch (v->reason) {
+	case VERDICT_REASON_GONE:
+	case VERDICT_REASON_NOT_REGULAR:
+	case VERDICT_REASON_OUTSIDE:
+		return DEBT_PAID;
+	case VERDICT_REASON_NO_SERVER:
+		return DEBT_BLOCKED;
+	default:
+		return DEBT_KEPT;
+	}
+}
+
+static void debt_pay(struct debt *debt, const struct verdict *verdict)
+{
+	bool file_is_gone = verdict->result == VERDICT_FAILED;
+	uint8_t rest = DEBT_NONE;
+	struct debt_write *write = NULL;
+
+	if (debt->writers > 0 && !file_is_gone) {
+		rest = PROTO_KIND_WILL_WRITE;
+	}
+	if (debt->kind == rest) {
+		return;
+	}
+	debt->kind = rest;
+	write = debt_write(debt);
+	if (write == NULL) {
+		/* stays in the store: one look at the record more */
+		log_warning("out of memory: the scan of %s is not taken off "
+			    "the list of those owed", debt_text(debt->path));
+	}
+}
+
+/* Sets the timer of the next sweep, unless one is under way. */
+static void debts_later(struct debts *d)
+{
+	struct timeval when;
+
+	if (d->timer != NULL || d->sweeping) {
+		return;
+	}
+	if (d->failures == 0) {
+		if (d->active == 0) {
+			d->retry = DEBT_RETRY;
+		}
+		return;
+	}
+	when = tevent_timeval_current_ofs(d->retry, 0);
+	d->timer = tevent_add_timer(d->ev, d, when, debts_time, d);
+}
+
+static void debt_scanned(struct tevent_req *subreq)
+{
+	struct debt *debt = tevent_req_callback_data(subreq, struct debt);
+	struct debts *d = debt->debts;
+	enum debt_after after = DEBT_KEPT;
+	struct scan_answer answer;
+	int ret;
+
+	ret = scan_recv(subreq, debt, &answer);
+	TALLOC_FREE(debt->scan);
+	d->active--;
+	if (ret == 0) {
+		after = debt_after(&answer.verdict);
+		debt_set(&debt->path, debt, answer.path);
+		talloc_free(answer.path);
+	}
+	switch (after) {
+	case DEBT_PAID:
+		debt_pay(debt, &answer.verdict);
+		break;
+	case DEBT_BLOCKED:
+		d->sweeping = false;
+		d->failures++;
+		break;
+	case DEBT_KEPT:
+		d->failures++;
+		break;
+	}
+	if (ret == 0 && answer.verdict.result == VERDICT_FAILED &&
+	    answer.verdict.reason == VERDICT_REASON_FULL) {
+		d->again = true;
+	}
+	debt_release(debt);
+	debts_later(d);
+	debts_wake(d);
+}
+
+/* Notices. */
+
+/*
+ * What the debt is after one more notice. A WILL_WRITE does not make a
+ * close or rename that is still owed undone.
+ */
+static uint8_t debt_merge(uint8_t kind, uint8_t notice)
+{
+	if (notice == PROTO_KIND_WILL_WRITE && kind != DEBT_NONE) {
+		return kind;
+	}
+	return notice;
+}
+
+static bool debt_due(const struct debt *debt)
+{
+	return debt->kind == PROTO_KIND_CLOSE ||
+	       debt->kind == PROTO_KIND_RENAME;
+}
+
+/* 0 and the write, or ENOMEM. */
+static int debt_notice(struct debts *d, const struct store_pending *notice,
+		       struct debt_write **write)
+{
+	struct debt *debt = debt_make(d, &notice->ident);
+
+	if (debt == NULL) {
+		return ENOMEM;
+	}
+	debt->kind = debt_merge(debt->kind, notice->kind);
+	debt->since = notice->since;
+	debt_set(&debt->path, debt, notice->path);
+	debt_set(&debt->user, debt, notice->user);
+	debt_set(&debt->client, debt, notice->client);
+	*write = debt_write(debt);
+	if (*write == NULL) {
+		debt_release(debt);
+		return ENOMEM;
+	}
+	if (notice->kind == PROTO_KIND_WILL_WRITE) {
+		return 0;
+	}
+	if (scans_room(d->scans, false) ||
+	    scan_find(d->scans, &notice->ident) != NULL) {
+		debt_scan(debt);
+	} else {
+		d->again = true;
+	}
+	return 0;
+}
+
+struct tevent_req *debt_notice_send(TALLOC_CTX *mem_ctx,
+				    struct tevent_context *ev,
+				    struct debts *d,
+				    const struct store_pending *notice)
+{
+	struct debt_notice_state *state = NULL;
+	struct tevent_req *req = NULL;
+	int ret;
+
+	req = tevent_req_create(mem_ctx, &state, struct debt_notice_state);
+	if (req == NULL) {
+		return NULL;
+	}
+	ret = debt_notice(d, notice, &state->write);
+	if (ret != 0) {
+		state->write = NULL;
+		tevent_req_error(req, ret);
+		return tevent_req_post(req, ev);
+	}
+	state->write->notice = req;
+	tevent_req_set_cleanup_fn(req, debt_notice_cleanup);
+	return req;
+}
+
+int debt_notice_recv(struct tevent_req *req)
+{
+	int ret = req_error(req);
+
+	tevent_req_received(req);
+	return ret;
+}
+
+bool debt_owed(struct debts *d, const struct ident *ident)
+{
+	const struct debt *debt = debt_find(d, ident);
+	uint8_t kind;
+
+	if (debt != NULL) {
+		return debt_due(debt);
+	}
+	kind = debt_stored_kind(d, ident);
+	return kind == PROTO_KIND_CLOSE || kind == PROTO_KIND_RENAME;
+}
+
+/* Writers. */
+
+void debt_writer_came(struct debts *d, const struct ident *ident)
+{
+	struct debt *debt = debt_make(d, ident);
+
+	if (debt != NULL) {
+		debt->writers++;
+	}
+}
+
+void debt_writer_left(struct debts *d, const struct ident *ident)
+{
+	struct debt *debt = debt_find(d, ident);
+
+	if (debt == NULL || debt->writers == 0) {
+		return;
+	}
+	debt->writers--;
+	debt_release(debt);
+}
+
+/* Without memory the WILL_WRITE stays, for the sweep at the next start. */
+void debt_writer_gone(struct debts *d, const struct ident *ident)
+{
+	struct debt *debt = debt_find(d, ident);
+	struct debt_write *write = NULL;
+	struct store_pending *p = NULL;
+	int ret;
+
+	if (debt == NULL || debt->writers == 0) {
+		return;
+	}
+	if (debt->path == NULL) {
+		ret = store_pending_get(d->store, debt, ident, &p);
+		if (ret == 0) {
+			debt_set(&debt->path, debt, p->path);
+			debt_set(&debt->user, debt, p->user);
+			debt_set(&debt->client, debt, p->client);
+			debt->since = p->since;
+			talloc_free(p);
+		}
+	}
+	debt->kind = PROTO_KIND_CLOSE;
+	write = debt_write(debt);
+	if (write == NULL) {
+		log_error("out of memory: %s is scanned after the next start",
+			  debt_text(debt->path));
+	} else if (scans_room(d->scans, false)) {
+		debt_scan(debt);
+	} else {
+		d->again = true;
+	}
+	debt->writers--;
+	debt_release(debt);
+	debts_wake(d);
+}
+
+/* The sweep. */
+
+/* Nobody works on it? Then take it up. */
+static void debts_take_up(struct debts *d, const struct store_pending *p)
+{
+	struct debt *debt = debt_find(d, &p->ident);
+
+	if (debt != NULL) {
+		bool waits = debt->kind == DEBT_NONE ||
+			     (debt->writers > 0 && !debt_due(debt));
+
+		if (waits || debt->scan != NULL) {
+			return;
+		}
+	}
+	debt = debt_make(d, &p->ident);
+	if (debt == NULL) {
+		d->again = true;
+		return;
+	}
+	if (debt->path == NULL) {
+		debt_set(&debt->path, debt, p->path);
+		debt_set(&debt->user, debt, p->user);
+		debt_set(&debt->client, debt, p->client);
+		debt->since = p->since;
+	}
+	debt_scan(debt);
+	debt_release(debt);
+}
+
+/* One page. False: the sweep goes no further now. */
+static bool debts_sweep_page(struct debts *d)
+{
+	struct store_pending **list = NULL;
+	size_t i;
+	int ret;
+
+	ret = store_pending_list(d->store, d,
+				 d->have_cursor ? &d->cursor : NULL,
+				 DEBT_PAGE, &list);
+	if (ret != 0) {
+		log_error("scans that are owed cannot be read: %s",
+			  strerror(ret));
+		d->sweeping = false;
+		d->failures++;
+		return false;
+	}
+	for (i = 0; list[i] != NULL && scans_room(d->scans, false); i++) {
+		d->cursor = list[i]->ident;
+		d->have_cursor = true;
+		debts_take_up(d, list[i]);
+	}
+	if (i == 0 && list[i] == NULL) {
+		d->sweeping = false;
+	}
+	talloc_free(list);
+	return d->sweeping && scans_room(d->scans, false);
+}
+
+static void debts_begin(struct debts *d)
+{
+	if (!d->config->settings.service_enabled) {
+		return;
+	}
+	TALLOC_FREE(d->timer);
+	d->sweeping = true;
+	d->again = false;
+	d->have_cursor = false;
+	d->failures = 0;
+}
+
+static void debts_woken(struct tevent_context *ev,
+			struct tevent_immediate *im, void *private_data)
+{
+	struct debts *d = talloc_get_type_abort(private_data, struct debts);
+	bool more = false;
+
+	(void)ev;
+	(void)im;
+	if (!d->sweeping && d->again && scans_room(d->scans, false)) {
+		debts_begin(d);
+	}
+	if (d->sweeping) {
+		more = debts_sweep_page(d);
+	}
+	debts_later(d);
+	/* one page a turn, so that nobody else has to wait */
+	if (more) {
+		debts_wake(d);
+	}
+}
+
+void debts_wake(struct debts *d)
+{
+	if (!d->sweeping && !d->again) {
+		return;
+	}
+	if (scans_room(d->scans, false)) {
+		tevent_schedule_immediate(d->wake, d->ev, debts_woken, d);
+	}
+}
+
+void debts_look(struct debts *d)
+{
+	d->again = true;
+	debts_wake(d);
+}
+
+static void debts_time(struct tevent_context *ev, struct tevent_timer *timer,
+		       struct timeval now, void *private_data)
+{
+	struct debts *d = talloc_get_type_abort(private_data, struct debts);
+
+	(void)ev;
+	(void)timer;
+	(void)now;
+	d->timer = NULL;	/* tevent frees it */
+	d->retry = d->retry * 2 > DEBT_RETRY_MAX ? DEBT_RETRY_MAX :
+						   d->retry * 2;
+	debts_begin(d);
+	debts_wake(d);
+}
+
+void debts_usable(struct debts *d)
+{
+	d->retry = DEBT_RETRY;
+	debts_begin(d);
+	debts_wake(d);
+}
+
+struct debts *debts_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
+			   struct scans *scans, const struct config *config,
+			   struct store *store, struct events *events)
+{
+	struct debts *d = talloc_zero(mem_ctx, struct debts);
+
+	if (d == NULL) {
+		return NULL;
+	}
+	d->ev = ev;
+	d->scans = scans;
+	d->config = config;
+	d->store = store;
+	d->events = events;
+	d->retry = DEBT_RETRY;
+	d->wake = tevent_create_immediate(d);
+	if (d->wake == NULL) {
+		talloc_free(d);
+		return NULL;
+	}
+	debts_look(d);
+	return d;
+}

@@ -1,0 +1,611 @@
+/*
+ * Questions about files, and who waits for the answers.
+ *
+ * 1. One scan of a file at a time, found by identity; any number wait for
+ *    it. A question by path alone learns the identity first.
+ * 2. An answer is never older than its question. Who comes while a scan is
+ *    under way joins it, as what changes between its begin and its end voids
+ *    it. Who comes while a record is being looked up, or once the comparison
+ *    at the end was asked for, is late: the next scan is theirs, and it
+ *    starts with a look at the record, so that it costs little. A notice is
+ *    late whenever a server may have begun to read.
+ * 3. Scans outlive those that wait. Requests end through
+ *    tevent_req_defer_callback(), so that no callback disturbs a walk.
+ * 4. At most scan_maximum scans are in memory; a quarter of that is kept for
+ *    questions that somebody waits for.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cavad/ident_hash.h"
+#include "cavad/scan_private.h"
+#include "common/req.h"
+
+static void scans_usable(void *private_data);
+static void scans_woken(struct tevent_context *ev,
+			struct tevent_immediate *im, void *private_data);
+
+/* The table. */
+
+struct scan *scan_find(const struct scans *s, const struct ident *ident)
+{
+	size_t bucket = ident_hash(ident) % SCAN_BUCKETS;
+	struct scan *scan = NULL;
+
+	LIST_FOREACH(scan, &s->buckets[bucket], bucket) {
+		if (ident_equal(&scan->ident, ident)) {
+			return scan;
+		}
+	}
+	return NULL;
+}
+
+void scan_hash(struct scan *scan)
+{
+	size_t bucket = ident_hash(&scan->ident) % SCAN_BUCKETS;
+
+	LIST_INSERT_HEAD(&scan->scans->buckets[bucket], scan, bucket);
+	scan->hashed = true;
+}
+
+static int scan_destructor(struct scan *scan)
+{
+	struct scans *s = scan->scans;
+
+	if (scan->hashed) {
+		LIST_REMOVE(scan, bucket);
+	}
+	LIST_REMOVE(scan, entry);
+	s->count--;
+	queue_remove(&s->queue, &scan->queue);
+	outstanding_end(s->outstanding, &scan->outstanding);
+	/* before its descriptor, which it borrows */
+	TALLOC_FREE(scan->subreq);
+	if (scan->fd != -1) {
+		close(scan->fd);
+	}
+	return 0;
+}
+
+static bool scan_source_urgent(enum scan_source source)
+{
+	return source == SCAN_ON_ACCESS || source == SCAN_MANUAL;
+}
+
+/* NULL = no memory. */
+static struct scan *scan_create(struct scans *s,
+				const struct scan_request *request)
+{
+	struct scan *scan = talloc_zero(s, struct scan);
+
+	if (scan == NULL) {
+		return NULL;
+	}
+	scan->scans = s;
+	scan->fd = -1;
+	TAILQ_INIT(&scan->waiters);
+	TAILQ_INIT(&scan->late);
+	scan->have_ident = request->have_ident;
+	scan->ident = request->ident;
+	scan->path = talloc_strdup(scan, request->path != NULL ?
+				   request->path : "");
+	scan->user = talloc_strdup(scan, request->user != NULL ?
+				   request->user : "");
+	scan->client = talloc_strdup(scan, request->client != NULL ?
+				     request->client : "");
+	if (scan->path == NULL || scan->user == NULL ||
+	    scan->client == NULL) {
+		talloc_free(scan);
+		return NULL;
+	}
+	LIST_INSERT_HEAD(&s->all, scan, entry);
+	s->count++;
+	talloc_set_destructor(scan, scan_destructor);
+	if (scan->have_ident) {
+		scan_hash(scan);
+	}
+	return scan;
+}
+
+/* Those that wait. */
+
+static void scan_waiter_off(struct scan_waiter *w)
+{
+	if (w->scan == NULL) {
+		return;
+	}
+	if (w->late) {
+		TAILQ_REMOVE(&w->scan->late, w, entry);
+	} else {
+		TAILQ_REMOVE(&w->scan->waiters, w, entry);
+	}
+	w->scan = NULL;
+}
+
+static void scan_waiter_cleanup(struct tevent_req *req,
+				enum tevent_req_state req_state)
+{
+	struct scan_waiter *w = tevent_req_data(req, struct scan_waiter);
+
+	(void)req_state;
+	scan_waiter_off(w);
+}
+
+/* Rule 2. */
+static bool scan_too_late(const struct scan *scan, enum scan_source source)
+{
+	switch (scan->state) {
+	case SCAN_LOOKUP:
+		/* those for whom it is came before the request was out */
+		return scan->subreq != NULL;
+	case SCAN_END:
+		return true;
+	case SCAN_QUEUED:
+	case SCAN_PAUSE:
+		return false;
+	case SCAN_BEGIN:
+	case SCAN_ASK:
+		return source == SCAN_NOTICE;
+	}
+	return false;
+}
+
+static void scan_join(struct scan *scan, struct scan_waiter *w)
+{
+	w->scan = scan;
+	w->late = scan_too_late(scan, w->source);
+	if (w->late) {
+		TAILQ_INSERT_TAIL(&scan->late, w, entry);
+	} else {
+		TAILQ_INSERT_TAIL(&scan->waiters, w, entry);
+		scan->ignore_previous |= w->ignore_previous;
+	}
+	scan->manual |= w->source == SCAN_MANUAL;
+	if (!scan_source_urgent(w->source)) {
+		return;
+	}
+	scan->urgent = true;
+	if (scan->state == SCAN_QUEUED) {
+		queue_raise(&scan->scans->queue, &scan->queue);
+		scans_wake(scan->scans);
+	}
+}
+
+void scan_take_waiters(struct scan *scan, struct scan *from)
+{
+	struct scan_waiters *lists[] = { &from->waiters, &from->late };
+	struct scan_waiter *w = NULL;
+	size_t i;
+
+	for (i = 0; i < 2; i++) {
+		while ((w = TAILQ_FIRST(lists[i])) != NULL) {
+			scan_waiter_off(w);
+			scan_join(scan, w);
+		}
+	}
+}
+
+void scan_waiters_in_time(struct scan *scan)
+{
+	struct scan_waiter *w = NULL;
+
+	TAILQ_FOREACH(w, &scan->late, entry) {
+		w->late = false;
+	}
+	TAILQ_CONCAT(&scan->waiters, &scan->late, entry);
+}
+
+/* A request ends with FAILED or SKIPPED before there was a scan. */
+static void scan_refuse(struct scan_waiter *w, enum verdict_result result,
+			enum verdict_reason reason)
+{
+	w->answer.verdict.result = result;
+	w->answer.verdict.reason = reason;
+	tevent_req_done(w->req);
+}
+
+static void scan_count_request(struct counters *c, enum scan_source source)
+{
+	c->all_scan_requests++;
+	switch (source) {
+	case SCAN_ON_ACCESS:
+	case SCAN_NOTICE:
+		c->on_demand_scan_requests++;
+		break;
+	case SCAN_MANUAL:
+		c->manual_scan_requests++;
+		break;
+	case SCAN_JOB:
+		c->job_scan_requests++;
+		break;
+	}
+}
+
+struct tevent_req *scan_send(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
+			     struct scans *s,
+			     const struct scan_request *request)
+{
+	struct tevent_req *req = NULL;
+	struct scan_waiter *w = NULL;
+	struct scan *scan = NULL;
+	bool urgent = scan_source_urgent(request->source);
+
+	req = tevent_req_create(mem_ctx, &w, struct scan_waiter);
+	if (req == NULL) {
+		return NULL;
+	}
+	w->req = req;
+	w->ev = ev;
+	w->source = request->source;
+	w->ignore_previous = request->ignore_previous;
+	w->answer.ident = request->ident;
+	w->answer.path = talloc_strdup(w, request->path != NULL ?
+				       request->path : "");
+	if (tevent_req_nomem(w->answer.path, req)) {
+		return tevent_req_post(req, ev);
+	}
+	tevent_req_set_cleanup_fn(req, scan_waiter_cleanup);
+	scan_count_request(s->counters, request->source);
+
+	if (request->have_ident) {
+		scan = scan_find(s, &request->ident);
+	}
+	if (scan != NULL) {
+		scan_join(scan, w);
+		return req;
+	}
+	if (!scans_room(s, urgent)) {
+		scan_refuse(w, VERDICT_FAILED, VERDICT_REASON_FULL);
+		return tevent_req_post(req, ev);
+	}
+	scan = scan_create(s, request);
+	if (tevent_req_nomem(scan, req)) {
+		return tevent_req_post(req, ev);
+	}
+	scan_join(scan, w);
+	scan_lookup(scan);
+	return req;
+}
+
+int scan_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
+	      struct scan_answer *answer)
+{
+	struct scan_waiter *w = tevent_req_data(req, struct scan_waiter);
+	int ret = req_error(req);
+
+	if (ret == 0) {
+		*answer = w->answer;
+		answer->path = talloc_move(mem_ctx, &w->answer.path);
+	}
+	tevent_req_received(req);
+	return ret;
+}
+
+/* The end of a scan. */
+
+static int64_t scan_clock(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+static uint32_t scan_duration(const struct scan *scan, bool from_record)
+{
+	int64_t ms;
+
+	if (from_record || scan->began == 0) {
+		return 0;
+	}
+	ms = (scan_clock() - scan->began) / 1000;
+	return ms < 1 ? 1 : (uint32_t)ms;
+}
+
+static void scan_answer_all(struct scan *scan, const struct verdict *verdict,
+			    bool from_record)
+{
+	uint32_t duration = scan_duration(scan, from_record);
+	struct scan_waiter *w = NULL;
+	char *path = NULL;
+
+	scan->scans->counters->scan_duration += duration;
+	while ((w = TAILQ_FIRST(&scan->waiters)) != NULL) {
+		scan_waiter_off(w);
+		w->answer.verdict = *verdict;
+		w->answer.duration = duration;
+		w->answer.from_record = from_record;
+		if (scan->have_ident) {
+			w->answer.ident = scan->ident;
+		}
+		tevent_req_defer_callback(w->req, w->ev);
+		path = talloc_strdup(w, scan->path);
+		if (tevent_req_nomem(path, w->req)) {
+			continue;
+		}
+		TALLOC_FREE(w->answer.path);
+		w->answer.path = path;
+		tevent_req_done(w->req);
+	}
+}
+
+/* Rule 2: those that came too late; they have waited once already. */
+static void scan_again_for(struct scans *s, struct scan *old)
+{
+	struct scan_request request = {
+		.have_ident = true,
+		.ident = old->ident,
+		.path = old->path,
+		.user = old->user,
+		.client = old->client,
+	};
+	struct scan_waiter *w = NULL;
+	struct scan *scan = scan_create(s, &request);
+
+	if (scan != NULL) {
+		scan_take_waiters(scan, old);
+		scan_lookup(scan);
+		return;
+	}
+	while ((w = TAILQ_FIRST(&old->late)) != NULL) {
+		scan_waiter_off(w);
+		tevent_req_defer_callback(w->req, w->ev);
+		tevent_req_oom(w->req);
+	}
+}
+
+void scan_finish(struct scan *scan, const struct verdict *verdict,
+		 bool from_record)
+{
+	struct scans *s = scan->scans;
+
+	if (scan->hashed) {
+		LIST_REMOVE(scan, bucket);
+		scan->hashed = false;
+	}
+	scan_answer_all(scan, verdict, from_record);
+	if (!TAILQ_EMPTY(&scan->late)) {
+		scan_again_for(s, scan);
+	}
+	talloc_free(scan);
+	scans_wake(s);
+	debts_wake(s->debts);
+}
+
+/* All of them. */
+
+bool scans_room(const struct scans *s, bool urgent)
+{
+	uint64_t max = s->config->settings.scan_maximum;
+
+	return s->count < (urgent ? max : max - max / 4);
+}
+
+/* What the servers that are online take at a time. */
+static uint32_t scans_capacity(const struct scans *s)
+{
+	struct server_object **objects = s->config->servers;
+	uint32_t capacity = 0;
+	size_t count = servers_count(s->servers);
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		struct server_status status = servers_status(s->servers, i);
+
+		if (status.state == SERVER_ONLINE) {
+			capacity += objects[i]->connections_maximum;
+		}
+	}
+	return capacity;
+}
+
+void scans_wake(struct scans *s)
+{
+	tevent_schedule_immediate(s->wake, s->ev, scans_woken, s);
+}
+
+static void scans_woken(struct tevent_context *ev,
+			struct tevent_immediate *im, void *private_data)
+{
+	struct scans *s = talloc_get_type_abort(private_data, struct scans);
+	struct queue_entry *e = NULL;
+	struct queue_limits limits;
+	uint32_t capacity = scans_capacity(s);
+
+	(void)ev;
+	(void)im;
+	/* With none online they still have to be sent, to hear "no server". */
+	limits = queue_limits_of(capacity > 0 ? capacity : 20);
+	while ((e = queue_next(&s->queue, &limits)) != NULL) {
+		struct scan *scan = (struct scan *)
+			((char *)e - offsetof(struct scan, queue));
+
+		scan_begin(scan);
+	}
+}
+
+static void scans_usable(void *private_data)
+{
+	struct scans *s = talloc_get_type_abort(private_data, struct scans);
+
+	debts_usable(s->debts);
+	scans_wake(s);
+}
+
+static void scans_abandon(struct scan_waiters *list)
+{
+	struct scan_waiter *w = NULL;
+
+	while ((w = TAILQ_FIRST(list)) != NULL) {
+		scan_waiter_off(w);
+		tevent_req_defer_callback(w->req, w->ev);
+		tevent_req_error(w->req, ECANCELED);
+	}
+}
+
+static int scans_destructor(struct scans *s)
+{
+	struct scan *scan = NULL;
+
+	servers_on_usable(s->servers, NULL, NULL);
+	TALLOC_FREE(s->spooled);
+	TALLOC_FREE(s->debts);
+	while ((scan = LIST_FIRST(&s->all)) != NULL) {
+		scans_abandon(&scan->waiters);
+		scans_abandon(&scan->late);
+		talloc_free(scan);
+	}
+	return 0;
+}
+
+struct scans *scans_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
+			   const struct config *config, struct files *files,
+			   struct store *store, struct servers *servers,
+			   struct events *events, struct counters *counters)
+{
+	struct scans *s = talloc_zero(mem_ctx, struct scans);
+
+	if (s == NULL) {
+		return NULL;
+	}
+	s->ev = ev;
+	s->config = config;
+	s->files = files;
+	s->store = store;
+	s->servers = servers;
+	s->events = events;
+	s->counters = counters;
+	queue_init(&s->queue);
+	s->wake = tevent_create_immediate(s);
+	s->outstanding = outstanding_create(s, config->settings.check_grace);
+	s->debts = debts_create(s, ev, s, config, store, events);
+	if (s->wake == NULL || s->outstanding == NULL || s->debts == NULL) {
+		talloc_free(s);
+		return NULL;
+	}
+	s->spooled = spooled_create(s, ev, files, s->debts);
+	if (s->spooled == NULL) {
+		talloc_free(s);
+		return NULL;
+	}
+	talloc_set_destructor(s, scans_destructor);
+	servers_on_usable(servers, scans_usable, s);
+	return s;
+}
+
+/* What is owed. */
+
+bool scan_owed(struct scans *s, const struct ident *ident)
+{
+	struct verdict known;
+	int ret;
+
+	if (scan_find(s, ident) != NULL || debt_owed(s->debts, ident)) {
+		return true;
+	}
+	ret = store_result_get(s->store, ident, &known);
+	return ret == 0 && known.result == VERDICT_INFECTED;
+}
+
+struct tevent_req *scan_notice_send(TALLOC_CTX *mem_ctx,
+				    struct tevent_context *ev,
+				    struct scans *s,
+				    const struct store_pending *notice)
+{
+	return debt_notice_send(mem_ctx, ev, s->debts, notice);
+}
+
+int scan_notice_recv(struct tevent_req *req)
+{
+	return debt_notice_recv(req);
+}
+
+void scan_writer_came(struct scans *s, const struct ident *ident)
+{
+	debt_writer_came(s->debts, ident);
+}
+
+void scan_writer_left(struct scans *s, const struct ident *ident)
+{
+	debt_writer_left(s->debts, ident);
+}
+
+void scan_writer_gone(struct scans *s, const struct ident *ident)
+{
+	debt_writer_gone(s->debts, ident);
+}
+
+void scan_spool_read(struct scans *s)
+{
+	spooled_read(s->spooled);
+}
+
+bool scan_spool_reading(const struct scans *s)
+{
+	return spooled_reading(s->spooled);
+}
+
+void scans_on_spool_read(struct scans *s, void (*fn)(void *private_data),
+			 void *private_data)
+{
+	spooled_on_read(s->spooled, fn, private_data);
+}
+
+/* What servers may fetch. */
+
+bool scan_outstanding(struct scans *s, const struct ident *ident,
+		      unsigned int i, struct scan_outstanding *o)
+{
+	return outstanding_find(s->outstanding, ident, i, o);
+}
+
+void scan_outstanding_paths(struct scans *s,
+			    void (*fn)(void *private_data, const char *path),
+			    void *private_data)
+{
+	outstanding_paths(s->outstanding, fn, private_data);
+}
+
+void scan_fetched(struct scans *s, const struct ident *ident)
+{
+	struct scan *scan = scan_find(s, ident);
+
+	if (scan != NULL && scan->outstanding != NULL) {
+		scan->fetched = true;
+	}
+}
+
+bool scan_wrong_file(struct scans *s, const char *path)
+{
+	struct scan *scan = NULL;
+	bool found = false;
+
+	LIST_FOREACH(scan, &s->all, entry) {
+		if (scan->outstanding != NULL &&
+		    strcmp(scan->path, path) == 0) {
+			scan->wrong_file = true;
+			found = true;
+		}
+	}
+	return found;
+}
+
+bool scan_queue_status(const struct scans *s, unsigned int i,
+		       struct scan_queue_status *q)
+{
+	uint32_t max = (uint32_t)s->config->settings.scan_maximum;
+
+	if (i >= QUEUE_LANES) {
+		return false;
+	}
+	*q = (struct scan_queue_status) {
+		.name = queue_lane_text(i),
+		.size = s->queue.waiting[i] + s->queue.running[i],
+		.size_max = i == QUEUE_BATCH ? max - max / 4 : max,
+	};
+	return true;
+}

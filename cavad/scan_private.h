@@ -1,0 +1,136 @@
+/*
+ * What scan.c (questions and who waits) and scan_run.c (the life of one
+ * scan) share, and nobody else.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#ifndef CAVAD_SCAN_PRIVATE_H
+#define CAVAD_SCAN_PRIVATE_H
+
+#include <sys/queue.h>
+
+#include "cavad/debt.h"
+#include "cavad/outstanding.h"
+#include "cavad/queue.h"
+#include "cavad/scan.h"
+#include "cavad/spooled.h"
+
+#define SCAN_BUCKETS 4096
+#define SCAN_CHANGES 5		/* times in a row that a file may change */
+#define SCAN_VOIDS 2		/* further tries after a wrong file, a lost
+				 * worker */
+
+enum scan_state {
+	SCAN_LOOKUP,		/* is there a current verdict? */
+	SCAN_QUEUED,
+	SCAN_BEGIN,		/* opening, locking */
+	SCAN_ASK,		/* a server is at it */
+	SCAN_PAUSE,		/* before it starts over */
+	SCAN_END		/* comparing, recording */
+};
+
+struct scan_waiter {
+	TAILQ_ENTRY(scan_waiter) entry;
+	struct scan *scan;	/* NULL = answered */
+	bool late;		/* on the list of that name */
+	struct tevent_context *ev;
+	struct tevent_req *req;
+	enum scan_source source;
+	bool ignore_previous;
+	struct scan_answer answer;
+};
+
+TAILQ_HEAD(scan_waiters, scan_waiter);
+
+struct scan {
+	struct scans *scans;
+	LIST_ENTRY(scan) entry;
+	LIST_ENTRY(scan) bucket;
+	bool hashed;
+	struct queue_entry queue;
+	enum scan_state state;
+
+	bool have_ident;
+	struct ident ident;
+	char *path;		/* a hint at first, then as it is */
+	char *user;
+	char *client;
+	bool ignore_previous;
+	bool urgent;		/* somebody waits */
+	bool manual;		/* the result goes to the store as well */
+	struct scan_waiters waiters;
+	struct scan_waiters late;	/* came too late for this one */
+
+	uint64_t id;		/* of this try */
+	struct tevent_req *subreq;
+	struct content before;
+	bool leased;
+	int fd;
+	struct outstanding_entry *outstanding;
+	bool fetched;
+	bool wrong_file;
+	unsigned int changes;
+	unsigned int voids;
+	int64_t began;		/* us, 0 = not yet */
+	struct verdict verdict;
+	bool let_go;		/* the verdict is none for a record */
+	bool again;		/* and none at all: begin again */
+	bool ended_again;	/* a worker was lost at the end */
+};
+
+struct scans {
+	struct tevent_context *ev;
+	const struct config *config;
+	struct files *files;
+	struct store *store;
+	struct servers *servers;
+	struct events *events;
+	struct counters *counters;
+	struct debts *debts;
+	struct spooled *spooled;
+	struct outstanding *outstanding;
+	struct queue queue;
+	struct tevent_immediate *wake;
+	LIST_HEAD(, scan) all;
+	LIST_HEAD(, scan) buckets[SCAN_BUCKETS];
+	uint32_t count;
+	uint64_t last_id;
+	unsigned int turn;	/* of ip_pool */
+};
+
+/* From scan.c. */
+
+/* The scan of this file that is under way, or NULL. */
+struct scan *scan_find(const struct scans *s, const struct ident *ident);
+
+/* The file behind the path is known now; no other scan of it may be. */
+void scan_hash(struct scan *scan);
+
+/* Puts all that wait for `from` on `scan`. */
+void scan_take_waiters(struct scan *scan, struct scan *from);
+
+/* Who came too late for what was seen before is in time for what follows. */
+void scan_waiters_in_time(struct scan *scan);
+
+/*
+ * Answers those that wait and frees the scan. path in the answer is
+ * scan->path. Those that came too late get a scan of their own.
+ */
+void scan_finish(struct scan *scan, const struct verdict *verdict,
+		 bool from_record);
+
+/* Starts what may run, soon. */
+void scans_wake(struct scans *s);
+
+/* May one more be in memory? A part is kept for those that wait. */
+bool scans_room(const struct scans *s, bool urgent);
+
+/* From scan_run.c. */
+
+/* Is there a current verdict? The first step of each scan. */
+void scan_lookup(struct scan *scan);
+
+/* It left the queue. */
+void scan_begin(struct scan *scan);
+
+#endif

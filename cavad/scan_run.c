@@ -1,0 +1,709 @@
+/*
+ * The life of one scan: look up, queue, begin, ask, end.
+ *
+ *   lookup   A current verdict (on the file, or in the store, which
+ *            overrides it) is the answer, and nobody is asked.
+ *   queue    See queue.h.
+ *   begin    The files process opens the file by its identity, leases it,
+ *            and says what it is now.
+ *   ask      A server is asked. A clean answer of one that fetches counts
+ *            only when this very file was opened through CHECK$ meanwhile.
+ *   end      The files process compares the file with what began, and writes
+ *            the record if nothing moved. If something did, the answer is
+ *            nobody's, and the scan begins again after a pause.
+ *
+ * What was opened under a scan_id is always let go by an end, with a record
+ * or without. What nobody could answer is an answer too: FAILED with its
+ * reason, never clean.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cavad/scan_private.h"
+#include "cavad/unc.h"
+#include "common/log.h"
+
+#define SCAN_PAUSE_FIRST 50	/* ms, doubled each time */
+#define SCAN_LARGE_TIME 10	/* times scan_timeout for large files */
+#define SCAN_TIME_MAX 86400	/* s */
+
+static void scan_looked_up(struct tevent_req *subreq);
+static void scan_begun(struct tevent_req *subreq);
+static void scan_picked(void *private_data, const char *server,
+			bool fetches);
+static void scan_asked(struct tevent_req *subreq);
+static void scan_end(struct scan *scan);
+static void scan_ended(struct tevent_req *subreq);
+static void scan_pause(struct scan *scan);
+static void scan_paused(struct tevent_req *subreq);
+static void scan_store(struct scan *scan);
+static void scan_stored(struct tevent_req *subreq);
+
+static int64_t scan_now(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+/* Answers without a verdict. */
+
+static void scan_fail(struct scan *scan, enum verdict_reason reason,
+		      const char *detail)
+{
+	struct counters *c = scan->scans->counters;
+	const struct verdict v = {
+		.result = VERDICT_FAILED,
+		.reason = reason,
+	};
+
+	c->scan_fails++;
+	if (reason == VERDICT_REASON_TIMEOUT) {
+		c->scan_timeouts++;
+	}
+	/* of the many that no server can take there is one event */
+	if (reason == VERDICT_REASON_NO_SERVER ||
+	    reason == VERDICT_REASON_GONE) {
+		log_debug("no verdict on %s: %s", scan->path,
+			  verdict_reason_text(reason));
+	} else {
+		log_notice("no verdict on %s: %s%s%s", scan->path,
+			   verdict_reason_text(reason),
+			   detail[0] != '\0' ? ": " : "", detail);
+	}
+	scan_finish(scan, &v, false);
+}
+
+/* The files process did not answer at all. */
+static void scan_fail_error(struct scan *scan, int error)
+{
+	scan_fail(scan, VERDICT_REASON_IO, strerror(error));
+}
+
+static void scan_fail_status(struct scan *scan, enum files_status status,
+			     int error)
+{
+	switch (status) {
+	case FILES_GONE:
+		scan_fail(scan, VERDICT_REASON_GONE, "");
+		return;
+	case FILES_NOT_REGULAR:
+		scan_fail(scan, VERDICT_REASON_NOT_REGULAR, "");
+		return;
+	case FILES_OUTSIDE:
+		scan_fail(scan, VERDICT_REASON_OUTSIDE, "");
+		return;
+	default:
+		scan_fail(scan, VERDICT_REASON_IO, strerror(error));
+		return;
+	}
+}
+
+static bool scan_too_large(const struct scan *scan, uint64_t size)
+{
+	uint64_t max = scan->scans->config->settings.scan_size_maximum;
+
+	return max != 0 && size > max;
+}
+
+static void scan_skip(struct scan *scan, const struct content *content)
+{
+	const struct verdict v = {
+		.result = VERDICT_SKIPPED,
+		.reason = VERDICT_REASON_TOO_LARGE,
+		.content = *content,
+	};
+
+	scan->scans->counters->files_skipped_per_size++;
+	scan_finish(scan, &v, false);
+}
+
+/* Look up. */
+
+void scan_lookup(struct scan *scan)
+{
+	struct scans *s = scan->scans;
+	const struct files_begin begin = {
+		.scan_id = ++s->last_id,
+		.have_ident = scan->have_ident,
+		.ident = scan->ident,
+		.path = scan->path,
+	};
+
+	scan->state = SCAN_LOOKUP;
+	scan->subreq = files_begin_send(scan, s->ev, s->files, &begin);
+	if (scan->subreq == NULL) {
+		scan_fail_error(scan, ENOMEM);
+		return;
+	}
+	tevent_req_set_callback(scan->subreq, scan_looked_up, scan);
+}
+
+/* The path as it is now; the hint stays when there is no memory for it. */
+static void scan_set_path(struct scan *scan, char *path)
+{
+	if (path == NULL || path[0] == '\0') {
+		talloc_free(path);
+		return;
+	}
+	talloc_free(scan->path);
+	scan->path = talloc_steal(scan, path);
+}
+
+/* Is there a current verdict? It is in *v then, with the content of now. */
+static bool scan_current(struct scan *scan, const struct files_begun *begun,
+			 struct verdict *v)
+{
+	enum verdict_state state;
+	int ret;
+
+	ret = store_result_get(scan->scans->store, &begun->ident, v);
+	if (ret == 0 && content_equal(&v->content, &begun->content)) {
+		return true;
+	}
+	state = verdict_state(begun->have_record ? &begun->record : NULL,
+			      &begun->content, 0);
+	*v = begun->record;
+	v->content = begun->content;
+	return state == VERDICT_STATE_CLEAN ||
+	       state == VERDICT_STATE_INFECTED ||
+	       state == VERDICT_STATE_UNSCANNABLE;
+}
+
+/* Known by its path until now. True: another scan has taken over. */
+static bool scan_identified(struct scan *scan, const struct ident *ident)
+{
+	struct scan *other = NULL;
+
+	if (scan->have_ident) {
+		return false;
+	}
+	scan->have_ident = true;
+	scan->ident = *ident;
+	other = scan_find(scan->scans, ident);
+	if (other == NULL) {
+		scan_hash(scan);
+		return false;
+	}
+	scan_take_waiters(other, scan);
+	talloc_free(scan);
+	return true;
+}
+
+static void scan_looked_up(struct tevent_req *subreq)
+{
+	struct scan *scan = tevent_req_callback_data(subreq, struct scan);
+	struct scans *s = scan->scans;
+	struct files_begun begun = { .fd = -1 };
+	enum queue_lane lane;
+	struct verdict v;
+	bool current;
+	int ret;
+
+	ret = files_begin_recv(subreq, scan, &begun);
+	TALLOC_FREE(scan->subreq);
+	if (ret != 0) {
+		scan_fail_error(scan, ret);
+		return;
+	}
+	scan_set_path(scan, begun.path);
+	if (begun.status != FILES_OK) {
+		scan_fail_status(scan, begun.status, begun.error);
+		return;
+	}
+	current = scan_current(scan, &begun, &v);
+	if (current && !scan->ignore_previous) {
+		scan->have_ident = true;
+		scan->ident = begun.ident;
+		s->counters->scan_current++;
+		scan_finish(scan, &v, true);
+		return;
+	}
+	if (scan_identified(scan, &begun.ident)) {
+		return;
+	}
+	if (scan_too_large(scan, begun.content.size)) {
+		scan_skip(scan, &begun.content);
+		return;
+	}
+	scan->state = SCAN_QUEUED;
+	scan_waiters_in_time(scan);
+	lane = queue_lane_of(begun.content.size, scan->urgent);
+	queue_add(&s->queue, &scan->queue, lane, scan->urgent);
+	scans_wake(s);
+}
+
+/* Begin. */
+
+void scan_begin(struct scan *scan)
+{
+	struct scans *s = scan->scans;
+	struct files_begin begin = {
+		.have_ident = true,
+		.ident = scan->ident,
+		.path = scan->path,
+		.lock = true,
+		.want_fd = servers_want_fd(s->servers),
+	};
+
+	if (scan->began == 0) {
+		scan->began = scan_now(CLOCK_MONOTONIC) / 1000;
+	}
+	scan->id = ++s->last_id;
+	begin.scan_id = scan->id;
+	scan->state = SCAN_BEGIN;
+	scan->fetched = false;
+	scan->wrong_file = false;
+	scan_waiters_in_time(scan);
+	scan->subreq = files_begin_send(scan, s->ev, s->files, &begin);
+	if (scan->subreq == NULL) {
+		scan_fail_error(scan, ENOMEM);
+		return;
+	}
+	tevent_req_set_callback(scan->subreq, scan_begun, scan);
+}
+
+/* Lets go of what was opened; that is the answer then. */
+static void scan_end_without(struct scan *scan, enum verdict_result result,
+			     enum verdict_reason reason)
+{
+	scan->verdict = (struct verdict) {
+		.result = result,
+		.reason = reason,
+		.content = scan->before,
+	};
+	scan->let_go = true;
+	scan_end(scan);
+}
+
+/* s that a server may take. */
+static uint32_t scan_time(const struct scan *scan)
+{
+	uint64_t time = scan->scans->config->settings.scan_timeout;
+
+	if (scan->before.size > QUEUE_LARGE) {
+		time *= SCAN_LARGE_TIME;
+	}
+	return time > SCAN_TIME_MAX ? SCAN_TIME_MAX : (uint32_t)time;
+}
+
+/* NULL: the name cannot be carried; servers that need one are not asked. */
+static char *scan_unc(struct scan *scan)
+{
+	struct scans *s = scan->scans;
+	const struct settings *settings = &s->config->settings;
+	char *host = NULL;
+	char *unc = NULL;
+	int ret;
+
+	host = unc_host(scan, (const char *const *)settings->ip_pool,
+			s->turn++);
+	if (host == NULL) {
+		return NULL;
+	}
+	ret = unc_path(scan, host, settings->check_share,
+		       settings->check_root, scan->path, &unc);
+	talloc_free(host);
+	return ret == 0 ? unc : NULL;
+}
+
+static void scan_ask(struct scan *scan)
+{
+	struct scans *s = scan->scans;
+	char *unc = scan_unc(scan);
+	const struct engine_scan ask = {
+		.id = scan->id,
+		.path = scan->path,
+		.unc = unc,
+		.fd = scan->fd,
+		.size = scan->before.size,
+		.timeout = scan_time(scan),
+	};
+
+	scan->state = SCAN_ASK;
+	scan->subreq = servers_scan_send(scan, s->ev, s->servers, &ask,
+					 scan_picked, scan);
+	talloc_free(unc);
+	if (scan->subreq == NULL) {
+		scan_end_without(scan, VERDICT_FAILED, VERDICT_REASON_IO);
+		return;
+	}
+	tevent_req_set_callback(scan->subreq, scan_asked, scan);
+}
+
+/* A worker was lost or the wrong file was read: not the file's fault. */
+static bool scan_may_void(struct scan *scan)
+{
+	if (scan->voids >= SCAN_VOIDS) {
+		return false;
+	}
+	scan->voids++;
+	return true;
+}
+
+static void scan_begun(struct tevent_req *subreq)
+{
+	struct scan *scan = tevent_req_callback_data(subreq, struct scan);
+	struct files_begun begun = { .fd = -1 };
+	int ret;
+
+	ret = files_begin_recv(subreq, scan, &begun);
+	TALLOC_FREE(scan->subreq);
+	if (ret == EPIPE && scan_may_void(scan)) {
+		scan_pause(scan);
+		return;
+	}
+	if (ret != 0) {
+		scan_fail_error(scan, ret);
+		return;
+	}
+	scan_set_path(scan, begun.path);
+	if (begun.status != FILES_OK) {
+		scan_fail_status(scan, begun.status, begun.error);
+		return;
+	}
+	scan->fd = begun.fd;
+	scan->before = begun.content;
+	if (scan_too_large(scan, begun.content.size)) {
+		scan->scans->counters->files_skipped_per_size++;
+		scan_end_without(scan, VERDICT_SKIPPED,
+				 VERDICT_REASON_TOO_LARGE);
+		return;
+	}
+	scan_ask(scan);
+}
+
+/* Ask. */
+
+/* Called in the middle of the servers' walk: only takes note. */
+static void scan_picked(void *private_data, const char *server, bool fetches)
+{
+	struct scan *scan = talloc_get_type_abort(private_data, struct scan);
+	struct outstanding *o = scan->scans->outstanding;
+
+	outstanding_end(o, &scan->outstanding);
+	scan->fetched = false;
+	if (!fetches) {
+		return;
+	}
+	/* Without memory the server is refused, and the scan fails. */
+	scan->outstanding = outstanding_add(o, &scan->ident, scan->path,
+					    server);
+}
+
+static void scan_not_fetched(struct scan *scan, const char *server)
+{
+	event_raise(scan->scans->events, EVENT_CAVA_NOT_FETCHED, server,
+		    "it says %s is clean, but did not open it through %s: "
+		    "its answer does not count; check the server's antivirus "
+		    "and its access to the share", scan->path,
+		    scan->scans->config->settings.check_share);
+	scan_end_without(scan, VERDICT_FAILED, VERDICT_REASON_NOT_FETCHED);
+}
+
+static void scan_verdict_of(struct scan *scan,
+			    const struct engine_answer *answer,
+			    const char server[VERDICT_TEXT_MAX])
+{
+	struct verdict *v = &scan->verdict;
+
+	*v = (struct verdict) {
+		.result = answer->result,
+		.reason = answer->reason,
+		.content = scan->before,
+		.scan_time = scan_now(CLOCK_REALTIME),
+		.signature_time = answer->signature_time,
+	};
+	memcpy(v->engine, answer->engine, sizeof(v->engine));
+	memcpy(v->threat, answer->threat, sizeof(v->threat));
+	memcpy(v->server, server, sizeof(v->server));
+	scan->let_go = answer->result != VERDICT_CLEAN &&
+		       answer->result != VERDICT_INFECTED &&
+		       answer->result != VERDICT_UNSCANNABLE;
+}
+
+/* What opened through CHECK$ under the path was another file. */
+static void scan_was_wrong(struct scan *scan)
+{
+	log_notice("another file was found at %s while it was scanned: the "
+		   "answer does not count", scan->path);
+	scan->again = scan_may_void(scan);
+	scan_end_without(scan, VERDICT_FAILED, VERDICT_REASON_WRONG_FILE);
+}
+
+static void scan_asked(struct tevent_req *subreq)
+{
+	struct scan *scan = tevent_req_callback_data(subreq, struct scan);
+	struct scans *s = scan->scans;
+	struct engine_answer answer;
+	char server[VERDICT_TEXT_MAX];
+	bool fetches = false;
+	int ret;
+
+	ret = servers_scan_recv(subreq, &answer, server, &fetches);
+	TALLOC_FREE(scan->subreq);
+	outstanding_end(s->outstanding, &scan->outstanding);
+	if (ret != 0) {
+		log_warning("%s was not scanned: %s", scan->path,
+			    strerror(ret));
+		scan_end_without(scan, VERDICT_FAILED,
+				 VERDICT_REASON_SERVER_ERROR);
+		return;
+	}
+	if (scan->wrong_file) {
+		scan_was_wrong(scan);
+		return;
+	}
+	if (answer.result == VERDICT_CLEAN && fetches && !scan->fetched) {
+		scan_not_fetched(scan, server);
+		return;
+	}
+	if (answer.result == VERDICT_CLEAN && fetches) {
+		event_clear(s->events, EVENT_CAVA_NOT_FETCHED, server);
+	}
+	if (answer.result == VERDICT_FAILED && answer.detail[0] != '\0') {
+		log_info("antivirus server %s on %s: %s", server, scan->path,
+			 answer.detail);
+	}
+	scan_verdict_of(scan, &answer, server);
+	scan_end(scan);
+}
+
+/* End. */
+
+static void scan_end(struct scan *scan)
+{
+	struct scans *s = scan->scans;
+	const struct files_end end = {
+		.scan_id = scan->id,
+		.ident = scan->ident,
+		.path = scan->path,
+		.before = scan->before,
+		.record = scan->let_go ? NULL : &scan->verdict,
+	};
+
+	if (scan->fd != -1) {
+		close(scan->fd);
+		scan->fd = -1;
+	}
+	scan->state = SCAN_END;
+	scan->subreq = files_end_send(scan, s->ev, s->files, &end);
+	if (scan->subreq == NULL) {
+		scan_fail_error(scan, ENOMEM);
+		return;
+	}
+	tevent_req_set_callback(scan->subreq, scan_ended, scan);
+}
+
+/*
+ * Nobody could look at the file again. Clean cannot stand then; infected
+ * stands by what was scanned, so that it sticks.
+ */
+static void scan_end_failed(struct scan *scan, int error)
+{
+	if (scan->verdict.result == VERDICT_INFECTED) {
+		log_warning("%s is infected, which cannot be written on it: "
+			    "%s; the database keeps it", scan->path,
+			    strerror(error));
+		scan->verdict.stamp = scan->verdict.content.ctime;
+		scan_store(scan);
+		return;
+	}
+	scan_fail_error(scan, error);
+}
+
+/* Counted when it is on the file, or in the store instead. */
+static void scan_done(struct scan *scan)
+{
+	struct scans *s = scan->scans;
+	const struct verdict *v = &scan->verdict;
+
+	s->counters->files_processed++;
+	s->counters->bytes_scanned += v->content.size;
+	if (v->result == VERDICT_INFECTED) {
+		event_log(s->events, EVENT_SW_AVSCAN_CAVA_INFECTED,
+			  scan->path, "threat %s, found by %s (%s); user %s, "
+			  "client %s", v->threat, v->server, v->engine,
+			  scan->user[0] != '\0' ? scan->user : "unknown",
+			  scan->client[0] != '\0' ? scan->client : "unknown");
+	}
+	scan_finish(scan, v, false);
+}
+
+/* An older verdict in the store would override this one on the file. */
+static bool scan_wants_store(const struct scan *scan)
+{
+	struct verdict old;
+	int ret;
+
+	if (scan->manual) {
+		return true;
+	}
+	ret = store_result_get(scan->scans->store, &scan->ident, &old);
+	return ret != ENOENT;
+}
+
+/* It was let go, without a record. */
+static void scan_left(struct scan *scan)
+{
+	if (scan->again) {
+		scan->again = false;
+		scan_pause(scan);
+		return;
+	}
+	if (scan->verdict.result == VERDICT_SKIPPED) {
+		scan_finish(scan, &scan->verdict, false);
+		return;
+	}
+	scan_fail(scan, scan->verdict.reason, "");
+}
+
+/*
+ * What was scanned is not what is there now. After too many tries one that
+ * was infected every time is not handed out as "no verdict": a writer that
+ * never stops must not get it past open_on_fail.
+ */
+static void scan_changed(struct scan *scan)
+{
+	struct scans *s = scan->scans;
+	struct verdict *v = &scan->verdict;
+	bool infected = v->result == VERDICT_INFECTED;
+
+	s->counters->scan_changed++;
+	scan->changes++;
+	if (infected) {
+		log_warning("%s was infected (%s) and changed while it was "
+			    "scanned", scan->path, v->threat);
+	}
+	if (scan->changes < SCAN_CHANGES) {
+		scan_pause(scan);
+		return;
+	}
+	if (infected) {
+		v->reason = VERDICT_REASON_CHANGED;
+		scan_finish(scan, v, false);
+		return;
+	}
+	scan_fail(scan, VERDICT_REASON_CHANGED, "");
+}
+
+static void scan_ended(struct tevent_req *subreq)
+{
+	struct scan *scan = tevent_req_callback_data(subreq, struct scan);
+	struct files_ended ended = { .status = FILES_IO };
+	int ret;
+
+	ret = files_end_recv(subreq, &ended);
+	TALLOC_FREE(scan->subreq);
+	if (scan->let_go) {
+		scan_left(scan);
+		return;
+	}
+	/* Another worker can do it: it compares with `before` (files.h). */
+	if (ret == EPIPE && !scan->ended_again) {
+		scan->ended_again = true;
+		scan_end(scan);
+		return;
+	}
+	if (ret != 0) {
+		scan_end_failed(scan, ret);
+		return;
+	}
+	switch (ended.status) {
+	case FILES_OK:
+		scan->verdict = ended.record;
+		scan->verdict.content = ended.content;
+		if (scan_wants_store(scan)) {
+			scan_store(scan);
+			return;
+		}
+		scan_done(scan);
+		return;
+	case FILES_NO_ATTRIBUTE:
+		scan->verdict = ended.record;
+		scan->verdict.content = ended.content;
+		scan_store(scan);
+		return;
+	case FILES_CHANGED:
+		scan_changed(scan);
+		return;
+	case FILES_IO:
+		scan_end_failed(scan, ended.error);
+		return;
+	default:
+		if (scan->verdict.result == VERDICT_INFECTED) {
+			log_warning("%s was infected (%s) and is gone",
+				    scan->path, scan->verdict.threat);
+		}
+		scan_fail_status(scan, ended.status, ended.error);
+		return;
+	}
+}
+
+static void scan_store(struct scan *scan)
+{
+	struct scans *s = scan->scans;
+
+	scan->subreq = store_result_put_send(scan, s->ev, s->store,
+					     &scan->ident, &scan->verdict);
+	if (scan->subreq == NULL) {
+		scan_fail_error(scan, ENOMEM);
+		return;
+	}
+	tevent_req_set_callback(scan->subreq, scan_stored, scan);
+}
+
+/* Whatever became of it, the verdict is true and those that wait get it. */
+static void scan_stored(struct tevent_req *subreq)
+{
+	struct scan *scan = tevent_req_callback_data(subreq, struct scan);
+	struct events *events = scan->scans->events;
+	int ret;
+
+	ret = store_write_recv(subreq);
+	TALLOC_FREE(scan->subreq);
+	if (ret == ENOSPC) {
+		event_raise(events, EVENT_CAVA_STORE_FULL, "",
+			    "the verdict on %s was not kept: raise "
+			    "store_size in cavad.conf", scan->path);
+	} else if (ret != 0) {
+		log_error("the verdict on %s was not kept: %s", scan->path,
+			  strerror(ret));
+	} else {
+		event_clear(events, EVENT_CAVA_STORE_FULL, "");
+	}
+	scan_done(scan);
+}
+
+/* Again: waits a little, then begins. Nothing is held. */
+
+static void scan_pause(struct scan *scan)
+{
+	struct scans *s = scan->scans;
+	unsigned int n = scan->changes + scan->voids;
+	struct timeval when;
+
+	scan->state = SCAN_PAUSE;
+	scan->ended_again = false;
+	when = tevent_timeval_current_ofs(0, (SCAN_PAUSE_FIRST << n) * 1000);
+	scan->subreq = tevent_wakeup_send(scan, s->ev, when);
+	if (scan->subreq == NULL) {
+		scan_fail_error(scan, ENOMEM);
+		return;
+	}
+	tevent_req_set_callback(scan->subreq, scan_paused, scan);
+}
+
+static void scan_paused(struct tevent_req *subreq)
+{
+	struct scan *scan = tevent_req_callback_data(subreq, struct scan);
+
+	tevent_wakeup_recv(subreq);
+	TALLOC_FREE(scan->subreq);
+	scan_begin(scan);
+}
