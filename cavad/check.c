@@ -1,0 +1,387 @@
+/*
+ * The law of CHECK$: see check.h.
+ *
+ * A refusal says what would allow it, is counted, and is an event about
+ * "account@address" until that pair is allowed something.
+ *
+ * ip_pool is compared only when all of it is numeric: a name in it stands
+ * for addresses that are not known here.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "cavad/check.h"
+#include "common/log.h"
+
+#define CHECK_ACCOUNT_MAX 300	/* bytes */
+#define CHECK_SCOPE_ALL 1	/* of check_scope in object.def */
+
+struct check {
+	const struct config *config;
+	struct store *store;
+	struct servers *servers;
+	struct scans *scans;
+	struct events *events;
+	struct counters *counters;
+};
+
+int check_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
+		 const struct config *config, struct store *store,
+		 struct servers *servers, struct scans *scans,
+		 struct events *events, struct counters *counters,
+		 struct check **result)
+{
+	struct check *c = talloc_zero(mem_ctx, struct check);
+
+	(void)ev;
+	if (c == NULL) {
+		return ENOMEM;
+	}
+	c->config = config;
+	c->store = store;
+	c->servers = servers;
+	c->scans = scans;
+	c->events = events;
+	c->counters = counters;
+	*result = c;
+	return 0;
+}
+
+/* Accounts. */
+
+static bool check_is_sid(const char *entry)
+{
+	return strncasecmp(entry, "S-1-", 4) == 0;
+}
+
+bool check_account_matches(const char *entry, const char *sid,
+			   const char *account, bool local)
+{
+	const char *name = NULL;
+
+	if (entry[0] == '\0') {
+		return false;
+	}
+	if (check_is_sid(entry)) {
+		return strcasecmp(entry, sid) == 0;
+	}
+	if (strchr(entry, '\\') != NULL) {
+		return strcasecmp(entry, account) == 0;
+	}
+	name = strrchr(account, '\\');
+	name = name == NULL ? account : name + 1;
+	return local && strcasecmp(entry, name) == 0;
+}
+
+/* "S-1-5-21-1-2-3-1000": numbers, up to 15 of them behind the authority. */
+static bool check_sid_valid(const char *sid)
+{
+	const char *p = sid + 3;
+	unsigned int count = 0;
+
+	while (*p == '-') {
+		size_t len = strspn(p + 1, "0123456789");
+
+		if (len == 0 || len > 15) {
+			return false;
+		}
+		p += 1 + len;
+		count++;
+	}
+	return *p == '\0' && count >= 2 && count <= 16;
+}
+
+static int check_account_error(TALLOC_CTX *mem_ctx, const char *entry,
+			       const char *why, char **error)
+{
+	*error = talloc_asprintf(mem_ctx, "account \"%s\": %s", entry, why);
+	return EINVAL;
+}
+
+int check_account_valid(TALLOC_CTX *mem_ctx, const char *entry, char **error)
+{
+	const char *slash = strchr(entry, '\\');
+	size_t len = strlen(entry);
+	size_t i;
+
+	if (len == 0 || len > CHECK_ACCOUNT_MAX) {
+		return check_account_error(mem_ctx, entry, "1 to 300 bytes "
+					   "are accepted", error);
+	}
+	for (i = 0; i < len; i++) {
+		if (iscntrl((unsigned char)entry[i]) ||
+		    strchr("\"/[]:;|=,+*?<>@", entry[i]) != NULL) {
+			return check_account_error(mem_ctx, entry, "no "
+				"account has such a character; write "
+				"DOMAIN\\name, a local name, or a SID", error);
+		}
+	}
+	if (entry[0] == ' ' || entry[len - 1] == ' ') {
+		return check_account_error(mem_ctx, entry, "a space at its "
+					   "start or end", error);
+	}
+	if (check_is_sid(entry)) {
+		if (!check_sid_valid(entry)) {
+			return check_account_error(mem_ctx, entry,
+						   "not a SID", error);
+		}
+		return 0;
+	}
+	if (slash == NULL) {
+		return 0;
+	}
+	if (slash == entry || slash[1] == '\0' ||
+	    strchr(slash + 1, '\\') != NULL) {
+		return check_account_error(mem_ctx, entry, "write "
+					   "DOMAIN\\name", error);
+	}
+	return 0;
+}
+
+/* Is it an AVVendor account? Not when that cannot be known. */
+static bool check_is_vendor(struct check *c, const struct proto_check *ask)
+{
+	struct store_account *list = NULL;
+	bool found = false;
+	size_t i;
+	int ret;
+
+	ret = store_avvendor_list(c->store, c, &list);
+	if (ret != 0) {
+		log_error("AVVendor accounts cannot be read: %s",
+			  strerror(ret));
+		return false;
+	}
+	for (i = 0; list[i].name != NULL && !found; i++) {
+		found = check_account_matches(list[i].name, ask->sid,
+					      ask->account, ask->local != 0);
+	}
+	talloc_free(list);
+	return found;
+}
+
+/* Addresses. */
+
+/* IPv4 as ::ffff:a.b.c.d; a scope (%eth0) is cut off. */
+static bool check_address_parse(const char *text, struct in6_addr *addr)
+{
+	char copy[INET6_ADDRSTRLEN] = "";
+	size_t len = strcspn(text, "%");
+	struct in_addr v4;
+
+	if (len >= sizeof(copy)) {
+		return false;
+	}
+	memcpy(copy, text, len);
+	if (inet_pton(AF_INET6, copy, addr) == 1) {
+		return true;
+	}
+	if (inet_pton(AF_INET, copy, &v4) != 1) {
+		return false;
+	}
+	*addr = (struct in6_addr) { .s6_addr = { [10] = 0xff, [11] = 0xff } };
+	memcpy(&addr->s6_addr[12], &v4, sizeof(v4));
+	return true;
+}
+
+static bool check_pool_has(const char **pool, const char *server_addr)
+{
+	struct in6_addr addr, own;
+	bool found = false;
+	size_t i;
+
+	if (pool == NULL || pool[0] == NULL) {
+		return true;
+	}
+	if (!check_address_parse(server_addr, &own)) {
+		own = in6addr_any;
+	}
+	for (i = 0; pool[i] != NULL; i++) {
+		if (!check_address_parse(pool[i], &addr)) {
+			return true;
+		}
+		if (memcmp(&addr, &own, sizeof(addr)) == 0) {
+			found = true;
+		}
+	}
+	return found;
+}
+
+/* Each of these: NULL = nothing against it, or why not, on mem_ctx. */
+
+static char *check_tree(struct check *c, TALLOC_CTX *mem_ctx,
+			const struct proto_check *ask)
+{
+	if (!check_is_vendor(c, ask)) {
+		return talloc_asprintf(mem_ctx, "%s (%s) is no AVVendor "
+				       "account; to allow it: cavactl "
+				       "avvendor add '%s'", ask->account,
+				       ask->sid, ask->account);
+	}
+	if (!check_pool_has(c->config->settings.ip_pool,
+			    ask->server_addr)) {
+		return talloc_asprintf(mem_ctx, "connected to %s, which is "
+				       "not in ip_pool; to allow it, add it "
+				       "there", ask->server_addr);
+	}
+	return NULL;
+}
+
+/* The file is outstanding: at a server that this address belongs to? */
+static char *check_outstanding(struct check *c, TALLOC_CTX *mem_ctx,
+			       const struct proto_check *ask)
+{
+	struct scan_outstanding o = { .server = "" };
+	unsigned int i;
+
+	for (i = 0; scan_outstanding(c->scans, &ask->ident, i, &o); i++) {
+		if (servers_address(c->servers, o.server, ask->addr)) {
+			return NULL;
+		}
+	}
+	return talloc_asprintf(mem_ctx, "%s is being scanned by server %s, "
+			       "to which %s does not belong; to allow it, "
+			       "add it to fetch_addresses of [server %s]",
+			       ask->path, o.server, ask->addr, o.server);
+}
+
+static char *check_open(struct check *c, TALLOC_CTX *mem_ctx,
+			const struct proto_check *ask)
+{
+	struct scan_outstanding o;
+	char *why = check_tree(c, mem_ctx, ask);
+
+	if (why != NULL) {
+		return why;
+	}
+	if (scan_outstanding(c->scans, &ask->ident, 0, &o)) {
+		if (c->config->settings.check_scope != CHECK_SCOPE_ALL) {
+			why = check_outstanding(c, mem_ctx, ask);
+		}
+		if (why == NULL) {
+			scan_fetched(c->scans, &ask->ident);
+		}
+		return why;
+	}
+	if (scan_wrong_file(c->scans, ask->path)) {
+		return talloc_asprintf(mem_ctx, "%s is not the file that is "
+				       "being scanned under this name",
+				       ask->path);
+	}
+	if (c->config->settings.check_scope == CHECK_SCOPE_ALL) {
+		return NULL;
+	}
+	return talloc_asprintf(mem_ctx, "nobody asked to scan %s; to let "
+			       "AVVendor accounts open any file, set "
+			       "check_scope = all", ask->path);
+}
+
+void check_ask(struct check *c, TALLOC_CTX *mem_ctx,
+	       const struct proto_check *ask,
+	       struct proto_check_answer *answer)
+{
+	char *who = talloc_asprintf(mem_ctx, "%s@%s", ask->account,
+				    ask->addr);
+	char *why = NULL;
+
+	*answer = (struct proto_check_answer) { .id = ask->id,
+						.reason = "" };
+	if (who == NULL) {
+		answer->reason = "out of memory";
+		return;
+	}
+	why = ask->what == PROTO_WHAT_OPEN ? check_open(c, mem_ctx, ask) :
+					     check_tree(c, mem_ctx, ask);
+	if (why != NULL) {
+		answer->reason = why;
+		c->counters->check_refused++;
+		event_raise(c->events, EVENT_CAVA_CHECK_REFUSED, who, "%s",
+			    why);
+		talloc_free(who);
+		return;
+	}
+	answer->allowed = 1;
+	if (ask->what == PROTO_WHAT_OPEN) {
+		c->counters->check_allowed++;
+		event_clear(c->events, EVENT_CAVA_CHECK_REFUSED, who);
+	}
+	talloc_free(who);
+}
+
+/* Listings. */
+
+struct check_names {
+	const char *dir;
+	size_t dir_len;
+	char **names;		/* NULL = out of memory */
+	size_t count;
+};
+
+static void check_name(void *private_data, const char *path)
+{
+	struct check_names *n = private_data;
+	const char *rel = path + n->dir_len + 1;
+	char **names = NULL;
+	char *name = NULL;
+
+	if (n->names == NULL || strncmp(path, n->dir, n->dir_len) != 0 ||
+	    path[n->dir_len] != '/') {
+		return;
+	}
+	names = talloc_realloc(talloc_parent(n->names), n->names, char *,
+			       n->count + 1);
+	if (names == NULL) {
+		TALLOC_FREE(n->names);
+		return;
+	}
+	n->names = names;
+	name = talloc_strndup(names, rel, strcspn(rel, "/"));
+	if (name == NULL) {
+		TALLOC_FREE(n->names);
+		return;
+	}
+	names[n->count++] = name;
+}
+
+static int check_name_compare(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+char *check_names(struct check *c, TALLOC_CTX *mem_ctx, const char *dir)
+{
+	struct check_names n = { .dir = dir, .dir_len = strlen(dir) };
+	char *result = talloc_strdup(mem_ctx, "");
+	size_t i;
+
+	if (result == NULL) {
+		return NULL;
+	}
+	while (n.dir_len > 0 && dir[n.dir_len - 1] == '/') {
+		n.dir_len--;
+	}
+	n.names = talloc_array(result, char *, 1);
+	scan_outstanding_paths(c->scans, check_name, &n);
+	if (n.names == NULL) {
+		return result;
+	}
+	qsort(n.names, n.count, sizeof(char *), check_name_compare);
+	for (i = 0; i < n.count && result != NULL; i++) {
+		/* one name for all that lies below the same directory */
+		if (i > 0 && strcmp(n.names[i], n.names[i - 1]) == 0) {
+			continue;
+		}
+		result = talloc_asprintf_append_buffer(result, "%s\n",
+						       n.names[i]);
+	}
+	if (result != NULL) {
+		talloc_free(n.names);
+	}
+	return result;
+}
