@@ -1,0 +1,430 @@
+/*
+ * The scan socket, and the question whether a scan is owed.
+ *
+ * In profile standard a read waits only if a scan of its file is owed. Say
+ * client A closes a file it wrote and client B then reads it: B's question
+ * may be read here before A's notice, which waits unread in another socket,
+ * was sent earlier all the same. "Not owed" would let B read what nobody has
+ * scanned. So that answer is given only after a drain: everything that is
+ * readable on any connection at that moment, those not yet accepted among
+ * them, is read first, and the question asked once more. Nor is it given
+ * while the spool is being read. Questions that come up in a drain wait for
+ * the next, for what they depend on may have been written after their
+ * neighbours were drained.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cavad/ipc_private.h"
+#include "common/log.h"
+
+#define IPC_BACKLOG 1024
+#define IPC_ACCEPT_TURN 64	/* connections in a turn of the loop */
+#define IPC_ACCEPT_PAUSE 100000	/* us, when there are no descriptors */
+#define IPC_FILTER_MAX 128	/* bytes of a filter */
+
+static void ipc_acceptable(struct tevent_context *ev, struct tevent_fd *fde,
+			   uint16_t flags, void *private_data);
+static void ipc_accept_again(struct tevent_context *ev,
+			     struct tevent_timer *timer, struct timeval now,
+			     void *private_data);
+static void ipc_decide(struct tevent_context *ev, struct tevent_immediate *im,
+		       void *private_data);
+static void ipc_spool_read(void *private_data);
+
+int64_t ipc_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* Listening. */
+
+/* Does somebody serve it? Then it is not ours to remove. */
+static bool ipc_served(const struct sockaddr_un *addr)
+{
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	int ret;
+
+	if (fd == -1) {
+		return false;
+	}
+	ret = connect(fd, (const struct sockaddr *)addr, sizeof(*addr));
+	close(fd);
+	return ret == 0;
+}
+
+static int ipc_bind(int fd, const struct sockaddr_un *addr)
+{
+	mode_t before;
+	int ret;
+
+	before = umask(0177);
+	ret = bind(fd, (const struct sockaddr *)addr, sizeof(*addr));
+	ret = ret == -1 ? errno : 0;
+	umask(before);
+	if (ret != 0) {
+		return ret;
+	}
+	ret = listen(fd, IPC_BACKLOG);
+	return ret == -1 ? errno : 0;
+}
+
+int ipc_listen(const char *path, int *result)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = -1;
+	int ret;
+
+	if (strlen(path) >= sizeof(addr.sun_path)) {
+		return ENAMETOOLONG;
+	}
+	strcpy(addr.sun_path, path);
+	if (ipc_served(&addr)) {
+		return EADDRINUSE;
+	}
+	ret = unlink(path);
+	if (ret == -1 && errno != ENOENT) {
+		return errno;
+	}
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC,
+		    0);
+	if (fd == -1) {
+		return errno;
+	}
+	ret = ipc_bind(fd, &addr);
+	if (ret != 0) {
+		close(fd);
+		return ret;
+	}
+	*result = fd;
+	return 0;
+}
+
+/* Accepting. */
+
+static void ipc_accepted(struct ipc *ipc, int fd)
+{
+	struct ucred cred = { .uid = (uid_t)-1 };
+	socklen_t len = sizeof(cred);
+	int ret;
+
+	ret = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
+	if (ret == -1 || cred.uid != 0) {
+		ipc->counters->ipc_errors++;
+		log_warning("refused a connection to the scan socket of "
+			    "process %d: uid %d is not root", (int)cred.pid,
+			    (int)cred.uid);
+		close(fd);
+		return;
+	}
+	ret = ipc_peer_create(ipc, fd, cred.pid);
+	if (ret != 0) {
+		log_error("smbd %d cannot be served: %s", (int)cred.pid,
+			  strerror(ret));
+	}
+}
+
+static void ipc_accept_pause(struct ipc *ipc, int error)
+{
+	struct timeval when;
+
+	if (ipc->pause != NULL) {
+		return;
+	}
+	log_warning("no connection of smbd can be accepted: %s",
+		    strerror(error));
+	when = tevent_timeval_current_ofs(0, IPC_ACCEPT_PAUSE);
+	ipc->pause = tevent_add_timer(ipc->ev, ipc, when, ipc_accept_again,
+				      ipc);
+	if (ipc->pause != NULL) {
+		tevent_fd_set_flags(ipc->fde, 0);
+	}
+}
+
+static void ipc_accept(struct ipc *ipc, unsigned int max)
+{
+	int fd = -1;
+
+	for (; max > 0; max--) {
+		fd = accept4(ipc->fd, NULL, NULL,
+			     SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd == -1 && (errno == EINTR || errno == ECONNABORTED)) {
+			continue;
+		}
+		if (fd == -1 && errno == EAGAIN) {
+			return;
+		}
+		if (fd == -1) {
+			ipc_accept_pause(ipc, errno);
+			return;
+		}
+		ipc_accepted(ipc, fd);
+	}
+}
+
+static void ipc_acceptable(struct tevent_context *ev, struct tevent_fd *fde,
+			   uint16_t flags, void *private_data)
+{
+	struct ipc *ipc = talloc_get_type_abort(private_data, struct ipc);
+
+	(void)ev;
+	(void)fde;
+	(void)flags;
+	ipc_accept(ipc, IPC_ACCEPT_TURN);
+}
+
+static void ipc_accept_again(struct tevent_context *ev,
+			     struct tevent_timer *timer, struct timeval now,
+			     void *private_data)
+{
+	struct ipc *ipc = talloc_get_type_abort(private_data, struct ipc);
+
+	(void)ev;
+	(void)timer;
+	(void)now;
+	ipc->pause = NULL;	/* tevent frees it */
+	tevent_fd_set_flags(ipc->fde, TEVENT_FD_READ);
+}
+
+/* Owed or not. */
+
+/* 0, or ENOMEM: then nothing was read. */
+static int ipc_drain(struct ipc *ipc)
+{
+	struct ipc_peer **peers = NULL;
+	struct ipc_peer *peer = NULL;
+	struct pollfd *fds = NULL;
+	size_t count = 0;
+	size_t i;
+	int ready;
+
+	ipc_accept(ipc, IPC_BACKLOG);
+	TAILQ_FOREACH(peer, &ipc->peers, entry) {
+		count++;
+	}
+	fds = talloc_array(ipc, struct pollfd, count);
+	peers = talloc_array(fds, struct ipc_peer *, count);
+	if (fds == NULL || peers == NULL) {
+		talloc_free(fds);
+		return ENOMEM;
+	}
+	i = 0;
+	TAILQ_FOREACH(peer, &ipc->peers, entry) {
+		peers[i] = peer;
+		fds[i] = (struct pollfd) { .fd = peer->fd, .events = POLLIN };
+		i++;
+	}
+	ready = poll(fds, count, 0);
+	for (i = 0; ready > 0 && i < count; i++) {
+		/* closed ones stay in memory until the loop turns */
+		if (fds[i].revents != 0) {
+			ipc_peer_read(peers[i], IPC_DRAIN);
+		}
+	}
+	talloc_free(fds);
+	return 0;
+}
+
+void ipc_decide_soon(struct ipc *ipc)
+{
+	tevent_schedule_immediate(ipc->decide, ipc->ev, ipc_decide, ipc);
+}
+
+static void ipc_decide(struct tevent_context *ev, struct tevent_immediate *im,
+		       void *private_data)
+{
+	struct ipc *ipc = talloc_get_type_abort(private_data, struct ipc);
+	struct ipc_asks asks = TAILQ_HEAD_INITIALIZER(asks);
+	struct ipc_ask *ask = NULL;
+	int ret;
+
+	(void)ev;
+	(void)im;
+	if (scan_spool_reading(ipc->scans)) {
+		return;		/* ipc_spool_read() */
+	}
+	TAILQ_CONCAT(&asks, &ipc->undecided, undecided_entry);
+	TAILQ_FOREACH(ask, &asks, undecided_entry) {
+		ask->undecided = &asks;
+	}
+	ret = ipc_drain(ipc);
+	while ((ask = TAILQ_FIRST(&asks)) != NULL) {
+		bool owed = ret != 0 || scan_owed(ipc->scans, &ask->ident);
+
+		ipc_ask_decided(ask, owed);
+	}
+}
+
+static void ipc_spool_read(void *private_data)
+{
+	struct ipc *ipc = talloc_get_type_abort(private_data, struct ipc);
+
+	if (!TAILQ_EMPTY(&ipc->undecided)) {
+		ipc_decide_soon(ipc);
+	}
+}
+
+/* All of it. */
+
+static int ipc_destructor(struct ipc *ipc)
+{
+	struct ipc_peer *peer = NULL;
+
+	scans_on_spool_read(ipc->scans, NULL, NULL);
+	while ((peer = TAILQ_FIRST(&ipc->peers)) != NULL) {
+		talloc_free(peer);
+	}
+	TALLOC_FREE(ipc->fde);
+	close(ipc->fd);
+	return 0;
+}
+
+int ipc_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev, int fd,
+	       const struct config *config, struct scans *scans,
+	       struct check *check, struct counters *counters,
+	       struct ipc **result)
+{
+	struct ipc *ipc = talloc_zero(mem_ctx, struct ipc);
+
+	if (ipc == NULL) {
+		close(fd);
+		return ENOMEM;
+	}
+	ipc->ev = ev;
+	ipc->config = config;
+	ipc->scans = scans;
+	ipc->check = check;
+	ipc->counters = counters;
+	ipc->fd = fd;
+	TAILQ_INIT(&ipc->peers);
+	TAILQ_INIT(&ipc->undecided);
+	ipc->decide = tevent_create_immediate(ipc);
+	ipc->fde = tevent_add_fd(ev, ipc, fd, TEVENT_FD_READ, ipc_acceptable,
+				 ipc);
+	talloc_set_destructor(ipc, ipc_destructor);
+	if (ipc->decide == NULL || ipc->fde == NULL) {
+		talloc_free(ipc);
+		return ENOMEM;
+	}
+	scans_on_spool_read(scans, ipc_spool_read, ipc);
+	*result = ipc;
+	return 0;
+}
+
+void ipc_config_changed(struct ipc *ipc)
+{
+	struct ipc_peer *peer = NULL;
+	struct ipc_peer *next = NULL;
+
+	for (peer = TAILQ_FIRST(&ipc->peers); peer != NULL; peer = next) {
+		next = TAILQ_NEXT(peer, entry);
+		if (peer->hello) {
+			ipc_peer_config(peer);
+		}
+	}
+}
+
+unsigned int ipc_count(const struct ipc *ipc)
+{
+	return ipc->peers_count;
+}
+
+/* The filters, for modules that cannot reach cavad. */
+
+static void ipc_put_filter(FILE *f, const struct config *config,
+			   const char *zone)
+{
+	const struct filter filter = config_filter(config, zone);
+	uint8_t bytes[IPC_FILTER_MAX];
+	struct buf b = buf_writer(bytes, sizeof(bytes));
+	size_t i;
+
+	filter_put(&b, &filter);
+	fprintf(f, "%s ", zone);
+	for (i = 0; i < b.pos; i++) {
+		fprintf(f, "%02x", bytes[i]);
+	}
+	fputc('\n', f);
+}
+
+static int ipc_put_filters(FILE *f, const struct config *config)
+{
+	struct filter_object **filters = config->filters;
+	bool have_default = false;
+	size_t i;
+	int ret;
+
+	for (i = 0; filters != NULL && filters[i] != NULL; i++) {
+		ipc_put_filter(f, config, filters[i]->name);
+		if (strcmp(filters[i]->name, CONFIG_ZONE_DEFAULT) == 0) {
+			have_default = true;
+		}
+	}
+	if (!have_default) {
+		ipc_put_filter(f, config, CONFIG_ZONE_DEFAULT);
+	}
+	ret = fflush(f);
+	if (ret == 0) {
+		ret = fsync(fileno(f));
+	}
+	return ret == 0 ? 0 : errno;
+}
+
+/* 0 or errno */
+static int ipc_put_file(const char *path, const struct config *config)
+{
+	FILE *f = NULL;
+	int fd = -1;
+	int ret;
+
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
+		  0644);
+	if (fd == -1) {
+		return errno;
+	}
+	f = fdopen(fd, "w");
+	if (f == NULL) {
+		ret = errno;
+		close(fd);
+		return ret;
+	}
+	ret = ipc_put_filters(f, config);
+	fclose(f);
+	return ret;
+}
+
+int ipc_write_filters(const struct config *config)
+{
+	const char *dir = config->settings.state_dir;
+	char *path = talloc_asprintf(NULL, "%s/filters", dir);
+	char *next = talloc_asprintf(path, "%s/filters.new", dir);
+	int ret;
+
+	if (path == NULL || next == NULL) {
+		talloc_free(path);
+		return ENOMEM;
+	}
+	ret = ipc_put_file(next, config);
+	if (ret == 0) {
+		ret = rename(next, path);
+		ret = ret == -1 ? errno : 0;
+	}
+	if (ret != 0) {
+		unlink(next);
+	}
+	talloc_free(path);
+	return ret;
+}

@@ -1,0 +1,227 @@
+/*
+ * Questions of smbds about files.
+ *
+ * Each lives until its scan has an answer, its time is up, it is cancelled
+ * or its connection ends; the scan goes on in any case. One that wants to
+ * wait only if a scan is owed and finds none is undecided at first (ipc.c
+ * says why).
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include <errno.h>
+
+#include "cavad/ipc_private.h"
+#include "common/log.h"
+
+static void ipc_ask_scan(struct ipc_ask *ask);
+static void ipc_ask_scanned(struct tevent_req *subreq);
+static void ipc_ask_time(struct tevent_context *ev,
+			 struct tevent_timer *timer, struct timeval now,
+			 void *private_data);
+
+static int ipc_ask_destructor(struct ipc_ask *ask)
+{
+	if (ask->undecided != NULL) {
+		TAILQ_REMOVE(ask->undecided, ask, undecided_entry);
+	}
+	TAILQ_REMOVE(&ask->peer->asks, ask, entry);
+	ask->peer->asks_count--;
+	return 0;
+}
+
+static void ipc_answer(struct ipc_peer *peer, uint64_t id,
+		       const struct verdict *v)
+{
+	const struct proto_message m = {
+		.number = PROTO_ANSWER,
+		.u.answer = {
+			.id = id,
+			.result = v->result,
+			.reason = v->reason,
+			.content = v->content,
+			.threat = v->threat,
+			.server = v->server,
+		},
+	};
+
+	ipc_peer_send(peer, &m);
+}
+
+static void ipc_answer_without(struct ipc_peer *peer, uint64_t id,
+			       enum verdict_result result,
+			       enum verdict_reason reason)
+{
+	const struct verdict v = { .result = result, .reason = reason };
+
+	ipc_answer(peer, id, &v);
+}
+
+/* SMB waited for it. */
+static void ipc_ask_count(const struct ipc_ask *ask)
+{
+	struct counters *c = ask->peer->ipc->counters;
+
+	c->scan_blocked++;
+	c->scan_block_time += (uint64_t)(ipc_now() - ask->began);
+}
+
+static struct ipc_ask *ipc_ask_create(struct ipc_peer *peer,
+				      const struct proto_ask *m)
+{
+	struct tevent_timer *timer = NULL;
+	struct ipc_ask *ask = talloc_zero(peer, struct ipc_ask);
+	struct timeval when;
+
+	if (ask == NULL) {
+		return NULL;
+	}
+	when = tevent_timeval_current_ofs(m->wait_ms / 1000,
+					  m->wait_ms % 1000 * 1000);
+	timer = tevent_add_timer(peer->ipc->ev, ask, when, ipc_ask_time, ask);
+	ask->path = talloc_strdup(ask, m->path);
+	ask->user = talloc_strdup(ask, m->user);
+	ask->client = talloc_strdup(ask, m->client);
+	if (timer == NULL || ask->path == NULL || ask->user == NULL ||
+	    ask->client == NULL) {
+		talloc_free(ask);
+		return NULL;
+	}
+	ask->peer = peer;
+	ask->id = m->id;
+	ask->ident = m->ident;
+	ask->began = ipc_now();
+	TAILQ_INSERT_TAIL(&peer->asks, ask, entry);
+	peer->asks_count++;
+	talloc_set_destructor(ask, ipc_ask_destructor);
+	return ask;
+}
+
+static struct ipc_ask *ipc_ask_find(struct ipc_peer *peer, uint64_t id)
+{
+	struct ipc_ask *ask = NULL;
+
+	TAILQ_FOREACH(ask, &peer->asks, entry) {
+		if (ask->id == id) {
+			return ask;
+		}
+	}
+	return NULL;
+}
+
+void ipc_ask(struct ipc_peer *peer, const struct proto_ask *m)
+{
+	struct ipc *ipc = peer->ipc;
+	struct ipc_ask *ask = NULL;
+
+	if (ipc_ask_find(peer, m->id) != NULL) {
+		ipc_peer_bad(peer, "it asks twice with one id");
+		return;
+	}
+	if (!ipc->config->settings.service_enabled) {
+		ipc_answer_without(peer, m->id, VERDICT_SKIPPED,
+				   VERDICT_REASON_DISABLED);
+		return;
+	}
+	if (peer->asks_count >= IPC_ASKS_MAX) {
+		ipc_answer_without(peer, m->id, VERDICT_FAILED,
+				   VERDICT_REASON_FULL);
+		return;
+	}
+	ask = ipc_ask_create(peer, m);
+	if (ask == NULL) {
+		ipc_answer_without(peer, m->id, VERDICT_FAILED,
+				   VERDICT_REASON_FULL);
+		return;
+	}
+	if (m->owed_only && !scan_owed(ipc->scans, &ask->ident)) {
+		ask->undecided = &ipc->undecided;
+		TAILQ_INSERT_TAIL(ask->undecided, ask, undecided_entry);
+		ipc_decide_soon(ipc);
+		return;
+	}
+	ipc_ask_scan(ask);
+}
+
+void ipc_ask_cancel(struct ipc_peer *peer, uint64_t id)
+{
+	talloc_free(ipc_ask_find(peer, id));	/* answered already: NULL */
+}
+
+void ipc_ask_decided(struct ipc_ask *ask, bool owed)
+{
+	struct ipc_peer *peer = ask->peer;
+	uint64_t id = ask->id;
+
+	TAILQ_REMOVE(ask->undecided, ask, undecided_entry);
+	ask->undecided = NULL;
+	if (owed) {
+		ipc_ask_scan(ask);
+		return;
+	}
+	talloc_free(ask);
+	ipc_answer_without(peer, id, VERDICT_NONE, VERDICT_REASON_NOT_OWED);
+}
+
+static void ipc_ask_scan(struct ipc_ask *ask)
+{
+	struct ipc_peer *peer = ask->peer;
+	const struct scan_request request = {
+		.source = SCAN_ON_ACCESS,
+		.have_ident = true,
+		.ident = ask->ident,
+		.path = ask->path,
+		.user = ask->user,
+		.client = ask->client,
+	};
+	struct tevent_req *subreq = NULL;
+	uint64_t id = ask->id;
+
+	subreq = scan_send(ask, peer->ipc->ev, peer->ipc->scans, &request);
+	if (subreq == NULL) {
+		talloc_free(ask);
+		ipc_answer_without(peer, id, VERDICT_FAILED,
+				   VERDICT_REASON_FULL);
+		return;
+	}
+	tevent_req_set_callback(subreq, ipc_ask_scanned, ask);
+}
+
+static void ipc_ask_scanned(struct tevent_req *subreq)
+{
+	struct ipc_ask *ask = tevent_req_callback_data(subreq,
+						       struct ipc_ask);
+	struct ipc_peer *peer = ask->peer;
+	struct scan_answer answer;
+	uint64_t id = ask->id;
+	int ret;
+
+	ret = scan_recv(subreq, ask, &answer);
+	if (ret != 0 || !answer.from_record) {
+		ipc_ask_count(ask);
+	}
+	talloc_free(ask);	/* the subreq with it */
+	if (ret != 0) {
+		log_error("a scan ended without an answer: %d", ret);
+		ipc_answer_without(peer, id, VERDICT_FAILED,
+				   VERDICT_REASON_IO);
+		return;
+	}
+	ipc_answer(peer, id, &answer.verdict);
+}
+
+static void ipc_ask_time(struct tevent_context *ev,
+			 struct tevent_timer *timer, struct timeval now,
+			 void *private_data)
+{
+	struct ipc_ask *ask = talloc_get_type_abort(private_data,
+						    struct ipc_ask);
+	struct ipc_peer *peer = ask->peer;
+	uint64_t id = ask->id;
+
+	(void)ev;
+	(void)timer;
+	(void)now;
+	ipc_ask_count(ask);
+	talloc_free(ask);
+	ipc_answer_without(peer, id, VERDICT_FAILED, VERDICT_REASON_TIMEOUT);
+}

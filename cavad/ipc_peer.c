@@ -1,0 +1,550 @@
+/*
+ * One connection of an smbd.
+ *
+ * 1. HELLO comes first and once. Whatever makes no sense ends the
+ *    connection; the other side spools what was not acknowledged and
+ *    connects again.
+ * 2. Notices are committed in the order they came in, and an ACK names the
+ *    last one up to which all are. If a commit fails the connection ends,
+ *    so that its notices go to the spool: none may be lost for a full disk.
+ * 3. With IPC_NOTICES_MAX notices under way nothing is read until some are
+ *    committed; the kernel then holds the sender.
+ * 4. Which handles write is known by their WILL_WRITE and CLOSE. When the
+ *    connection ends, those that are left are treated as closed.
+ * 5. A peer that is closed is freed from an immediate event, so that nobody
+ *    who is in the middle of serving it stands on freed memory. Until then
+ *    its fd is -1 and it takes and sends nothing.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cavad/ipc_private.h"
+#include "common/log.h"
+
+static void ipc_peer_event(struct tevent_context *ev, struct tevent_fd *fde,
+			   uint16_t flags, void *private_data);
+static void ipc_peer_soon(struct tevent_context *ev,
+			  struct tevent_immediate *im, void *private_data);
+static void ipc_noticed(struct tevent_req *subreq);
+
+/* Life. */
+
+static int ipc_peer_destructor(struct ipc_peer *peer)
+{
+	if (peer->fd == -1) {
+		return 0;
+	}
+	TALLOC_FREE(peer->fde);
+	close(peer->fd);
+	peer->fd = -1;
+	TAILQ_REMOVE(&peer->ipc->peers, peer, entry);
+	if (peer->hello) {
+		peer->ipc->peers_count--;
+	}
+	return 0;
+}
+
+/* Rule 4. Not at the end of cavad: then the store has them. */
+static void ipc_writers_gone(struct ipc_peer *peer)
+{
+	struct ipc_writer *writer = NULL;
+
+	while ((writer = LIST_FIRST(&peer->writers)) != NULL) {
+		for (; writer->handles > 0; writer->handles--) {
+			scan_writer_gone(peer->ipc->scans, &writer->ident);
+		}
+		LIST_REMOVE(writer, entry);
+		talloc_free(writer);
+	}
+}
+
+int ipc_peer_create(struct ipc *ipc, int fd, pid_t pid)
+{
+	struct ipc_peer *peer = talloc_zero(ipc, struct ipc_peer);
+
+	if (peer == NULL) {
+		close(fd);
+		return ENOMEM;
+	}
+	peer->ipc = ipc;
+	peer->fd = fd;
+	peer->pid = pid;
+	TAILQ_INIT(&peer->asks);
+	TAILQ_INIT(&peer->notices);
+	LIST_INIT(&peer->writers);
+	TAILQ_INIT(&peer->out);
+	peer->soon = tevent_create_immediate(peer);
+	peer->fde = tevent_add_fd(ipc->ev, peer, fd, TEVENT_FD_READ,
+				  ipc_peer_event, peer);
+	if (peer->soon == NULL || peer->fde == NULL) {
+		talloc_free(peer->fde);
+		close(fd);
+		talloc_free(peer);
+		return ENOMEM;
+	}
+	TAILQ_INSERT_TAIL(&ipc->peers, peer, entry);
+	talloc_set_destructor(peer, ipc_peer_destructor);
+	ipc->counters->ipc_connections++;
+	return 0;
+}
+
+void ipc_peer_close(struct ipc_peer *peer)
+{
+	struct ipc_ask *ask = NULL;
+
+	if (peer->fd == -1) {
+		return;
+	}
+	ipc_peer_destructor(peer);
+	ipc_writers_gone(peer);
+	while ((ask = TAILQ_FIRST(&peer->asks)) != NULL) {
+		talloc_free(ask);
+	}
+	tevent_schedule_immediate(peer->soon, peer->ipc->ev, ipc_peer_soon,
+				  peer);
+}
+
+void ipc_peer_bad(struct ipc_peer *peer, const char *what)
+{
+	if (peer->fd == -1) {
+		return;
+	}
+	peer->ipc->counters->ipc_errors++;
+	log_warning("connection of smbd %d ended: %s", (int)peer->pid, what);
+	ipc_peer_close(peer);
+}
+
+/* Sending. */
+
+static void ipc_peer_flags(struct ipc_peer *peer)
+{
+	uint16_t flags = 0;
+
+	if (peer->notices_count < IPC_NOTICES_MAX) {
+		flags |= TEVENT_FD_READ;
+	}
+	if (peer->out_count > 0) {
+		flags |= TEVENT_FD_WRITE;
+	}
+	tevent_fd_set_flags(peer->fde, flags);
+}
+
+/* 0, EAGAIN or errno */
+static int ipc_peer_write(struct ipc_peer *peer, const uint8_t *data,
+			  size_t len)
+{
+	ssize_t n;
+
+	do {
+		n = send(peer->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	} while (n == -1 && errno == EINTR);
+	return n == -1 ? errno : 0;
+}
+
+static void ipc_peer_flush(struct ipc_peer *peer)
+{
+	struct ipc_out *out = NULL;
+
+	while ((out = TAILQ_FIRST(&peer->out)) != NULL) {
+		int ret = ipc_peer_write(peer, out->data, out->len);
+
+		if (ret == EAGAIN) {
+			return;
+		}
+		if (ret != 0) {
+			ipc_peer_close(peer);
+			return;
+		}
+		TAILQ_REMOVE(&peer->out, out, entry);
+		peer->out_count--;
+		talloc_free(out);
+	}
+	ipc_peer_flags(peer);
+}
+
+void ipc_peer_send(struct ipc_peer *peer, const struct proto_message *m)
+{
+	uint8_t data[PROTO_MAX];
+	struct ipc_out *out = NULL;
+	size_t len;
+	int ret = EAGAIN;
+
+	if (peer->fd == -1) {
+		return;
+	}
+	len = proto_encode(m, data);
+	if (len == 0) {
+		log_error("a message (%s) to smbd %d does not fit",
+			  proto_name(m->number), (int)peer->pid);
+		ipc_peer_close(peer);
+		return;
+	}
+	if (peer->out_count == 0) {
+		ret = ipc_peer_write(peer, data, len);
+	}
+	if (ret == 0) {
+		return;
+	}
+	if (ret != EAGAIN) {
+		ipc_peer_close(peer);
+		return;
+	}
+	if (peer->out_count >= IPC_OUT_MAX) {
+		ipc_peer_bad(peer, "it does not take its answers");
+		return;
+	}
+	out = talloc_size(peer, sizeof(*out) + len);
+	if (out == NULL) {
+		ipc_peer_close(peer);
+		return;
+	}
+	out->len = len;
+	memcpy(out->data, data, len);
+	TAILQ_INSERT_TAIL(&peer->out, out, entry);
+	peer->out_count++;
+	ipc_peer_flags(peer);
+}
+
+void ipc_peer_config(struct ipc_peer *peer)
+{
+	const struct proto_message m = {
+		.number = PROTO_CONFIG,
+		.u.config.filter = config_filter(peer->ipc->config,
+						 peer->zone),
+	};
+
+	ipc_peer_send(peer, &m);
+}
+
+static void ipc_peer_soon(struct tevent_context *ev,
+			  struct tevent_immediate *im, void *private_data)
+{
+	struct ipc_peer *peer = talloc_get_type_abort(private_data,
+						      struct ipc_peer);
+	const struct proto_message m = {
+		.number = PROTO_ACK,
+		.u.ack.seq = peer->committed,
+	};
+
+	(void)ev;
+	(void)im;
+	if (peer->fd == -1) {
+		talloc_free(peer);
+		return;
+	}
+	if (peer->acked < peer->committed) {
+		peer->acked = peer->committed;
+		ipc_peer_send(peer, &m);
+	}
+}
+
+/* HELLO. */
+
+static void ipc_hello(struct ipc_peer *peer, const struct proto_hello *m)
+{
+	struct ipc *ipc = peer->ipc;
+	const char *zone = m->zone[0] != '\0' ? m->zone : CONFIG_ZONE_DEFAULT;
+
+	if (peer->hello) {
+		ipc_peer_bad(peer, "a second HELLO");
+		return;
+	}
+	peer->zone = talloc_strdup(peer, zone);
+	if (peer->zone == NULL) {
+		ipc_peer_close(peer);
+		return;
+	}
+	peer->hello = true;
+	peer->role = m->role;
+	ipc->peers_count++;
+	log_debug("smbd %u serves %s to %s (zone %s)", m->pid, m->share,
+		  m->client, zone);
+	ipc_peer_config(peer);
+	if (peer->role == 0) {
+		scan_spool_read(ipc->scans);
+	}
+}
+
+/* Notices. */
+
+static struct ipc_writer *ipc_writer_find(struct ipc_peer *peer,
+					  const struct ident *ident)
+{
+	struct ipc_writer *writer = NULL;
+
+	LIST_FOREACH(writer, &peer->writers, entry) {
+		if (ident_equal(&writer->ident, ident)) {
+			return writer;
+		}
+	}
+	return NULL;
+}
+
+/*
+ * One that does not fit stays a WILL_WRITE in the store, and is scanned by
+ * the next sweep.
+ */
+static void ipc_writer_came(struct ipc_peer *peer, const struct ident *ident)
+{
+	struct ipc_writer *writer = ipc_writer_find(peer, ident);
+
+	if (writer == NULL && peer->writers_count < IPC_WRITERS_MAX) {
+		writer = talloc_zero(peer, struct ipc_writer);
+		if (writer != NULL) {
+			writer->ident = *ident;
+			LIST_INSERT_HEAD(&peer->writers, writer, entry);
+			peer->writers_count++;
+		}
+	}
+	if (writer == NULL) {
+		return;
+	}
+	writer->handles++;
+	scan_writer_came(peer->ipc->scans, ident);
+}
+
+/* One of before the connection began is not known. */
+static void ipc_writer_left(struct ipc_peer *peer, const struct ident *ident)
+{
+	struct ipc_writer *writer = ipc_writer_find(peer, ident);
+
+	if (writer == NULL) {
+		return;
+	}
+	scan_writer_left(peer->ipc->scans, ident);
+	writer->handles--;
+	if (writer->handles == 0) {
+		LIST_REMOVE(writer, entry);
+		peer->writers_count--;
+		talloc_free(writer);
+	}
+}
+
+static void ipc_notice_send(struct ipc_peer *peer,
+			    const struct proto_notice *m)
+{
+	struct ipc_notice *notice = talloc_zero(peer, struct ipc_notice);
+	struct tevent_req *subreq = NULL;
+	struct store_pending p = {
+		.kind = m->kind,
+		.ident = m->ident,
+		.path = m->path,
+		.user = m->user,
+		.client = m->client,
+	};
+	struct timespec now;
+
+	if (notice == NULL) {
+		ipc_peer_close(peer);
+		return;
+	}
+	clock_gettime(CLOCK_REALTIME, &now);
+	p.since = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+	subreq = scan_notice_send(notice, peer->ipc->ev, peer->ipc->scans,
+				  &p);
+	if (subreq == NULL) {
+		ipc_peer_close(peer);
+		return;
+	}
+	notice->peer = peer;
+	notice->seq = m->seq;
+	TAILQ_INSERT_TAIL(&peer->notices, notice, entry);
+	peer->notices_count++;
+	tevent_req_set_callback(subreq, ipc_noticed, notice);
+	if (peer->notices_count == IPC_NOTICES_MAX) {
+		ipc_peer_flags(peer);
+	}
+}
+
+static void ipc_notice(struct ipc_peer *peer, const struct proto_notice *m)
+{
+	if (m->seq <= peer->seq || m->kind > PROTO_KIND_RENAME) {
+		ipc_peer_bad(peer, "a notice of no known kind or order");
+		return;
+	}
+	peer->seq = m->seq;
+	peer->ipc->counters->notices++;
+	if (m->kind == PROTO_KIND_WILL_WRITE) {
+		ipc_writer_came(peer, &m->ident);
+	}
+	ipc_notice_send(peer, m);
+	if (m->kind == PROTO_KIND_CLOSE) {
+		ipc_writer_left(peer, &m->ident);
+	}
+}
+
+static void ipc_noticed(struct tevent_req *subreq)
+{
+	struct ipc_notice *notice =
+		tevent_req_callback_data(subreq, struct ipc_notice);
+	struct ipc_peer *peer = notice->peer;
+	bool full = peer->notices_count >= IPC_NOTICES_MAX;
+	int ret;
+
+	ret = scan_notice_recv(subreq);
+	talloc_free(subreq);
+	if (peer->fd == -1) {
+		return;
+	}
+	if (ret != 0) {
+		log_error("notices of smbd %d cannot be kept and go to its "
+			  "spool: %s", (int)peer->pid, strerror(ret));
+		ipc_peer_close(peer);
+		return;
+	}
+	notice->committed = true;
+	while ((notice = TAILQ_FIRST(&peer->notices)) != NULL &&
+	       notice->committed) {
+		peer->committed = notice->seq;
+		TAILQ_REMOVE(&peer->notices, notice, entry);
+		peer->notices_count--;
+		talloc_free(notice);
+	}
+	tevent_schedule_immediate(peer->soon, peer->ipc->ev, ipc_peer_soon,
+				  peer);
+	if (full) {
+		ipc_peer_flags(peer);
+	}
+}
+
+/* CHECK. */
+
+/* Whole names only, as many as a message holds. */
+static void ipc_names_cut(char *names)
+{
+	size_t len = strlen(names);
+
+	if (len <= PROTO_STR_MAX) {
+		return;
+	}
+	len = PROTO_STR_MAX;
+	while (len > 0 && names[len - 1] != '\n') {
+		len--;
+	}
+	names[len] = '\0';
+}
+
+static void ipc_check(struct ipc_peer *peer, const struct proto_check *m)
+{
+	TALLOC_CTX *frame = talloc_new(peer);
+	struct proto_message reply = { .number = PROTO_CHECK_ANSWER };
+	struct proto_check_answer answer;
+	char *names = NULL;
+
+	check_ask(peer->ipc->check, frame, m, &answer);
+	reply.u.check_answer = answer;
+	if (m->what == PROTO_WHAT_LIST) {
+		if (answer.allowed) {
+			names = check_names(peer->ipc->check, frame, m->path);
+		}
+		if (names != NULL) {
+			ipc_names_cut(names);
+		}
+		reply.number = PROTO_CHECK_NAMES;
+		reply.u.check_names = (struct proto_check_names) {
+			.id = m->id,
+			.names = names,
+		};
+	}
+	ipc_peer_send(peer, &reply);
+	talloc_free(frame);
+}
+
+/* Reading. */
+
+static void ipc_peer_serve(struct ipc_peer *peer,
+			   const struct proto_message *m)
+{
+	if (!peer->hello && m->number != PROTO_HELLO) {
+		ipc_peer_bad(peer, "it does not begin with HELLO");
+		return;
+	}
+	switch (m->number) {
+	case PROTO_HELLO:
+		ipc_hello(peer, &m->u.hello);
+		return;
+	case PROTO_ASK:
+		ipc_ask(peer, &m->u.ask);
+		return;
+	case PROTO_CANCEL:
+		ipc_ask_cancel(peer, m->u.cancel.id);
+		return;
+	case PROTO_NOTICE:
+		ipc_notice(peer, &m->u.notice);
+		return;
+	case PROTO_CHECK:
+		ipc_check(peer, &m->u.check);
+		return;
+	default:
+		ipc_peer_bad(peer, "a message that only cavad sends");
+		return;
+	}
+}
+
+static void ipc_peer_message(struct ipc_peer *peer, const uint8_t *data,
+			     size_t len)
+{
+	struct proto_message m;
+	int ret;
+
+	if (len > PROTO_MAX) {
+		ipc_peer_bad(peer, "a message that is too long");
+		return;
+	}
+	ret = proto_decode(data, len, &m);
+	if (ret == EPROTONOSUPPORT) {
+		ipc_peer_bad(peer, "its module and this cavad are of "
+			     "different versions; restart smbd after an "
+			     "update");
+		return;
+	}
+	if (ret != 0) {
+		ipc_peer_bad(peer, "a message that makes no sense");
+		return;
+	}
+	ipc_peer_serve(peer, &m);
+}
+
+void ipc_peer_read(struct ipc_peer *peer, unsigned int max)
+{
+	uint8_t data[PROTO_MAX];
+	ssize_t n;
+
+	for (; max > 0 && peer->fd != -1; max--) {
+		/* MSG_TRUNC: the length it had, not what was copied */
+		n = recv(peer->fd, data, sizeof(data),
+			 MSG_DONTWAIT | MSG_TRUNC);
+		if (n == -1 && errno == EINTR) {
+			continue;
+		}
+		if (n == -1 && errno == EAGAIN) {
+			return;
+		}
+		if (n <= 0) {
+			ipc_peer_close(peer);
+			return;
+		}
+		ipc_peer_message(peer, data, (size_t)n);
+	}
+}
+
+static void ipc_peer_event(struct tevent_context *ev, struct tevent_fd *fde,
+			   uint16_t flags, void *private_data)
+{
+	struct ipc_peer *peer = talloc_get_type_abort(private_data,
+						      struct ipc_peer);
+
+	(void)ev;
+	(void)fde;
+	if (flags & TEVENT_FD_WRITE) {
+		ipc_peer_flush(peer);
+	}
+	if (flags & TEVENT_FD_READ) {
+		ipc_peer_read(peer, IPC_TURN);
+	}
+}

@@ -1,0 +1,127 @@
+/*
+ * What ipc.c (the socket and all connections), ipc_peer.c (one of them) and
+ * ipc_ask.c (questions about files) share, and nobody else.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#ifndef CAVAD_IPC_PRIVATE_H
+#define CAVAD_IPC_PRIVATE_H
+
+#include <sys/queue.h>
+#include <sys/types.h>
+
+#include "cavad/ipc.h"
+#include "common/proto.h"
+
+#define IPC_OUT_MAX 256		/* messages a peer has not taken */
+#define IPC_ASKS_MAX 1024	/* questions of a peer at a time */
+#define IPC_NOTICES_MAX 1024	/* notices not committed; then no reading */
+#define IPC_WRITERS_MAX 16384	/* files a peer writes at a time */
+#define IPC_TURN 64		/* messages of a peer in a turn of the loop */
+#define IPC_DRAIN 4096		/* messages of a peer in a drain */
+
+struct ipc_ask {
+	TAILQ_ENTRY(ipc_ask) entry;	/* of the peer */
+	TAILQ_ENTRY(ipc_ask) undecided_entry;
+	struct ipc_asks *undecided;	/* the list it is on, or NULL */
+	struct ipc_peer *peer;
+	uint64_t id;
+	struct ident ident;
+	char *path;
+	char *user;
+	char *client;
+	int64_t began;		/* monotonic ms */
+};
+
+TAILQ_HEAD(ipc_asks, ipc_ask);
+
+struct ipc_notice {
+	TAILQ_ENTRY(ipc_notice) entry;
+	struct ipc_peer *peer;
+	uint64_t seq;
+	bool committed;
+};
+
+struct ipc_writer {
+	LIST_ENTRY(ipc_writer) entry;
+	struct ident ident;
+	unsigned int handles;
+};
+
+struct ipc_out {
+	TAILQ_ENTRY(ipc_out) entry;
+	size_t len;
+	uint8_t data[];
+};
+
+struct ipc_peer {
+	TAILQ_ENTRY(ipc_peer) entry;
+	struct ipc *ipc;
+	int fd;			/* -1 = closed, freed soon */
+	struct tevent_fd *fde;
+	struct tevent_immediate *soon;	/* ACK, or the end */
+	bool hello;
+	pid_t pid;		/* that connected */
+	uint8_t role;
+	char *zone;
+	uint64_t seq;		/* of the last notice */
+	uint64_t committed;	/* up to here */
+	uint64_t acked;		/* and the peer knows */
+	struct ipc_asks asks;
+	unsigned int asks_count;
+	TAILQ_HEAD(, ipc_notice) notices;
+	unsigned int notices_count;
+	LIST_HEAD(, ipc_writer) writers;
+	unsigned int writers_count;
+	TAILQ_HEAD(, ipc_out) out;
+	unsigned int out_count;
+};
+
+struct ipc {
+	struct tevent_context *ev;
+	const struct config *config;
+	struct scans *scans;
+	struct check *check;
+	struct counters *counters;
+	int fd;
+	struct tevent_fd *fde;
+	struct tevent_timer *pause;	/* of accepting */
+	struct tevent_immediate *decide;
+	TAILQ_HEAD(, ipc_peer) peers;
+	unsigned int peers_count;
+	struct ipc_asks undecided;	/* is a scan of it owed? */
+};
+
+/* From ipc.c. */
+
+int64_t ipc_now(void);
+
+/* Decide soon what is undecided. */
+void ipc_decide_soon(struct ipc *ipc);
+
+/* From ipc_peer.c. */
+
+/* Takes fd, of a process that is root. 0 or errno; fd is closed then. */
+int ipc_peer_create(struct ipc *ipc, int fd, pid_t pid);
+
+/* Reads and serves at most `max` messages; the peer may be closed after. */
+void ipc_peer_read(struct ipc_peer *peer, unsigned int max);
+
+void ipc_peer_send(struct ipc_peer *peer, const struct proto_message *m);
+void ipc_peer_config(struct ipc_peer *peer);
+
+/* It sent what it must not: counted, logged, closed. */
+void ipc_peer_bad(struct ipc_peer *peer, const char *what);
+
+/* Ends the connection; it is freed soon. */
+void ipc_peer_close(struct ipc_peer *peer);
+
+/* From ipc_ask.c. */
+
+void ipc_ask(struct ipc_peer *peer, const struct proto_ask *m);
+void ipc_ask_cancel(struct ipc_peer *peer, uint64_t id);
+
+/* owed: wait for it; else "not owed". */
+void ipc_ask_decided(struct ipc_ask *ask, bool owed);
+
+#endif
