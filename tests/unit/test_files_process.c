@@ -45,7 +45,7 @@ static void test_cancel(void **p)
 	assert_false(can_write(a));
 	talloc_free(req);
 	WAIT_FOR(t, can_write(a));
-	assert_null(scan_find(t->files, 1));
+	WAIT_FOR(t, scan_find(t->files, 1) == NULL);
 	assert_int_equal(count_fds(t, getpid()), fds);
 
 	begun = begin_lock(t, 1, a);	/* the id is free again */
@@ -148,6 +148,7 @@ static void test_worker_killed(void **p)
 	struct files_worker *w = &t->files->workers[scan->index];
 	uint32_t incarnation = w->incarnation;
 	struct files_ended ended;
+	int pidfd = -1;
 
 	kill(w->pid, SIGKILL);
 	WAIT_FOR(t, w->incarnation != incarnation);
@@ -158,8 +159,9 @@ static void test_worker_killed(void **p)
 	begun = begin_lock(t, 2, b);
 	scan = scan_find(t->files, 2);
 	w = &t->files->workers[scan->index];
+	pidfd = pidfd_of(w->pid);
 	kill(w->pid, SIGKILL);
-	assert_ends(pidfd_of(w->pid));
+	assert_ends(pidfd);
 
 	/* not yet noticed here */
 	ended = end_with(t, 2, &begun, VERDICT_CLEAN);
