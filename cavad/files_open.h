@@ -11,7 +11,7 @@
 
 /* Nothing outside of it is ever opened. */
 struct files_root {
-	char configured[FILES_PATH_MAX];	/* "" for "/", no slash at end */
+	char configured[FILES_PATH_MAX];	/* "/" is "" */
 	char resolved[FILES_PATH_MAX];		/* the same without symlinks */
 	int fd;
 };
