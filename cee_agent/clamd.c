@@ -195,8 +195,8 @@ int clamd_parse_version(const char *reply, struct clamd_version *version)
 	if (strncmp(reply, "ClamAV ", 7) != 0) {
 		return EBADMSG;
 	}
-	snprintf(version->vendor, sizeof(version->vendor), "%.*s",
-		 (int)strcspn(reply, "/\r\n"), reply);
+	snprintf(version->vendor, sizeof(version->vendor), "%s", reply);
+	version->vendor[strcspn(version->vendor, "/\r\n")] = '\0';
 	slash = strchr(reply, '/');
 	if (slash != NULL) {
 		slash = strchr(slash + 1, '/');

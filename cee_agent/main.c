@@ -2,8 +2,9 @@
  * cee_agent: a CEE server for Linux, with ClamAV as its engine.
  *
  * Order matters here. The socket is bound first, while we may; then rights
- * are given up; then the workers are forked, while there is nothing to
- * inherit; then everything else.
+ * are given up; then libsmbclient reads its configuration, once for all;
+ * then the workers are forked, while there is nothing else to inherit; then
+ * everything else.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -20,6 +21,7 @@
 #include <unistd.h>
 
 #include "cee_agent/listener.h"
+#include "cee_agent/smb.h"
 #include "common/log.h"
 
 #define AGENT_CONFIG "/etc/cavad/cee_agent.conf"
@@ -200,7 +202,10 @@ static int main_run(TALLOC_CTX *mem_ctx, const char *path)
 	/* there are passwords in this memory */
 	prctl(PR_SET_DUMPABLE, 0);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	ret = pool_create(mem_ctx, config, &agent.pool);
+	ret = smb_start();
+	if (ret == 0) {
+		ret = pool_create(mem_ctx, config, &agent.pool);
+	}
 	if (ret == 0) {
 		agent.ev = tevent_context_init(mem_ctx);
 		ret = agent.ev == NULL ? ENOMEM :

@@ -6,6 +6,9 @@
  * 1. It reads no configuration but ours: HOME points to a directory that
  *    exists only while the library starts, or else it would take
  *    ~/.smb/smb.conf or /etc/samba/smb.conf. Its caches have nowhere to go.
+ *    It would read them again for each new context unless it believes in
+ *    threads, and after its last one was freed; so it is told that there
+ *    are threads, and one context is never freed.
  * 2. Signed, SMB 2 or later, NTLMv2, encrypted where the server asks for it;
  *    no anonymous login when ours is refused.
  * 3. Credentials are given only to the host that the job is for.
@@ -32,6 +35,8 @@ struct smb {
 	SMBCFILE *file;
 	const struct storage *storage;	/* of the open in progress */
 };
+
+static SMBCCTX *smb_first;	/* rule 1; never connected */
 
 static const char smb_configuration[] =
 	"[global]\n"
@@ -86,7 +91,7 @@ static int smb_write_configuration(const char *path)
 }
 
 /* A context that has not been connected to anything. 0 or errno. */
-static int smb_context(struct smb *smb)
+static int smb_context(struct smb *smb, SMBCCTX **result)
 {
 	SMBCCTX *context = smbc_new_context();
 
@@ -98,43 +103,42 @@ static int smb_context(struct smb *smb)
 	smbc_setFunctionAuthDataWithContext(context, smb_auth);
 	smbc_setOptionNoAutoAnonymousLogin(context, 1);
 	smbc_setOptionOpenShareMode(context, SMBC_SHAREMODE_DENY_NONE);
-	smbc_setOptionProtocols(context, "SMB2", "SMB3");
 	if (smbc_init_context(context) == NULL) {
 		smbc_free_context(context, 1);
 		return errno == 0 ? EINVAL : errno;
 	}
-	smb->context = context;
+	*result = context;
 	return 0;
 }
 
-/* The first context of a process: rule 1. */
-static int smb_first_context(struct smb *smb)
+int smb_start(void)
 {
 	const char *below = getenv("RUNTIME_DIRECTORY");
 	char *home = NULL;
 	char *file = NULL;
 	char *dir = NULL;
-	int ret;
+	int ret = ENOMEM;
 
-	home = talloc_asprintf(smb, "%s/cee_agent.XXXXXX",
+	home = talloc_asprintf(NULL, "%s/cee_agent.XXXXXX",
 			       below == NULL ? "/tmp" : below);
 	if (home == NULL || mkdtemp(home) == NULL) {
-		return home == NULL ? ENOMEM : errno;
+		ret = home == NULL ? ENOMEM : errno;
+		talloc_free(home);
+		return ret;
 	}
 	dir = talloc_asprintf(home, "%s/.smb", home);
 	file = talloc_asprintf(home, "%s/.smb/smb.conf", home);
-	if (dir == NULL || file == NULL) {
-		ret = ENOMEM;
-	} else {
+	if (dir != NULL && file != NULL) {
 		ret = mkdir(dir, 0700) == -1 ? errno :
 		      smb_write_configuration(file);
 	}
 	if (ret == 0) {
+		smbc_thread_posix();
 		setenv("HOME", home, 1);
-		ret = smb_context(smb);
+		ret = smb_context(NULL, &smb_first);
 		setenv("HOME", "/nonexistent", 1);
 	}
-	if (file != NULL) {
+	if (dir != NULL && file != NULL) {
 		unlink(file);
 		rmdir(dir);
 	}
@@ -168,7 +172,7 @@ int smb_create(TALLOC_CTX *mem_ctx, struct smb **result)
 		return ENOMEM;
 	}
 	talloc_set_destructor(smb, smb_destroy);
-	ret = smb_first_context(smb);
+	ret = smb_context(smb, &smb->context);
 	if (ret != 0) {
 		talloc_free(smb);
 		return ret;
@@ -180,7 +184,7 @@ int smb_create(TALLOC_CTX *mem_ctx, struct smb **result)
 int smb_reset(struct smb *smb)
 {
 	smb_drop(smb);
-	return smb_context(smb);
+	return smb_context(smb, &smb->context);
 }
 
 static int smb_open_url(struct smb *smb, const char *url, uint64_t *size)
@@ -217,7 +221,7 @@ int smb_open(struct smb *smb, const struct storage *storage,
 	int ret;
 
 	if (smb->context == NULL) {
-		ret = smb_context(smb);
+		ret = smb_context(smb, &smb->context);
 		if (ret != 0) {
 			return ret;
 		}
@@ -260,6 +264,7 @@ bool smb_session_gone(int error)
 	case ECONNRESET:
 	case ECONNABORTED:
 	case ECONNREFUSED:	/* a server that restarts */
+	case ENETRESET:
 	case ENOTCONN:
 	case EPIPE:
 	case ETIMEDOUT:

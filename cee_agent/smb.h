@@ -16,6 +16,12 @@
 
 struct smb;	/* sessions, at most one file open; freeing it ends all */
 
+/*
+ * Starts the library, once in a program and before it forks: each process
+ * inherits that. 0 or errno.
+ */
+int smb_start(void);
+
 /* Nothing is connected yet. 0 or errno. */
 int smb_create(TALLOC_CTX *mem_ctx, struct smb **result);
 

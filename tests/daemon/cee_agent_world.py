@@ -197,7 +197,7 @@ class Agent:
     """A running cee_agent. Keyword arguments are keys of [agent]."""
 
     def __init__(self, world, storage=None, extra="", user_password=PASSWORD,
-                 env=None, **keys):
+                 env=None, wrapper=(), **keys):
         self.world = world
         self.address = own_address()
         self.conf = world.dir / ("agent.%d.conf" % world.serial)
@@ -216,7 +216,8 @@ class Agent:
         lines += ["[storage one]"]
         lines += ["%s = %s" % pair for pair in storage.items()]
         self.conf.write_text("\n".join(lines) + "\n" + extra)
-        self.process = world.run([find_agent(), "-c", self.conf, "-d"],
+        self.process = world.run([*wrapper, find_agent(), "-c", self.conf,
+                                  "-d"],
                                  env=dict(os.environ, **(env or {})))
         self.process.wait_log(" ready on " + keys["listen"])
 

@@ -345,12 +345,19 @@ def test_clamd_stops_and_comes_back(world):
 
 
 def test_foreign_configuration_is_not_read(world):
+    poison = "[global]\nclient ntlmv2 auth = no\n"
     home = world.dir / "home"
     (home / ".smb").mkdir(parents=True)
-    (home / ".smb" / "smb.conf").write_text(
-        "[global]\nclient max protocol = NT1\nclient min protocol = NT1\n")
+    (home / ".smb" / "smb.conf").write_text(poison)
+    (home / "etc.conf").write_text(poison)
     world.file("home.txt", b"clean")
-    a = world.agent(env={"HOME": str(home)})
+    a = world.agent(env={"HOME": str(home)}, wrapper=[
+        "unshare", "--mount", "sh", "-c", "mount --bind " +
+        str(home / "etc.conf") + " /etc/samba/smb.conf && exec \"$@\"",
+        "sh"])
+    assert a.scan(world.unc("home.txt")).status == SUCCESS
+    # the last try uses a new context
+    assert a.scan(world.unc("not there")).status == FILE_NOT_FOUND
     assert a.scan(world.unc("home.txt")).status == SUCCESS
     a.stop()
 

@@ -291,6 +291,11 @@ def test_stop_during_scans(world, clamd):
 def test_workers_end_with_the_agent(world, clamd):
     a = world.agent(clamd=clamd.path)
     workers = a.workers()
+    clamd.gate = threading.Event()
+    thread = InThread(a.scan, world.unc("f"))
+    clamd.wait_streams(1)
     a.process.stop(9)
     wait_for("workers to end", lambda: not any(
         os.path.exists("/proc/%d/fd/3" % pid) for pid in workers))
+    with pytest.raises(OSError):
+        thread.result()
