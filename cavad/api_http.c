@@ -3,8 +3,10 @@
  * descriptor and the timer it asks for.
  *
  * A call that cannot be answered at once is suspended; its answer resumes
- * it. libmicrohttpd tells when a connection is gone, and the call is freed
- * then, with whatever it still waits for.
+ * it, which libmicrohttpd takes up at its next run, so we see to one. It
+ * tells when a connection is gone, and the call is freed then; while a call
+ * is suspended nobody looks at its connection. It aborts when it is stopped
+ * with a connection suspended.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -29,9 +31,13 @@ struct api_http {
 	struct MHD_Daemon *daemon;
 	struct tevent_fd *fde;
 	struct tevent_timer *timer;
+	struct tevent_immediate *again;
+	struct api_http_call *suspended;
 };
 
 struct api_http_call {
+	struct api_http_call *prev;	/* of the suspended */
+	struct api_http_call *next;
 	struct MHD_Connection *connection;
 	char *body;
 	size_t len;
@@ -54,6 +60,14 @@ static void api_http_timer(struct tevent_context *ev, struct tevent_timer *te,
 	(void)now;
 	h->timer = NULL;
 	api_http_run(h);
+}
+
+static void api_http_again(struct tevent_context *ev,
+			   struct tevent_immediate *im, void *private_data)
+{
+	(void)ev;
+	(void)im;
+	api_http_run(private_data);
 }
 
 static void api_http_event(struct tevent_context *ev, struct tevent_fd *fde,
@@ -131,9 +145,35 @@ static enum MHD_Result api_http_queue(struct api_http_call *hc)
 	return ret;
 }
 
+static void api_http_suspend(struct api_http *h, struct api_http_call *hc)
+{
+	hc->suspended = true;
+	hc->next = h->suspended;
+	if (hc->next != NULL) {
+		hc->next->prev = hc;
+	}
+	h->suspended = hc;
+	MHD_suspend_connection(hc->connection);
+}
+
+static void api_http_resume(struct api_http *h, struct api_http_call *hc)
+{
+	hc->suspended = false;
+	if (hc->next != NULL) {
+		hc->next->prev = hc->prev;
+	}
+	if (hc->prev != NULL) {
+		hc->prev->next = hc->next;
+	} else {
+		h->suspended = hc->next;
+	}
+	MHD_resume_connection(hc->connection);
+}
+
 void api_http_reply(struct api_call *call, unsigned int code, char *text)
 {
 	struct api_http_call *hc = call->http;
+	struct api_http *h = call->api->http;
 
 	if (hc->response != NULL) {
 		return;
@@ -146,8 +186,9 @@ void api_http_reply(struct api_call *call, unsigned int code, char *text)
 					      "application/json");
 	}
 	if (hc->suspended) {
-		hc->suspended = false;
-		MHD_resume_connection(hc->connection);
+		api_http_resume(h, hc);
+		tevent_schedule_immediate(h->again, h->api->ev,
+					  api_http_again, h);
 	}
 }
 
@@ -223,8 +264,7 @@ static enum MHD_Result api_http_access(void *cls,
 	if (call->http->response != NULL) {
 		return api_http_queue(call->http);
 	}
-	call->http->suspended = true;
-	MHD_suspend_connection(connection);
+	api_http_suspend(h, call->http);
 	return MHD_YES;
 }
 
@@ -252,6 +292,10 @@ static int api_http_destructor(struct api_http *h)
 {
 	TALLOC_FREE(h->fde);
 	TALLOC_FREE(h->timer);
+	TALLOC_FREE(h->again);
+	while (h->suspended != NULL) {
+		api_http_resume(h, h->suspended);
+	}
 	MHD_stop_daemon(h->daemon);
 	return 0;
 }
@@ -265,6 +309,12 @@ int api_http_create(struct api *api, int fd, struct api_http **result)
 		return ENOMEM;
 	}
 	h->api = api;
+	h->again = tevent_create_immediate(h);
+	if (h->again == NULL) {
+		close(fd);
+		talloc_free(h);
+		return ENOMEM;
+	}
 	h->daemon = MHD_start_daemon(
 		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
 		api_http_access, h,

@@ -2,8 +2,8 @@
  * cee_agent: a CEE server for Linux, with ClamAV as its engine.
  *
  * Order matters here. The socket is bound first, while we may; then rights
- * are given up; then libsmbclient reads its configuration, once for all;
- * then the workers are forked, while there is nothing else to inherit; then
+ * are given up; then libsmbclient is given its configuration; then
+ * the workers are forked, while there is nothing else to inherit; then
  * everything else.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
@@ -202,7 +202,7 @@ static int main_run(TALLOC_CTX *mem_ctx, const char *path)
 	/* there are passwords in this memory */
 	prctl(PR_SET_DUMPABLE, 0);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	ret = smb_start();
+	ret = smb_start(mem_ctx);
 	if (ret == 0) {
 		ret = pool_create(mem_ctx, config, &agent.pool);
 	}

@@ -3,12 +3,10 @@
  *
  * libsmbclient does it. Rules:
  *
- * 1. It reads no configuration but ours: HOME points to a directory that
- *    exists only while the library starts, or else it would take
- *    ~/.smb/smb.conf or /etc/samba/smb.conf. Its caches have nowhere to go.
- *    It would read them again for each new context unless it believes in
- *    threads, and after its last one was freed; so it is told that there
- *    are threads, and one context is never freed.
+ * 1. It reads no configuration but ours, or else it would take
+ *    ~/.smb/smb.conf or /etc/samba/smb.conf: HOME points to a directory of
+ *    ours. It reads that again for each new context, so the directory stays
+ *    as long as the program. Its caches have nowhere to go.
  * 2. Signed, SMB 2 or later, NTLMv2, encrypted where the server asks for it;
  *    no anonymous login when ours is refused.
  * 3. Credentials are given only to the host that the job is for.
@@ -36,7 +34,13 @@ struct smb {
 	const struct storage *storage;	/* of the open in progress */
 };
 
-static SMBCCTX *smb_first;	/* rule 1; never connected */
+/* Where the library reads smb_configuration; gone with the program. */
+struct smb_home {
+	pid_t owner;
+	char *home;
+	char *dir;
+	char *file;
+};
 
 static const char smb_configuration[] =
 	"[global]\n"
@@ -91,7 +95,7 @@ static int smb_write_configuration(const char *path)
 }
 
 /* A context that has not been connected to anything. 0 or errno. */
-static int smb_context(struct smb *smb, SMBCCTX **result)
+static int smb_context(struct smb *smb)
 {
 	SMBCCTX *context = smbc_new_context();
 
@@ -107,44 +111,53 @@ static int smb_context(struct smb *smb, SMBCCTX **result)
 		smbc_free_context(context, 1);
 		return errno == 0 ? EINVAL : errno;
 	}
-	*result = context;
+	smb->context = context;
 	return 0;
 }
 
-int smb_start(void)
+static int smb_home_remove(struct smb_home *h)
+{
+	if (getpid() != h->owner) {
+		return 0;	/* a worker's copy */
+	}
+	unlink(h->file);
+	rmdir(h->dir);
+	rmdir(h->home);
+	return 0;
+}
+
+int smb_start(TALLOC_CTX *mem_ctx)
 {
 	const char *below = getenv("RUNTIME_DIRECTORY");
-	char *home = NULL;
-	char *file = NULL;
-	char *dir = NULL;
-	int ret = ENOMEM;
+	struct smb_home *h = NULL;
+	int ret;
 
-	home = talloc_asprintf(NULL, "%s/cee_agent.XXXXXX",
-			       below == NULL ? "/tmp" : below);
-	if (home == NULL || mkdtemp(home) == NULL) {
-		ret = home == NULL ? ENOMEM : errno;
-		talloc_free(home);
+	h = talloc_zero(mem_ctx, struct smb_home);
+	if (h == NULL) {
+		return ENOMEM;
+	}
+	h->owner = getpid();
+	h->home = talloc_asprintf(h, "%s/cee_agent.XXXXXX",
+				  below == NULL ? "/tmp" : below);
+	if (h->home == NULL) {
+		return ENOMEM;
+	}
+	if (mkdtemp(h->home) == NULL) {
+		return errno;
+	}
+	h->dir = talloc_asprintf(h, "%s/.smb", h->home);
+	h->file = talloc_asprintf(h, "%s/.smb/smb.conf", h->home);
+	if (h->dir == NULL || h->file == NULL) {
+		rmdir(h->home);
+		return ENOMEM;
+	}
+	talloc_set_destructor(h, smb_home_remove);
+	ret = mkdir(h->dir, 0700) == -1 ? errno :
+	      smb_write_configuration(h->file);
+	if (ret != 0) {
 		return ret;
 	}
-	dir = talloc_asprintf(home, "%s/.smb", home);
-	file = talloc_asprintf(home, "%s/.smb/smb.conf", home);
-	if (dir != NULL && file != NULL) {
-		ret = mkdir(dir, 0700) == -1 ? errno :
-		      smb_write_configuration(file);
-	}
-	if (ret == 0) {
-		smbc_thread_posix();
-		setenv("HOME", home, 1);
-		ret = smb_context(NULL, &smb_first);
-		setenv("HOME", "/nonexistent", 1);
-	}
-	if (dir != NULL && file != NULL) {
-		unlink(file);
-		rmdir(dir);
-	}
-	rmdir(home);
-	talloc_free(home);
-	return ret;
+	return setenv("HOME", h->home, 1) == -1 ? errno : 0;
 }
 
 static void smb_drop(struct smb *smb)
@@ -172,7 +185,7 @@ int smb_create(TALLOC_CTX *mem_ctx, struct smb **result)
 		return ENOMEM;
 	}
 	talloc_set_destructor(smb, smb_destroy);
-	ret = smb_context(smb, &smb->context);
+	ret = smb_context(smb);
 	if (ret != 0) {
 		talloc_free(smb);
 		return ret;
@@ -184,7 +197,7 @@ int smb_create(TALLOC_CTX *mem_ctx, struct smb **result)
 int smb_reset(struct smb *smb)
 {
 	smb_drop(smb);
-	return smb_context(smb, &smb->context);
+	return smb_context(smb);
 }
 
 static int smb_open_url(struct smb *smb, const char *url, uint64_t *size)
@@ -221,7 +234,7 @@ int smb_open(struct smb *smb, const struct storage *storage,
 	int ret;
 
 	if (smb->context == NULL) {
-		ret = smb_context(smb, &smb->context);
+		ret = smb_context(smb);
 		if (ret != 0) {
 			return ret;
 		}

@@ -17,10 +17,10 @@
 struct smb;	/* sessions, at most one file open; freeing it ends all */
 
 /*
- * Starts the library, once in a program and before it forks: each process
- * inherits that. 0 or errno.
+ * Gives the library its configuration, as long as mem_ctx is there; once in
+ * a program and before it forks: each process inherits that. 0 or errno.
  */
-int smb_start(void);
+int smb_start(TALLOC_CTX *mem_ctx);
 
 /* Nothing is connected yet. 0 or errno. */
 int smb_create(TALLOC_CTX *mem_ctx, struct smb **result);

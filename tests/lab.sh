@@ -67,16 +67,19 @@ account()	# NAME UID
 	printf '%s:x:%d:\n' "$1" "$2" >> "$DIR/etc/group"
 }
 
-# Runs a command where our module and accounts are in place.
-inside()
+# Runs a command where our module and accounts are in place, in a session of
+# its own: smbd signals its whole process group when it ends.
+within()
 {
-	unshare -m --propagation private bash -c '
+	exec setsid unshare -m --propagation private bash -c '
 		mount --bind "$1/etc/passwd" /etc/passwd
 		mount --bind "$1/etc/group" /etc/group
 		[ ! -e "$1/vfs/cava.so" ] || mount --bind "$1/vfs" "$2/vfs"
 		shift 2
 		exec "$@"' bash "$DIR" "$MODULES" "$@"
 }
+
+inside() { (within "$@"); }
 
 write_smb_conf()
 {
@@ -153,8 +156,6 @@ LocalSocketMode 666
 FixStaleSocket yes
 DatabaseDirectory $DIR/clamd/db
 OfficialDatabaseOnly no
-LogFile $DIR/log/clamd.log
-LogFileUnlock yes
 PidFile $DIR/clamd/clamd.pid
 MaxThreads 20
 AlertExceedsMax yes
@@ -298,7 +299,7 @@ launch()	# NAME COMMAND...
 	name=$1
 	shift
 	alive "$name" > /dev/null && return
-	inside "$@" < /dev/null >> "$DIR/log/$name.log" 2>&1 &
+	within "$@" < /dev/null >> "$DIR/log/$name.log" 2>&1 &
 	echo $! > "$DIR/run/$name.pid"
 	disown
 }

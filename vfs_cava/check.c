@@ -166,8 +166,8 @@ int cava_check_openat(struct vfs_handle_struct *handle,
 	struct vfs_open_how safe = *how;
 	int saved_errno = 0;
 	int fd = -1;
-	bool content = !fsp->fsp_flags.is_pathref &&
-		!fsp->fsp_flags.is_directory;
+	bool content = (how->flags & (O_PATH | O_DIRECTORY)) == 0 &&
+		!fsp->fsp_flags.is_pathref && !fsp->fsp_flags.is_directory;
 
 	if (content && !S_ISREG(fsp->fsp_name->st.st_ex_mode)) {
 		errno = EACCES;	/* opening a device or pipe is an act */

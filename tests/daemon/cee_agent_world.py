@@ -33,8 +33,7 @@ AVINTERFACE, BAD_REQUEST = 0xd, 0x10
 
 def find_agent():
     for path in (os.environ.get("CEE_AGENT"),
-                 ROOT / "build" / "cee_agent" / "cee_agent",
-                 ROOT / "build" / "cee_agent"):
+                 ROOT / "build" / "out" / "bin" / "cee_agent"):
         if path and os.path.isfile(path):
             return path
     raise RuntimeError("cee_agent is not built: ./waf build, or set "
