@@ -93,7 +93,8 @@ bool filter_allows(const struct filter *f, enum verdict_state before,
 	if (filter_infected(before)) {
 		return false;
 	}
-	return result == VERDICT_SKIPPED || f->open_on_fail;
+	return result == VERDICT_SKIPPED ||
+	       reason == VERDICT_REASON_NOT_OWED || f->open_on_fail;
 }
 
 void filter_put(struct buf *b, const struct filter *f)
