@@ -29,10 +29,12 @@ static enum gate_step gate_deny(struct gate *g, enum verdict_reason reason)
 	if (g->infected) {
 		why = g->threat[0] != '\0' ? g->threat : "infected";
 	}
-	DBG_ERR("cava: denied %s to %s at %s: %s%s\n",
-		path[0] != '\0' ? path : "a file",
-		cava_user(g->cava), g->cava->client_addr,
-		g->infected ? "virus " : "", why);
+	/* cavad says once that nobody answers; here each file would */
+	DEBUG(g->infected ? DBGLVL_ERR : DBGLVL_WARNING,
+	      ("cava: denied %s to %s at %s: %s%s\n",
+	       path[0] != '\0' ? path : "a file",
+	       cava_user(g->cava), g->cava->client_addr,
+	       g->infected ? "virus " : "", why));
 	return GATE_DENY;
 }
 

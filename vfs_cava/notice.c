@@ -6,6 +6,9 @@
  * removes a record that is not infected (an infected one sticks: changed
  * or not, the file is readable only after a new clean verdict) and says
  * WILL_WRITE, so that a crashed smbd or a lost close still ends in a scan.
+ * cavad knows by connection who writes. A connection that was lost or made
+ * is another generation: every handle that wrote says WILL_WRITE once more
+ * when one is lost, and again before its first write in each.
  *
  * Reading back without a scan is for a handle that made or emptied the file,
  * while nobody else can have written: own content. That holds as long as
@@ -74,12 +77,56 @@ static void notice_remove_record(int fd)
 	unbecome_root();
 }
 
-void cava_will_write(struct cava *cava, struct files_struct *fsp)
+static void notice_will_write(struct cava_file *file)
 {
-	TALLOC_CTX *frame = NULL;
-	struct cava_file *file = NULL;
+	TALLOC_CTX *frame = talloc_stackframe();
+	struct cava *cava = file->cava;
 	struct proto_notice notice;
 	bool ok = false;
+
+	/* first: while it is sent, the connection may turn out to be lost */
+	file->told = cava->generation;
+	ok = notice_fill(cava, frame, fsp_get_io_fd(file->fsp),
+			 PROTO_KIND_WILL_WRITE, &notice);
+	if (ok) {
+		notice_send(cava, &notice);
+	}
+	TALLOC_FREE(frame);
+}
+
+static void notice_announce(struct tevent_context *ev,
+			    struct tevent_immediate *im, void *private_data)
+{
+	struct cava *cava = talloc_get_type_abort(private_data, struct cava);
+	struct cava_file *file = NULL;
+
+	for (file = cava->written; file != NULL; file = file->next) {
+		if (fsp_get_io_fd(file->fsp) != -1) {	/* not closing */
+			notice_will_write(file);
+		}
+	}
+}
+
+/* The client is in the middle of something: say it later. */
+void cava_announce(struct cava *cava, bool up)
+{
+	cava->generation++;
+	if (up || cava->written == NULL) {
+		return;
+	}
+	if (cava->announce == NULL) {
+		cava->announce = tevent_create_immediate(cava);
+	}
+	if (cava->announce != NULL) {
+		tevent_schedule_immediate(cava->announce,
+					  cava->handle->conn->sconn->ev_ctx,
+					  notice_announce, cava);
+	}
+}
+
+void cava_will_write(struct cava *cava, struct files_struct *fsp)
+{
+	struct cava_file *file = NULL;
 
 	if (!cava->filter.enabled || !cava_is_content(fsp)) {
 		return;
@@ -93,19 +140,17 @@ void cava_will_write(struct cava *cava, struct files_struct *fsp)
 	if (!file->own) {
 		file->cleared = false;
 	}
-	if (file->modified) {
+	if (!file->modified) {
+		file->modified = true;
+		DLIST_ADD(cava->written, file);
+		notice_remove_record(fsp_get_io_fd(fsp));
+		notice_will_write(file);
 		return;
 	}
-	file->modified = true;
-
-	frame = talloc_stackframe();
-	notice_remove_record(fsp_get_io_fd(fsp));
-	ok = notice_fill(cava, frame, fsp_get_io_fd(fsp),
-			 PROTO_KIND_WILL_WRITE, &notice);
-	if (ok) {
-		notice_send(cava, &notice);
+	(void)client_connect(cava->client);	/* is cavad back? */
+	if (file->told != cava->generation) {
+		notice_will_write(file);
 	}
-	TALLOC_FREE(frame);
 }
 
 void cava_written(struct cava *cava, struct files_struct *fsp)

@@ -102,6 +102,7 @@ static void cava_state(void *private_data, bool up, int error)
 {
 	struct cava *cava = talloc_get_type_abort(private_data, struct cava);
 
+	cava_announce(cava, up);
 	if (up) {
 		DBG_NOTICE("cava: connected to cavad at %s\n", cava->socket);
 		return;

@@ -64,7 +64,12 @@ bool cava_is_check(const struct cava *cava)
 
 static void cava_file_destroy(void *p)
 {
-	cava_gate_forget((struct cava_file *)p);
+	struct cava_file *file = p;
+
+	cava_gate_forget(file);
+	if (file->modified) {
+		DLIST_REMOVE(file->cava->written, file);
+	}
 }
 
 struct cava_file *cava_file_fetch(struct cava *cava, struct files_struct *fsp)
@@ -81,7 +86,10 @@ struct cava_file *cava_file_make(struct cava *cava, struct files_struct *fsp)
 					     struct cava_file,
 					     cava_file_destroy);
 		if (file != NULL) {
-			*file = (struct cava_file) { .cleared = false };
+			*file = (struct cava_file) {
+				.cava = cava,
+				.fsp = fsp,
+			};
 		}
 	}
 	return file;

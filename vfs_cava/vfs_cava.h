@@ -37,6 +37,9 @@ struct cava {
 	struct cava_create *create;	/* innermost one running */
 	struct cava_park *parks;	/* opens that wait for a verdict */
 	char *listing;		/* check: names to be listed */
+	struct cava_file *written;	/* handles that changed content */
+	uint32_t generation;	/* counts connections made and lost */
+	struct tevent_immediate *announce;
 };
 
 /* A create_file call in progress: lives on its stack. */
@@ -53,7 +56,11 @@ struct cava_file {
 	bool cleared;		/* content equal to .content may be read */
 	bool own;		/* .content was made by this handle alone */
 	bool alone;		/* its share mode keeps other writers out */
-	bool modified;		/* by this handle: WILL_WRITE was sent */
+	bool modified;		/* by this handle: in cava->written */
+	uint32_t told;		/* generation that knows of WILL_WRITE */
+	struct cava *cava;
+	struct files_struct *fsp;
+	struct cava_file *prev, *next;	/* of cava->written */
 	struct content content;
 	struct cava_wait *waits;	/* gates waiting on this handle */
 };
@@ -126,6 +133,9 @@ void cava_gate_forget(struct cava_file *file);
 /* Before and after content is changed through fsp. */
 void cava_will_write(struct cava *cava, struct files_struct *fsp);
 void cava_written(struct cava *cava, struct files_struct *fsp);
+
+/* The connection to cavad was made or lost: who writes is to be said anew. */
+void cava_announce(struct cava *cava, bool up);
 
 /*
  * The handle has just made the file, or emptied it. share_access: of its

@@ -279,3 +279,23 @@ def test_a_writer_whose_smbd_dies_is_scanned(new_lab):
     lab.sh("start", "smbd")     # or there is nothing to fetch it from
     gate.touch()
     wait_for("a verdict", lambda: lab.result("open.bin") == "clean")
+
+
+def test_a_writer_is_known_after_a_restart(new_lab):
+    """cavad forgot who writes; the next write through the handle says it."""
+    lab = new_lab("--engine", "cee", "--profile", "standard")
+    lab.start()
+    fake = lab.fake()
+    smb = lab.connect()
+    fnum = smb.create("long.bin", 0, 3, 0, SHARE_ALL, 2)
+    smb.write(fnum, TEXT, 0)
+    lab.sh("kill", "cavad")
+    lab.sh("start", "cavad")
+    wait_for("a verdict", lambda: lab.result("long.bin") == "clean")
+    gate = fake.hold("long.bin", "infected Eicar-Test\nfetch yes")
+    smb.write(fnum, EICAR, 0)
+    lab.sh("kill", "smbd")
+    fake.wait_request("long.bin", 2)
+    lab.sh("start", "smbd")
+    gate.touch()
+    wait_for("a verdict", lambda: lab.result("long.bin") == "infected")
