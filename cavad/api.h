@@ -5,7 +5,8 @@
  * others are refused with 403. Routes are rows in api.c.
  *
  *   GET    /platform/11/avscan/nodes/1/status
- *   POST   /platform/11/antivirus/scan     {"file", "ignore_previous_scan_status"}
+ *   POST   /platform/11/antivirus/scan     {"file",
+ *                                           "ignore_previous_scan_status"}
  *   GET    /platform/11/avscan/avvendor    {"avvendor":[{"account","added"}]}
  *   POST   /platform/11/avscan/avvendor    {"account"}
  *   DELETE /platform/11/avscan/avvendor/{account}

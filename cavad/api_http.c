@@ -8,6 +8,11 @@
  * is suspended nobody looks at its connection. It aborts when it is stopped
  * with a connection suspended.
  *
+ * Anybody may connect, and is told why nothing else is for him. So that such
+ * strangers cannot use up the connections there are, few of them are served
+ * at a time. Who is one the kernel says (SO_PEERCRED, SO_PEERGROUPS): asking
+ * the name service in the loop could block it.
+ *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 #include "cavad/api_http.h"
@@ -15,8 +20,6 @@
 #include <errno.h>
 #include <grp.h>
 #include <microhttpd.h>
-#include <pwd.h>
-#include <stdarg.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -24,6 +27,7 @@
 #include "common/log.h"
 
 #define API_CONNECTIONS_MAX 256
+#define API_STRANGERS_MAX 16	/* of these, from those who may not */
 #define API_IDLE 120		/* s until a silent connection is closed */
 
 struct api_http {
@@ -33,6 +37,9 @@ struct api_http {
 	struct tevent_timer *timer;
 	struct tevent_immediate *again;
 	struct api_http_call *suspended;
+	gid_t group;		/* of api_group */
+	bool have_group;
+	unsigned int strangers;	/* connections */
 };
 
 struct api_http_call {
@@ -95,44 +102,80 @@ static void api_http_run(struct api_http *h)
 		api_http_timer, h);
 }
 
-/* root, or a member of api_group? */
-static bool api_http_allowed(struct api *api, struct MHD_Connection *c)
+/* Is the process at the other end in the group? */
+static bool api_http_in_group(struct api_http *h, int fd)
 {
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
-		c, MHD_CONNECTION_INFO_CONNECTION_FD);
-	const char *name = api->config->settings.api_group;
-	struct ucred peer = { .pid = 0 };
-	socklen_t len = sizeof(peer);
-	const struct passwd *pw = NULL;
-	const struct group *gr = NULL;
+	gid_t *groups = NULL;
+	socklen_t len = 0;
+	bool found = false;
 	size_t i = 0;
 	int ret = 0;
 
-	if (info == NULL) {
+	/* says how much it takes */
+	ret = getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, NULL, &len);
+	if (ret == 0 || errno != ERANGE) {
 		return false;
 	}
-	ret = getsockopt(info->connect_fd, SOL_SOCKET, SO_PEERCRED, &peer,
-			 &len);
+	groups = talloc_size(h, len);
+	if (groups == NULL) {
+		return false;
+	}
+	ret = getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len);
+	for (i = 0; ret == 0 && i < len / sizeof(gid_t); i++) {
+		found = found || groups[i] == h->group;
+	}
+	talloc_free(groups);
+	return found;
+}
+
+/* root, or a member of api_group? */
+static bool api_http_allowed(struct api_http *h, int fd)
+{
+	struct ucred peer = { .pid = 0 };
+	socklen_t len = sizeof(peer);
+	int ret = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len);
+
 	if (ret != 0) {
 		return false;
 	}
 	if (peer.uid == 0) {
 		return true;
 	}
-	gr = name[0] == '\0' ? NULL : getgrnam(name);
-	if (gr == NULL) {
-		return false;
+	return h->have_group &&
+		(peer.gid == h->group || api_http_in_group(h, fd));
+}
+
+/* The context of a connection is not NULL when it is a stranger's. */
+static void api_http_connection(void *cls, struct MHD_Connection *connection,
+				void **context,
+				enum MHD_ConnectionNotificationCode code)
+{
+	struct api_http *h = cls;
+	const union MHD_ConnectionInfo *info = NULL;
+
+	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+		h->strangers -= *context != NULL;
+		return;
 	}
-	if (peer.gid == gr->gr_gid) {
-		return true;
+	info = MHD_get_connection_info(connection,
+				       MHD_CONNECTION_INFO_CONNECTION_FD);
+	if (info != NULL && api_http_allowed(h, info->connect_fd)) {
+		return;
 	}
-	pw = getpwuid(peer.uid);
-	for (i = 0; pw != NULL && gr->gr_mem[i] != NULL; i++) {
-		if (strcmp(gr->gr_mem[i], pw->pw_name) == 0) {
-			return true;
-		}
+	*context = h;
+	h->strangers++;
+	if (info != NULL && h->strangers > API_STRANGERS_MAX) {
+		/* libmicrohttpd closes it when it reads its end */
+		(void)shutdown(info->connect_fd, SHUT_RDWR);
 	}
-	return false;
+}
+
+static bool api_http_stranger(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+		connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return info == NULL || info->socket_context != NULL;
 }
 
 static enum MHD_Result api_http_queue(struct api_http_call *hc)
@@ -247,7 +290,7 @@ static enum MHD_Result api_http_access(void *cls,
 	}
 	if (!call->http->routed) {
 		call->http->routed = true;
-		if (!api_http_allowed(api, connection)) {
+		if (api_http_stranger(connection)) {
 			api_error(call, 403, NULL, "only root%s%s may use "
 				  "the API",
 				  api->config->settings.api_group[0] != '\0' ?
@@ -300,6 +343,20 @@ static int api_http_destructor(struct api_http *h)
 	return 0;
 }
 
+static void api_http_find_group(struct api_http *h, const char *name)
+{
+	const struct group *gr = name[0] == '\0' ? NULL : getgrnam(name);
+
+	if (gr != NULL) {
+		h->group = gr->gr_gid;
+		h->have_group = true;
+	} else if (name[0] != '\0') {
+		log_error("[settings] api_group = %s: no such group; only "
+			  "root may use the API until cavad is restarted",
+			  name);
+	}
+}
+
 int api_http_create(struct api *api, int fd, struct api_http **result)
 {
 	const union MHD_DaemonInfo *info = NULL;
@@ -309,6 +366,7 @@ int api_http_create(struct api *api, int fd, struct api_http **result)
 		return ENOMEM;
 	}
 	h->api = api;
+	api_http_find_group(h, api->config->settings.api_group);
 	h->again = tevent_create_immediate(h);
 	if (h->again == NULL) {
 		close(fd);
@@ -320,6 +378,7 @@ int api_http_create(struct api *api, int fd, struct api_http **result)
 		api_http_access, h,
 		MHD_OPTION_LISTEN_SOCKET, fd,
 		MHD_OPTION_NOTIFY_COMPLETED, api_http_completed, NULL,
+		MHD_OPTION_NOTIFY_CONNECTION, api_http_connection, h,
 		MHD_OPTION_CONNECTION_LIMIT, (unsigned)API_CONNECTIONS_MAX,
 		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)API_IDLE,
 		MHD_OPTION_END);

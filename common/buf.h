@@ -19,7 +19,7 @@ struct buf {
 	uint8_t *data;		/* borrowed */
 	size_t size;		/* bytes that may be read or written */
 	size_t pos;		/* next byte */
-	int error;		/* 0, EMSGSIZE (does not fit), EBADMSG (reader) */
+	int error;		/* 0, EMSGSIZE (full), EBADMSG (reader) */
 };
 
 /* Write into `data`, at most `size` bytes. buf.pos is the length so far. */

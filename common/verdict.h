@@ -40,7 +40,7 @@ enum verdict_result {
 	VERDICT_CLEAN = 1,
 	VERDICT_INFECTED = 2,
 	VERDICT_SKIPPED = 3,	/* by filter; reason says which rule */
-	VERDICT_UNSCANNABLE = 4,	/* encrypted, over the engine's limits */
+	VERDICT_UNSCANNABLE = 4, /* encrypted, over the engine's limits */
 	VERDICT_FAILED = 5	/* no answer; reason says why */
 };
 

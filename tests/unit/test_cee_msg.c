@@ -450,7 +450,8 @@ static void test_scan_reply(void **state)
 	static const char expected[] =
 		"<CheckFileResponse status=\"0x9\" ceeVersion=\"1\">\n"
 		"  <ScanResponse id=\"7\" threat=\"A&lt;b&gt;&amp;&quot;'\" "
-		"limit=\"1\" detail=\"x&#10;\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\" "
+		"limit=\"1\" detail=\"x&#10;\xef\xbf\xbd\xef\xbf\xbd"
+		"\xef\xbf\xbd\" "
 		"bytes=\"68\" avVendor=\"ClamAV\" signatureTime=\"5\" />\n"
 		"</CheckFileResponse>\n";
 	struct cee_reply r = {

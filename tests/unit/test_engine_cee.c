@@ -299,7 +299,8 @@ static void test_urls(void **state)
 		const char *url;
 	} rows[] = {
 		{ "cee://av1", "http://av1:12228/vee" },
-		{ "cee://av1.example.com:80/cee", "http://av1.example.com:80/cee" },
+		{ "cee://av1.example.com:80/cee",
+		  "http://av1.example.com:80/cee" },
 		{ "cee://10.0.0.1/", "http://10.0.0.1:12228/" },
 		{ "cees://av1", "https://av1:12443/vee" },
 		{ "cee://[fe80::1]:99/x", "http://[fe80::1]:99/x" },
