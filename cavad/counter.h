@@ -18,7 +18,7 @@
 	C(files_skipped_per_filter, "files a filter let through unscanned") \
 	C(files_skipped_per_size, "files over scan_size_maximum") \
 	C(scan_fails, "scans that ended without a verdict") \
-	C(scan_timeouts, "of those, by a timeout of a server") \
+	C(scan_timeouts, "scans, and waits for one, that took too long") \
 	C(cee_success_count, "clean answers") \
 	C(cee_infected_count, "infected answers") \
 	C(cee_failure_count, "failed answers") \

@@ -28,6 +28,8 @@ struct engine_scan {
 				 * engine wants it */
 	uint64_t size;
 	uint32_t timeout;	/* s the server may take */
+	uint32_t overdue;	/* s after which it counts as one that does
+				 * not answer; 0 = timeout. Not for engines */
 };
 
 struct engine_answer {

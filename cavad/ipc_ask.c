@@ -222,6 +222,7 @@ static void ipc_ask_time(struct tevent_context *ev,
 	(void)timer;
 	(void)now;
 	ipc_ask_count(ask);
+	peer->ipc->counters->scan_timeouts++;
 	talloc_free(ask);
 	ipc_answer_without(peer, id, VERDICT_FAILED, VERDICT_REASON_TIMEOUT);
 }

@@ -28,7 +28,7 @@
 #include "common/log.h"
 
 #define SCAN_PAUSE_FIRST 50	/* ms, doubled each time */
-#define SCAN_LARGE_TIME 10	/* times scan_timeout for large files */
+#define SCAN_PATIENCE 10	/* times scan_timeout that a scan may take */
 #define SCAN_TIME_MAX 86400	/* s */
 
 static void scan_looked_up(struct tevent_req *subreq);
@@ -281,15 +281,20 @@ static void scan_end_without(struct scan *scan, enum verdict_result result,
 	scan_end(scan);
 }
 
-/* s that a server may take. */
+/* s that a server may take; no SMB operation waits that long. */
 static uint32_t scan_time(const struct scan *scan)
 {
 	uint64_t time = scan->scans->config->settings.scan_timeout;
 
-	if (scan->before.size > QUEUE_LARGE) {
-		time *= SCAN_LARGE_TIME;
-	}
+	time *= SCAN_PATIENCE;
 	return time > SCAN_TIME_MAX ? SCAN_TIME_MAX : (uint32_t)time;
+}
+
+/* s after which a server counts as slow; a large file is no sign of it. */
+static uint32_t scan_overdue(const struct scan *scan)
+{
+	return scan->before.size > QUEUE_LARGE ? 0 :
+	       scan->scans->config->settings.scan_timeout;
 }
 
 /* NULL: the name cannot be carried; servers that need one are not asked. */
@@ -323,6 +328,7 @@ static void scan_ask(struct scan *scan)
 		.fd = scan->fd,
 		.size = scan->before.size,
 		.timeout = scan_time(scan),
+		.overdue = scan_overdue(scan),
 	};
 
 	scan->state = SCAN_ASK;

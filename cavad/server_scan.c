@@ -13,6 +13,10 @@
  *    been heard of since the start;
  * 4. else it ends: with the last failure, or with "no server".
  *
+ * A scan may take longer than those who wait for it will wait. One that is
+ * overdue counts as a timeout of its server and goes on, until the server is
+ * suspected: then its overdue scans are taken back and go to another.
+ *
  * A scan asks each server at most once. Results are answers and never an
  * errno; callers hear of them from an immediate event, so nothing they do
  * can disturb the walk.
@@ -42,6 +46,8 @@ struct server_ask {
 	struct tevent_req *subreq;
 	int64_t began;
 	bool probe;
+	struct tevent_timer *overdue_timer;
+	bool overdue;		/* and its server has been told so */
 
 	struct engine_answer answer;	/* the last one */
 	char name[VERDICT_TEXT_MAX];	/* of the server that gave it */
@@ -51,6 +57,9 @@ struct server_ask {
 static void servers_scan_deadline(struct tevent_context *ev,
 				  struct tevent_timer *timer,
 				  struct timeval now, void *private_data);
+static void server_ask_overdue(struct tevent_context *ev,
+			       struct tevent_timer *timer,
+			       struct timeval now, void *private_data);
 static void servers_scan_asked(struct tevent_req *subreq);
 
 /* The line. */
@@ -63,6 +72,7 @@ static void server_ask_release(struct server_ask *ask)
 		return;
 	}
 	ask->server = NULL;
+	TALLOC_FREE(ask->overdue_timer);
 	ask->servers->waiting++;
 	server_connection_free(server);
 }
@@ -308,6 +318,14 @@ static void server_ask_start(struct server_ask *ask, size_t index)
 		return;
 	}
 	tevent_req_set_callback(ask->subreq, servers_scan_asked, ask);
+
+	ask->overdue = false;
+	if (ask->scan.overdue == 0 || ask->scan.overdue >= scan.timeout) {
+		return;
+	}
+	ask->overdue_timer = tevent_add_timer(
+		s->ev, ask, tevent_timeval_current_ofs(ask->scan.overdue, 0),
+		server_ask_overdue, ask);
 }
 
 void servers_dispatch(struct servers *s)
@@ -384,38 +402,80 @@ static void servers_count_answer(struct counters *counters,
 	}
 }
 
-static void servers_scan_asked(struct tevent_req *subreq)
+/* An answer has come, or none will: the end, or another server. */
+static void server_ask_answered(struct server_ask *ask, int error)
 {
-	struct server_ask *ask = tevent_req_callback_data_void(subreq);
 	struct engine_answer *answer = &ask->answer;
 	struct server *server = ask->server;
 	int64_t now = server_now();
+
+	if (error != 0) {
+		server_ask_no_answer(answer, error);
+	}
+	server_ask_complete(server, answer);
+	servers_count_answer(ask->servers->counters, answer->result);
+	server_ask_release(ask);
+	if (!ask->overdue || error != ETIMEDOUT) {
+		server_answered(server, error, answer, now - ask->began);
+	}
+	if (answer->result != VERDICT_FAILED || !answer->server_fault ||
+	    now >= ask->deadline) {
+		server_ask_end(ask);
+		return;
+	}
+	/* stays in the line */
+	log_info("antivirus server %s failed on %s: %s", ask->name,
+		 ask->scan.path, answer->detail);
+	servers_wake(ask->servers);
+}
+
+/* Takes back what a server that is not trusted any more is late with. */
+static void server_ask_take_back(struct servers *s, struct server *server)
+{
+	struct server_ask *ask = NULL;
+	struct server_ask *next = NULL;
+
+	for (ask = TAILQ_FIRST(&s->asks); ask != NULL; ask = next) {
+		next = TAILQ_NEXT(ask, entry);
+		if (ask->server == server && ask->overdue) {
+			TALLOC_FREE(ask->subreq);
+			server_ask_answered(ask, ETIMEDOUT);
+		}
+	}
+}
+
+static void server_ask_overdue(struct tevent_context *ev,
+			       struct tevent_timer *timer,
+			       struct timeval now, void *private_data)
+{
+	struct server_ask *ask = private_data;
+	const struct engine_answer none = { .result = VERDICT_FAILED };
+	struct server *server = ask->server;
+
+	(void)ev;
+	(void)timer;
+	(void)now;
+	ask->overdue_timer = NULL;	/* tevent frees it */
+	ask->overdue = true;
+	server_answered(server, ETIMEDOUT, &none, 0);
+	if (server->state != SERVER_ONLINE) {
+		server_ask_take_back(ask->servers, server);
+	}
+}
+
+static void servers_scan_asked(struct tevent_req *subreq)
+{
+	struct server_ask *ask = tevent_req_callback_data_void(subreq);
 	int ret;
 
-	ret = server->ops->scan_recv(subreq, answer);
+	ret = ask->server->ops->scan_recv(subreq, &ask->answer);
 	TALLOC_FREE(ask->subreq);
 	if (ret == ENOMEM) {
 		tevent_req_defer_callback(ask->req, ask->ev);
 		tevent_req_error(ask->req, ENOMEM);
 		return;
 	}
-	if (ret != 0) {
-		server_ask_no_answer(answer, ret);
-	}
-	server_ask_complete(server, answer);
-	servers_count_answer(ask->servers->counters, answer->result);
-	server_ask_release(ask);
-	server_answered(server, ret, answer, now - ask->began);
-
-	if (answer->result != VERDICT_FAILED || !answer->server_fault ||
-	    now >= ask->deadline) {
-		server_ask_end(ask);
-		return;
-	}
-	/* stays in the line: another server, or the end */
-	log_info("antivirus server %s failed on %s: %s", ask->name,
-		 ask->scan.path, answer->detail);
-	servers_wake(ask->servers);
+	server_ask_answered(ask, ret);
 }
 
 void servers_abandon(struct servers *s)

@@ -46,6 +46,7 @@ static struct {
 	struct tevent_req *beating[FAKES];	/* such a one */
 	struct engine_status beat[FAKES];
 	int beats[FAKES];
+	uint32_t overdue;		/* of the scans asked for */
 	bool at_once[FAKES];
 	int error[FAKES];		/* with at_once */
 	struct engine_answer answer[FAKES];
@@ -358,7 +359,7 @@ static struct result *scan_of(struct fixture *f, const char *unc, int fd,
 {
 	struct engine_scan s = {
 		.id = 1, .path = "/srv/file.bin", .unc = unc, .fd = fd,
-		.size = 5, .timeout = timeout,
+		.size = 5, .timeout = timeout, .overdue = fakes.overdue,
 	};
 	struct result *r = talloc_zero(f, struct result);
 

@@ -22,7 +22,8 @@ static void test_clean_then_from_record(void **p)
 
 	RUNNING(t, 1);
 	assert_int_equal(t->servers->running[0]->scan.size, 10);
-	assert_int_equal(t->servers->running[0]->scan.timeout, 60);
+	assert_int_equal(t->servers->running[0]->scan.timeout, 600);
+	assert_int_equal(t->servers->running[0]->scan.overdue, 60);
 	fake_end(t->servers, VERDICT_CLEAN);
 	answer = answer_of(t, req);
 	assert_int_equal(answer.verdict.result, VERDICT_CLEAN);

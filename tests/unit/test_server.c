@@ -380,6 +380,52 @@ static void test_suspect(void **state)
 	assert_true(servers_usable(f->servers));
 }
 
+/* Late is not given up, unless the server is late with everything. */
+static void test_overdue(void **state)
+{
+	struct fixture *f = *state;
+	struct result *late[SERVER_SUSPECT];
+	int i;
+
+	create_online(f, 1);
+	fakes.overdue = 1;
+	for (i = 0; i < SERVER_SUSPECT - 1; i++) {
+		late[i] = scan(f, 30);
+	}
+	wait_running(f, 0, SERVER_SUSPECT - 1);
+	while (f->servers->all[0].timeouts < SERVER_SUSPECT - 1) {
+		turn(f);
+	}
+	assert_int_equal(state_of(f, 0), SERVER_ONLINE);
+	assert_false(late[0]->done);
+	late[i] = scan(f, 30);
+	wait_state(f, 0, SERVER_SUSPECTED);
+	for (i = 0; i < SERVER_SUSPECT; i++) {
+		wait_done(f, late[i]);
+		assert_int_equal(late[i]->answer.reason,
+				 VERDICT_REASON_TIMEOUT);
+	}
+	assert_int_equal(f->servers->all[0].connections, 0);
+}
+
+static void test_overdue_answer_counts(void **state)
+{
+	struct fixture *f = *state;
+	struct result *r = NULL;
+
+	create_online(f, 1);
+	fakes.overdue = 1;
+	r = scan(f, 30);
+	while (f->servers->all[0].timeouts == 0) {
+		turn(f);
+	}
+	fake_end(fakes.running[0][0], 0, &(struct engine_answer) {
+		.result = VERDICT_CLEAN });
+	wait_done(f, r);
+	assert_int_equal(r->answer.result, VERDICT_CLEAN);
+	assert_int_equal(f->servers->all[0].timeouts, 0);
+}
+
 /* While others are online a probe is short, and its scan goes on there. */
 static void test_probe_beside_others(void **state)
 {
@@ -648,6 +694,8 @@ int main(void)
 		TEST(test_deadline),
 		TEST(test_full),
 		TEST(test_suspect),
+		TEST(test_overdue),
+		TEST(test_overdue_answer_counts),
 		TEST(test_probe_beside_others),
 		TEST(test_busy_is_not_away),
 		TEST(test_fit),
