@@ -40,6 +40,7 @@ struct api_http {
 	gid_t group;		/* of api_group */
 	bool have_group;
 	unsigned int strangers;	/* connections */
+	bool closed;		/* a connection, in this run */
 };
 
 struct api_http_call {
@@ -90,7 +91,15 @@ static void api_http_run(struct api_http *h)
 {
 	unsigned long long ms = 0;
 
-	(void)MHD_run(h->daemon);
+	/*
+	 * With all connections in use it stops listening, and looks whether
+	 * some are free again when a run begins; without a connection left
+	 * nothing but this would begin one.
+	 */
+	do {
+		h->closed = false;
+		(void)MHD_run(h->daemon);
+	} while (h->closed);
 	TALLOC_FREE(h->timer);
 	if (MHD_get_timeout(h->daemon, &ms) != MHD_YES) {
 		return;
@@ -155,6 +164,7 @@ static void api_http_connection(void *cls, struct MHD_Connection *connection,
 
 	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
 		h->strangers -= *context != NULL;
+		h->closed = true;
 		return;
 	}
 	info = MHD_get_connection_info(connection,
