@@ -11,6 +11,13 @@
 
 #define AVVENDOR_PATH "/platform/11/avscan/avvendor"
 
+static const char *avvendor_account(const json_t *a)
+{
+	const char *name = json_string_value(json_object_get(a, "account"));
+
+	return name == NULL ? "" : name;
+}
+
 enum cavactl_exit cmd_avvendor_list(const struct cavactl *ctl,
 				    const char **args)
 {
@@ -38,8 +45,7 @@ enum cavactl_exit cmd_avvendor_list(const struct cavactl *ctl,
 
 			output_time(added, sizeof(added), json_integer_value(
 				json_object_get(a, "added")));
-			output_text(json_string_value(
-				json_object_get(a, "account")));
+			output_text(stdout, avvendor_account(a));
 			printf("  added %s\n", added);
 		}
 	}
@@ -55,15 +61,15 @@ enum cavactl_exit cmd_avvendor_add(const struct cavactl *ctl,
 	enum cavactl_exit ret = CAVACTL_OK;
 
 	if (body == NULL) {
-		fprintf(stderr, "cavactl: %s: not UTF-8\n", args[0]);
+		output_error("%s: not UTF-8", args[0]);
 		return CAVACTL_REFUSED;
 	}
 	ret = cavactl_call(ctl, "POST", AVVENDOR_PATH, body, &reply);
 	if (ret == CAVACTL_OK && ctl->json) {
 		output_json(reply);
 	} else if (ret == CAVACTL_OK) {
-		printf("%s may now fetch the files it is asked to scan.\n",
-		       args[0]);
+		output_text(stdout, args[0]);
+		printf(" may now fetch the files it is asked to scan.\n");
 	}
 	json_decref(reply);
 	json_decref(body);
@@ -80,13 +86,14 @@ enum cavactl_exit cmd_avvendor_remove(const struct cavactl *ctl,
 
 	if (name == NULL ||
 	    asprintf(&path, "%s/%s", AVVENDOR_PATH, name) == -1) {
-		fprintf(stderr, "cavactl: out of memory\n");
+		output_error("out of memory");
 		free(name);
 		return CAVACTL_REFUSED;
 	}
 	ret = cavactl_call(ctl, "DELETE", path, NULL, &reply);
 	if (ret == CAVACTL_OK && !ctl->json) {
-		printf("%s may fetch nothing any more.\n", args[0]);
+		output_text(stdout, args[0]);
+		printf(" may fetch nothing any more.\n");
 	}
 	json_decref(reply);
 	free(path);

@@ -63,14 +63,16 @@ static void scan_print(const json_t *reply)
 	const char *reason = scan_string(reply, "reason");
 	const char *server = scan_string(reply, "server");
 
-	output_text(scan_string(reply, "file"));
-	printf(": %s", scan_string(reply, "result"));
+	output_text(stdout, scan_string(reply, "file"));
+	printf(": ");
+	output_text(stdout, scan_string(reply, "result"));
 	if (threat[0] != '\0') {
 		printf(" ");
-		output_text(threat);
+		output_text(stdout, threat);
 	}
 	if (reason[0] != '\0') {
-		printf(": %s", reason);
+		printf(": ");
+		output_text(stdout, reason);
 	}
 	if (json_is_true(json_object_get(reply, "from_record"))) {
 		char when[64];
@@ -79,9 +81,10 @@ static void scan_print(const json_t *reply)
 			json_object_get(reply, "scan_time")));
 		printf(" (scanned %s)", when);
 	} else if (server[0] != '\0') {
-		printf(" (%s, %lld ms)", server, (long long)
-		       json_integer_value(json_object_get(reply,
-							  "duration")));
+		printf(" (");
+		output_text(stdout, server);
+		printf(", %lld ms)", (long long)json_integer_value(
+			       json_object_get(reply, "duration")));
 	}
 	printf("\n");
 }
@@ -94,14 +97,14 @@ static enum cavactl_exit scan_one(const struct cavactl *ctl, const char *path)
 	json_t *reply = NULL;
 
 	if (file == NULL) {
-		fprintf(stderr, "cavactl: %s: %s\n", path, strerror(errno));
+		output_error("%s: %s", path, strerror(errno));
 		return CAVACTL_REFUSED;
 	}
 	body = json_pack("{s:s, s:b}", "file", file,
 			 "ignore_previous_scan_status", (int)ctl->force);
 	if (body == NULL) {
-		fprintf(stderr, "cavactl: %s: the name is not UTF-8, which "
-			"JSON cannot carry\n", path);
+		output_error("%s: the name is not UTF-8, which JSON cannot "
+			     "carry", path);
 		free(file);
 		return CAVACTL_REFUSED;
 	}

@@ -67,7 +67,7 @@ static void status_events(const json_t *status)
 
 		output_time(since, sizeof(since), status_number(e, "since"));
 		printf("%s: ", status_string(e, "severity"));
-		output_text(status_string(e, "message"));
+		output_text(stdout, status_string(e, "message"));
 		printf(", since %s", since);
 		if (status_number(e, "count") > 1) {
 			printf(", %lld times", status_number(e, "count"));
@@ -89,7 +89,7 @@ static void status_details(const json_t *servers)
 			continue;
 		}
 		printf("%s: ", status_string(s, "server_name"));
-		output_text(detail);
+		output_text(stdout, detail);
 		printf("\n");
 	}
 }

@@ -23,10 +23,10 @@ static const struct {
 	{ "status", "", 0, 0,
 	  "servers, queues, counters, and what is wrong", cmd_status },
 	{ "scan", "FILE...", 1, CAVACTL_ARGS_ANY,
-	  "scan files now; exit status 2: infected, 3: no verdict",
+	  "scan now; exit status 2: infected, 3: no verdict",
 	  cmd_scan },
 	{ "avvendor list", "", 0, 0,
-	  "accounts that may fetch files through the check share",
+	  "accounts that may fetch files to scan",
 	  cmd_avvendor_list },
 	{ "avvendor add", "ACCOUNT", 1, 1,
 	  "DOMAIN\\name, the name of a local account, or a SID",
@@ -48,12 +48,12 @@ static void print_error(const json_t *reply, long code)
 			e, "message"));
 
 		if (text != NULL) {
-			fprintf(stderr, "cavactl: %s\n", text);
+			output_error("%s", text);
 			said = true;
 		}
 	}
 	if (!said) {
-		fprintf(stderr, "cavactl: cavad answered %ld\n", code);
+		output_error("cavad answered %ld", code);
 	}
 }
 
@@ -66,9 +66,10 @@ enum cavactl_exit cavactl_call(const struct cavactl *ctl, const char *method,
 			      &why);
 
 	if (code == 0) {
-		fprintf(stderr, "cavactl: cavad cannot be reached at %s: "
-			"%s.\nIs it running? systemctl status cavad; systemctl"
-			" start cavad\n", ctl->socket_path, why);
+		output_error("cavad cannot be reached at %s: %s.",
+			     ctl->socket_path, why);
+		fputs("Is it running? systemctl status cavad; systemctl "
+		      "start cavad\n", stderr);
 		return CAVACTL_UNREACHABLE;
 	}
 	if (code >= 300) {
@@ -150,9 +151,8 @@ static void unknown_command(const char **words)
 			best = i;
 		}
 	}
-	fprintf(stderr, "cavactl: unknown command \"%s\"; did you mean "
-		"\"%s\"? cavactl --help lists all\n", said,
-		commands[best].words);
+	output_error("unknown command \"%s\"; did you mean \"%s\"? cavactl "
+		     "--help lists all", said, commands[best].words);
 }
 
 static enum cavactl_exit run_command(const struct cavactl *ctl,
@@ -204,9 +204,9 @@ int main(int argc, const char **argv)
 	enum cavactl_exit code = CAVACTL_OK;
 
 	if (ret < -1) {
-		fprintf(stderr, "cavactl: %s: %s; see cavactl --help\n",
-			poptBadOption(pc, POPT_BADOPTION_NOALIAS),
-			poptStrerror(ret));
+		output_error("%s: %s; see cavactl --help",
+			     poptBadOption(pc, POPT_BADOPTION_NOALIAS),
+			     poptStrerror(ret));
 		return CAVACTL_REFUSED;
 	}
 	if (version) {
@@ -219,8 +219,8 @@ int main(int argc, const char **argv)
 		return help ? CAVACTL_OK : CAVACTL_REFUSED;
 	}
 	if (strcmp(format, "json") != 0 && strcmp(format, "text") != 0) {
-		fprintf(stderr, "cavactl: --format=%s: text and json are "
-			"accepted\n", format);
+		output_error("--format=%s: text and json are accepted",
+			     format);
 		return CAVACTL_REFUSED;
 	}
 	ctl.json = strcmp(format, "json") == 0;

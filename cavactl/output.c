@@ -6,7 +6,7 @@
 #include "cavactl/output.h"
 
 #include <libsmartcols.h>
-#include <stdio.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -62,16 +62,40 @@ void output_json(const json_t *json)
 	free(text);
 }
 
-void output_text(const char *text)
+void output_text(FILE *file, const char *text)
 {
-	for (; *text != '\0'; text++) {
-		unsigned char c = (unsigned char)*text;
+	json_t *utf8 = json_string(text);	/* NULL: it is none */
+	const unsigned char *p = (const unsigned char *)text;
 
-		if (c < 0x20 || c == 0x7f) {
-			printf("\\x%02x", c);
+	for (; *p != '\0'; p++) {
+		if (utf8 != NULL && *p == 0xc2 && p[1] < 0xa0) {
+			/* U+0080 to U+009F control terminals too */
+			fprintf(file, "\\x%02x\\x%02x", p[0], p[1]);
+			p++;
+		} else if (*p < 0x20 || *p == 0x7f ||
+			   (*p >= 0x80 && utf8 == NULL)) {
+			fprintf(file, "\\x%02x", *p);
 		} else {
-			putchar(c);
+			putc(*p, file);
 		}
+	}
+	json_decref(utf8);
+}
+
+void output_error(const char *fmt, ...)
+{
+	char *text = NULL;
+	va_list ap;
+	int len = 0;
+
+	va_start(ap, fmt);
+	len = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	fputs("cavactl: ", stderr);
+	output_text(stderr, len == -1 ? "out of memory" : text);
+	putc('\n', stderr);
+	if (len != -1) {
+		free(text);
 	}
 }
 

@@ -120,6 +120,18 @@ static const char *api_severity(enum event_severity s)
 	return "info";
 }
 
+/* "an antivirus server is offline: av1: it does not answer" */
+static json_t *api_event_message(const struct event *e)
+{
+	char *text = talloc_asprintf(NULL, "%s%s%s%s%s", e->meaning,
+				     e->what[0] != '\0' ? ": " : "", e->what,
+				     e->text[0] != '\0' ? ": " : "", e->text);
+	json_t *json = api_text(text == NULL ? e->meaning : text);
+
+	talloc_free(text);
+	return json;
+}
+
 static json_t *api_events(const struct api *api, json_t *blocking)
 {
 	json_t *list = json_array();
@@ -132,11 +144,11 @@ static json_t *api_events(const struct api *api, json_t *blocking)
 			"id", (json_int_t)e->number, "name", e->name,
 			"severity", api_severity(e->severity),
 			"about", api_text(e->what),
-			"message", api_text(e->text),
+			"message", api_event_message(e),
 			"since", (json_int_t)(e->since / 1000000000),
 			"count", (json_int_t)e->count));
 		if (e->severity == EVENT_CRITICAL) {
-			json_array_append_new(blocking, api_text(e->text));
+			json_array_append_new(blocking, api_event_message(e));
 		}
 	}
 	return list;

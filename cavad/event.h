@@ -44,8 +44,9 @@ struct event {
 	enum event_number number;
 	const char *name;	/* symbolic */
 	enum event_severity severity;
+	const char *meaning;	/* of event.def */
 	const char *what;
-	const char *text;
+	const char *text;	/* the particulars, may be "" */
 	int64_t since;		/* ns since the epoch */
 	uint64_t count;
 };

@@ -268,13 +268,5 @@ class World:
         return subprocess.run(
             [str(BIN / "cavactl"), *arguments], stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30,
-            env=dict(os.environ, CAVAD_API_SOCKET=str(self.api_socket),
-                     **(env or {})))
-
-
-def as_user(name, *command):
-    """The command's process, run as an ordinary account."""
-    return subprocess.run(["setpriv", "--reuid=" + name, "--regid=" + name,
-                           "--clear-groups", "--", *command],
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, timeout=30)
+            env={**os.environ, "CAVAD_API_SOCKET": str(self.api_socket),
+                 **(env or {})})
