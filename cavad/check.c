@@ -233,49 +233,68 @@ static char *check_tree(struct check *c, TALLOC_CTX *mem_ctx,
 	return NULL;
 }
 
-/* The file is outstanding: at a server that this address belongs to? */
-static char *check_outstanding(struct check *c, TALLOC_CTX *mem_ctx,
-			       const struct proto_check *ask)
+/* What is outstanding of a file, seen from who opens it. */
+struct check_found {
+	bool any;
+	bool here;		/* now, under the path it was opened by */
+	bool may;		/* at a server that the address belongs to */
+	bool fetches;		/* and that server is at it now */
+	const char *server;
+};
+
+static struct check_found check_find(struct check *c,
+				     const struct proto_check *ask)
 {
-	struct scan_outstanding o = { .server = "" };
+	bool all = c->config->settings.check_scope == CHECK_SCOPE_ALL;
+	struct check_found f = { .server = "" };
+	struct scan_outstanding o;
 	unsigned int i;
 
 	for (i = 0; scan_outstanding(c->scans, &ask->ident, i, &o); i++) {
-		if (servers_address(c->servers, o.server, ask->addr)) {
-			return NULL;
-		}
+		bool may = all || servers_address(c->servers, o.server,
+						  ask->addr);
+
+		f.any = true;
+		f.here |= !o.ended && strcmp(o.path, ask->path) == 0;
+		f.may |= may;
+		f.fetches |= may && !o.ended;
+		f.server = o.server;
 	}
-	return talloc_asprintf(mem_ctx, "%s is being scanned by server %s, "
-			       "to which %s does not belong; to allow it, "
-			       "add it to fetch_addresses of [server %s]",
-			       ask->path, o.server, ask->addr, o.server);
+	return f;
 }
 
+/*
+ * A server opens what it was told by name. If another file is there now it
+ * would judge that one, even where that one may be opened too: two files
+ * that are scanned at a time could change places.
+ */
 static char *check_open(struct check *c, TALLOC_CTX *mem_ctx,
 			const struct proto_check *ask)
 {
-	struct scan_outstanding o;
+	struct check_found f;
 	char *why = check_tree(c, mem_ctx, ask);
 
 	if (why != NULL) {
 		return why;
 	}
-	if (scan_outstanding(c->scans, &ask->ident, 0, &o)) {
-		if (c->config->settings.check_scope != CHECK_SCOPE_ALL) {
-			why = check_outstanding(c, mem_ctx, ask);
-		}
-		if (why == NULL) {
-			scan_fetched(c->scans, &ask->ident);
-		}
-		return why;
-	}
-	if (scan_wrong_file(c->scans, ask->path)) {
+	f = check_find(c, ask);
+	if (!f.here && scan_wrong_file(c->scans, ask->path)) {
 		return talloc_asprintf(mem_ctx, "%s is not the file that is "
 				       "being scanned under this name",
 				       ask->path);
 	}
-	if (c->config->settings.check_scope == CHECK_SCOPE_ALL) {
+	if (f.fetches) {
+		scan_fetched(c->scans, &ask->ident);
+	}
+	if (f.may || c->config->settings.check_scope == CHECK_SCOPE_ALL) {
 		return NULL;
+	}
+	if (f.any) {
+		return talloc_asprintf(
+			mem_ctx, "%s is being scanned by server %s, to which "
+			"%s does not belong; to allow it, add it to "
+			"fetch_addresses of [server %s]", ask->path, f.server,
+			ask->addr, f.server);
 	}
 	return talloc_asprintf(mem_ctx, "nobody asked to scan %s; to let "
 			       "AVVendor accounts open any file, set "
