@@ -8,7 +8,9 @@
  *    last one up to which all are. If a commit fails the connection ends,
  *    so that its notices go to the spool: none may be lost for a full disk.
  * 3. With IPC_NOTICES_MAX notices under way nothing is read until some are
- *    committed; the kernel then holds the sender.
+ *    committed; the kernel then holds the sender. While it does not read, one
+ *    ACK at most waits for it: an smbd may send thousands of notices in one
+ *    turn of its loop.
  * 4. Which handles write is known by their WILL_WRITE and CLOSE. When the
  *    connection ends, those that are left are treated as closed.
  * 5. A peer that is closed is freed from an immediate event, so that nobody
@@ -165,6 +167,10 @@ static void ipc_peer_flush(struct ipc_peer *peer)
 		talloc_free(out);
 	}
 	ipc_peer_flags(peer);
+	if (peer->acked < peer->committed) {
+		tevent_schedule_immediate(peer->soon, peer->ipc->ev,
+					  ipc_peer_soon, peer);
+	}
 }
 
 void ipc_peer_send(struct ipc_peer *peer, const struct proto_message *m)
@@ -237,7 +243,8 @@ static void ipc_peer_soon(struct tevent_context *ev,
 		talloc_free(peer);
 		return;
 	}
-	if (peer->acked < peer->committed) {
+	/* one that comes later says the same and more */
+	if (peer->acked < peer->committed && peer->out_count == 0) {
 		peer->acked = peer->committed;
 		ipc_peer_send(peer, &m);
 	}
@@ -431,11 +438,16 @@ static void ipc_names_cut(char *names)
 
 static void ipc_check(struct ipc_peer *peer, const struct proto_check *m)
 {
-	TALLOC_CTX *frame = talloc_new(peer);
+	TALLOC_CTX *frame = NULL;
 	struct proto_message reply = { .number = PROTO_CHECK_ANSWER };
 	struct proto_check_answer answer;
 	char *names = NULL;
 
+	if (m->what > PROTO_WHAT_LIST) {
+		ipc_peer_bad(peer, "a CHECK of no known kind");
+		return;
+	}
+	frame = talloc_new(peer);
 	check_ask(peer->ipc->check, frame, m, &answer);
 	reply.u.check_answer = answer;
 	if (m->what == PROTO_WHAT_LIST) {
