@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
@@ -55,7 +56,7 @@ static const struct {
 	{ "case sensitive", "yes" },
 	{ "mangled names", "no" },
 	{ "hide dot files", "no" },
-	{ "smb encrypt", "default" },
+	{ "server smb encrypt", "default" },
 };
 
 static const char *share_value(const struct config *c, size_t row)
@@ -153,16 +154,24 @@ static int share_samba(TALLOC_CTX *mem_ctx, const char *program,
 	return share_run(mem_ctx, words, output);
 }
 
-/* Is `[name]` a section of the text configuration? */
-static bool share_in_text(const char *text, const char *name)
+/* Is this line `[name]`? */
+static bool share_heads(const char *line, const char *name)
 {
 	size_t len = strlen(name);
+
+	line += strspn(line, " \t");
+	return line[0] == '[' && strncasecmp(line + 1, name, len) == 0 &&
+		line[len + 1] == ']';
+}
+
+/* Is `[name]` a section of what testparm says? */
+static bool share_in_text(const char *text, const char *name)
+{
 	const char *p = text;
 
-	while (p != NULL && *p != '\0') {
+	while (p != NULL) {
 		p += *p == '\n';
-		if (p[0] == '[' && strncasecmp(p + 1, name, len) == 0 &&
-		    p[len + 1] == ']') {
+		if (share_heads(p, name)) {
 			return true;
 		}
 		p = strchr(p, '\n');
@@ -170,13 +179,56 @@ static bool share_in_text(const char *text, const char *name)
 	return false;
 }
 
+/* Is it one of the file that testparm has loaded? */
+static bool share_in_file(const char *text, const char *name)
+{
+	static const char loaded[] = "Load smb config files from ";
+	const char *start = strstr(text, loaded);
+	char *path = NULL;
+	char *line = NULL;
+	size_t size = 0;
+	bool found = false;
+	FILE *file = NULL;
+
+	if (start == NULL) {
+		return true;
+	}
+	start += sizeof(loaded) - 1;
+	path = talloc_strndup(NULL, start, strcspn(start, "\n"));
+	file = path == NULL ? NULL : fopen(path, "re");
+	talloc_free(path);
+	if (file == NULL) {
+		return true;
+	}
+	while (!found && getline(&line, &size, file) != -1) {
+		found = share_heads(line, name);
+	}
+	free(line);
+	fclose(file);
+	return found;
+}
+
+/* testparm's answer is its last line; before it are warnings. */
+static bool share_says_yes(char *output)
+{
+	const char *last = NULL;
+	size_t len = strlen(output);
+
+	while (len > 0 && output[len - 1] == '\n') {
+		output[--len] = '\0';
+	}
+	last = strrchr(output, '\n');
+	return strcasecmp(last == NULL ? output : last + 1, "yes") == 0;
+}
+
 static int share_prerequisites(TALLOC_CTX *mem_ctx,
 			       const struct config *c, const char *smb_conf,
-			       char **error)
+			       bool in_registry, char **error)
 {
 	const char *const registry[] = {
 		"-s", "--parameter-name=registry shares", NULL };
 	const char *const all[] = { "-s", NULL };
+	const char *share = c->settings.check_share;
 	const char *file = smb_conf == NULL ? "smb.conf" : smb_conf;
 	char *output = NULL;
 	struct stat st;
@@ -195,20 +247,23 @@ static int share_prerequisites(TALLOC_CTX *mem_ctx,
 			output == NULL ? strerror(ret) : output);
 		return ret;
 	}
-	if (strcasestr(output, "yes") == NULL) {
+	if (!share_says_yes(output)) {
 		*error = talloc_asprintf(
 			mem_ctx, "%s needs `registry shares = yes` in "
 			"[global]: the share %s is kept in the registry "
-			"configuration", file, c->settings.check_share);
+			"configuration", file, share);
 		return EINVAL;
 	}
 	ret = share_samba(mem_ctx, "testparm", smb_conf, all, &output);
-	if (ret == 0 && share_in_text(output, c->settings.check_share)) {
+	if (ret != 0 || !share_in_text(output, share)) {
+		return 0;
+	}
+	/* with `include = registry` testparm shows that as well */
+	if (!in_registry || share_in_file(output, share)) {
 		*error = talloc_asprintf(
 			mem_ctx, "%s has a section [%s]: remove it, "
 			"`cavad --setup-share` keeps that share in the "
-			"registry configuration", file,
-			c->settings.check_share);
+			"registry configuration", file, share);
 		return EEXIST;
 	}
 	return 0;
@@ -272,19 +327,22 @@ int share_setup(TALLOC_CTX *mem_ctx, const struct config *config,
 	const char *const show[] = { "conf", "showshare", share, NULL };
 	char *shown = NULL;
 	unsigned int changed = 0;
-	int ret = share_prerequisites(mem_ctx, config, smb_conf, error);
+	bool in_registry = false;
+	int ret = share_samba(mem_ctx, "net", smb_conf, show, &shown);
 
-	if (ret != 0) {
-		return ret;
-	}
-	ret = share_samba(mem_ctx, "net", smb_conf, show, &shown);
 	if (ret == ENOEXEC || ret == ENOMEM || shown == NULL) {
 		*error = talloc_strdup(mem_ctx, "`net` cannot be run: "
 				       "install samba-common-bin");
 		return ret;
 	}
-	ret = share_write(mem_ctx, config, smb_conf, ret == 0 ? shown : "",
-			  &changed, error);
+	in_registry = ret == 0;
+	ret = share_prerequisites(mem_ctx, config, smb_conf, in_registry,
+				  error);
+	if (ret != 0) {
+		return ret;
+	}
+	ret = share_write(mem_ctx, config, smb_conf,
+			  in_registry ? shown : "", &changed, error);
 	if (ret == 0) {
 		printf("%s: %s\n", share, changed == 0 ? "already so" :
 		       "written; smbd takes it up by itself");
