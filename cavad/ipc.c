@@ -20,12 +20,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "cavad/ipc_private.h"
+#include "cavad/listen.h"
 #include "common/log.h"
 
 #define IPC_BACKLOG 1024
@@ -52,65 +51,9 @@ int64_t ipc_now(void)
 
 /* Listening. */
 
-/* Does somebody serve it? Then it is not ours to remove. */
-static bool ipc_served(const struct sockaddr_un *addr)
+int ipc_listen(const char *path, int *fd)
 {
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	int ret;
-
-	if (fd == -1) {
-		return false;
-	}
-	ret = connect(fd, (const struct sockaddr *)addr, sizeof(*addr));
-	close(fd);
-	return ret == 0;
-}
-
-static int ipc_bind(int fd, const struct sockaddr_un *addr)
-{
-	mode_t before;
-	int ret;
-
-	before = umask(0177);
-	ret = bind(fd, (const struct sockaddr *)addr, sizeof(*addr));
-	ret = ret == -1 ? errno : 0;
-	umask(before);
-	if (ret != 0) {
-		return ret;
-	}
-	ret = listen(fd, IPC_BACKLOG);
-	return ret == -1 ? errno : 0;
-}
-
-int ipc_listen(const char *path, int *result)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int fd = -1;
-	int ret;
-
-	if (strlen(path) >= sizeof(addr.sun_path)) {
-		return ENAMETOOLONG;
-	}
-	strcpy(addr.sun_path, path);
-	if (ipc_served(&addr)) {
-		return EADDRINUSE;
-	}
-	ret = unlink(path);
-	if (ret == -1 && errno != ENOENT) {
-		return errno;
-	}
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC,
-		    0);
-	if (fd == -1) {
-		return errno;
-	}
-	ret = ipc_bind(fd, &addr);
-	if (ret != 0) {
-		close(fd);
-		return ret;
-	}
-	*result = fd;
-	return 0;
+	return listen_unix(path, SOCK_SEQPACKET, 0600, fd);
 }
 
 /* Accepting. */

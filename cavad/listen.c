@@ -17,9 +17,17 @@
 /* 0: nobody is there, and nothing is in the way. */
 static int listen_clear(const struct sockaddr_un *addr, int type)
 {
-	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int ret = 0;
+	struct stat st;
+	int fd = -1;
+	int ret = lstat(addr->sun_path, &st);
 
+	if (ret != 0) {
+		return errno == ENOENT ? 0 : errno;
+	}
+	if (!S_ISSOCK(st.st_mode)) {
+		return EEXIST;	/* a file of somebody's */
+	}
+	fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd == -1) {
 		return errno;
 	}

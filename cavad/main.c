@@ -92,6 +92,21 @@ static void cavad_signal(struct tevent_context *ev, struct tevent_signal *se,
 	cavad->stop = true;
 }
 
+static int socket_fail(const char *path, int error)
+{
+	switch (error) {
+	case EADDRINUSE:
+		log_error("%s: another cavad is running and serves it", path);
+		return error;
+	case EEXIST:
+		log_error("%s: there is a file that is no socket; remove it "
+			  "or name another path", path);
+		return error;
+	default:
+		return fail(path, error);
+	}
+}
+
 /* One cavad a state directory. As the user that runs it. */
 static int cavad_lock(struct cavad *cavad)
 {
@@ -145,11 +160,11 @@ static int cavad_as_root(struct cavad *cavad)
 	}
 	ret = ipc_listen(s->ipc_socket, &cavad->ipc_fd);
 	if (ret != 0) {
-		return fail(s->ipc_socket, ret);
+		return socket_fail(s->ipc_socket, ret);
 	}
 	ret = api_listen(s->api_socket, &cavad->api_fd);
 	if (ret != 0) {
-		return fail(s->api_socket, ret);
+		return socket_fail(s->api_socket, ret);
 	}
 	ret = files_start(cavad, s->check_root, s->spool_dir, &cavad->files);
 	if (ret != 0) {
@@ -299,6 +314,64 @@ static int parse(int argc, const char **argv, struct options *o)
 	return ret < -1 ? 3 : 0;
 }
 
+static char *cavad_unknown_engine(TALLOC_CTX *mem_ctx, const char *uri)
+{
+	const struct engine_ops *ops = NULL;
+	char *text = talloc_asprintf(mem_ctx, "server_uri %s: no engine of "
+				     "that kind; there are", uri);
+	unsigned int i;
+
+	for (i = 0; (ops = engine_row(i)) != NULL; i++) {
+		text = talloc_asprintf_append(text, " %s:", ops->scheme);
+	}
+	return text;
+}
+
+/* What only the engines know: can these servers be asked? */
+static int cavad_check_servers(struct cavad *cavad, char **error)
+{
+	struct server_object **servers = cavad->config->servers;
+	struct engine *engine = NULL;
+	char *why = NULL;
+	int ret = 0;
+
+	cavad->ev = tevent_context_init(cavad);
+	if (cavad->ev == NULL) {
+		return ENOMEM;
+	}
+	for (; *servers != NULL && ret == 0; servers++) {
+		const struct engine_ops *ops = engine_find(
+			(*servers)->server_uri);
+
+		if (ops != NULL) {
+			ret = ops->create(cavad, cavad->ev, cavad->config,
+					  *servers, &engine, &why);
+		} else {
+			ret = EINVAL;
+			why = cavad_unknown_engine(cavad,
+						   (*servers)->server_uri);
+		}
+		*error = talloc_asprintf(cavad, "[server %s] %s",
+					 (*servers)->name,
+					 why == NULL ? strerror(ret) : why);
+	}
+	return ret;
+}
+
+static int cavad_check_config(struct cavad *cavad, const char *path)
+{
+	char *error = NULL;
+	int ret = cavad_check_servers(cavad, &error);
+
+	if (ret != 0) {
+		fprintf(stderr, "cavad: %s: %s\n", path,
+			error == NULL ? strerror(ret) : error);
+		return 1;
+	}
+	printf("%s: OK\n", path);
+	return 0;
+}
+
 static int cavad_main(struct cavad *cavad, const struct options *o)
 {
 	const char *path = o->config == NULL ? CAVAD_CONF : o->config;
@@ -310,8 +383,7 @@ static int cavad_main(struct cavad *cavad, const struct options *o)
 		return 1;
 	}
 	if (o->check_config) {
-		printf("%s: OK\n", path);
-		return 0;
+		return cavad_check_config(cavad, path);
 	}
 	if (geteuid() != 0) {
 		fprintf(stderr, "cavad: must be started as root; it becomes "
