@@ -1,0 +1,177 @@
+/*
+ * Lanes: order, limits, who is raised to where.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "cavad/queue.h"
+
+static const struct queue_limits many = { { 100, 100, 100 } };
+
+struct test {
+	struct queue q;
+	struct queue_entry e[10];
+};
+
+static int set_up(void **p)
+{
+	static struct test t;
+
+	memset(&t, 0, sizeof(t));
+	queue_init(&t.q);
+	*p = &t;
+	return 0;
+}
+
+static void assert_next(struct test *t, int i)
+{
+	assert_ptr_equal(queue_next(&t->q, &many), &t->e[i]);
+	assert_int_equal(t->e[i].state, QUEUE_RUNNING);
+}
+
+static void test_lane_of(void **p)
+{
+	(void)p;
+	assert_int_equal(queue_lane_of(0, true), QUEUE_FAST);
+	assert_int_equal(queue_lane_of(QUEUE_LARGE, true), QUEUE_FAST);
+	assert_int_equal(queue_lane_of(QUEUE_LARGE, false), QUEUE_BATCH);
+	assert_int_equal(queue_lane_of(QUEUE_LARGE + 1, true), QUEUE_SLOW);
+	assert_int_equal(queue_lane_of(QUEUE_LARGE + 1, false), QUEUE_SLOW);
+}
+
+/* Each lane runs, and slow and batch leave room for fast. */
+static void test_limits(void **p)
+{
+	uint32_t capacity;
+
+	(void)p;
+	for (capacity = 0; capacity < 200; capacity++) {
+		struct queue_limits l = queue_limits_of(capacity);
+		uint32_t rest = l.running[QUEUE_SLOW] +
+				l.running[QUEUE_BATCH];
+
+		assert_true(l.running[QUEUE_FAST] >= 1);
+		assert_true(l.running[QUEUE_SLOW] >= 1);
+		assert_true(l.running[QUEUE_BATCH] >= 1);
+		assert_true(capacity < 4 || rest <= capacity / 2);
+	}
+	assert_int_equal(queue_limits_of(20).running[QUEUE_FAST], 20);
+	assert_int_equal(queue_limits_of(20).running[QUEUE_SLOW], 2);
+	assert_int_equal(queue_limits_of(20).running[QUEUE_BATCH], 5);
+}
+
+static void test_order(void **p)
+{
+	struct test *t = *p;
+
+	queue_add(&t->q, &t->e[0], QUEUE_BATCH, false);
+	queue_add(&t->q, &t->e[1], QUEUE_SLOW, false);
+	queue_add(&t->q, &t->e[2], QUEUE_SLOW, true);
+	queue_add(&t->q, &t->e[3], QUEUE_FAST, true);
+	queue_add(&t->q, &t->e[4], QUEUE_FAST, true);
+	assert_next(t, 3);	/* fast first, and there in order */
+	assert_next(t, 4);
+	assert_next(t, 2);	/* whom somebody waits for */
+	assert_next(t, 1);
+	assert_next(t, 0);
+	assert_null(queue_next(&t->q, &many));
+	assert_int_equal(t->q.running[QUEUE_FAST], 2);
+	assert_int_equal(t->q.running[QUEUE_SLOW], 2);
+	assert_int_equal(t->q.running[QUEUE_BATCH], 1);
+}
+
+/* A lane that is full holds up no other. */
+static void test_full_lane(void **p)
+{
+	const struct queue_limits one = { { 1, 1, 1 } };
+	struct test *t = *p;
+
+	queue_add(&t->q, &t->e[0], QUEUE_FAST, true);
+	queue_add(&t->q, &t->e[1], QUEUE_FAST, true);
+	queue_add(&t->q, &t->e[2], QUEUE_BATCH, false);
+	assert_ptr_equal(queue_next(&t->q, &one), &t->e[0]);
+	assert_ptr_equal(queue_next(&t->q, &one), &t->e[2]);
+	assert_null(queue_next(&t->q, &one));
+	queue_remove(&t->q, &t->e[0]);
+	assert_int_equal(t->e[0].state, QUEUE_OUT);
+	assert_ptr_equal(queue_next(&t->q, &one), &t->e[1]);
+}
+
+static void test_raise(void **p)
+{
+	struct test *t = *p;
+
+	queue_add(&t->q, &t->e[0], QUEUE_BATCH, false);
+	queue_add(&t->q, &t->e[1], QUEUE_BATCH, false);
+	queue_add(&t->q, &t->e[2], QUEUE_SLOW, false);
+	queue_add(&t->q, &t->e[3], QUEUE_SLOW, false);
+	queue_raise(&t->q, &t->e[1]);
+	assert_int_equal(t->e[1].lane, QUEUE_FAST);
+	assert_int_equal(t->q.waiting[QUEUE_FAST], 1);
+	assert_int_equal(t->q.waiting[QUEUE_BATCH], 1);
+	/* a large file stays in its lane */
+	queue_raise(&t->q, &t->e[3]);
+	queue_raise(&t->q, &t->e[3]);
+	assert_int_equal(t->e[3].lane, QUEUE_SLOW);
+	assert_int_equal(t->q.waiting[QUEUE_SLOW], 2);
+	assert_next(t, 1);
+	assert_next(t, 3);
+	assert_next(t, 2);
+	assert_next(t, 0);
+	/* one that runs, or is out, is left alone */
+	queue_raise(&t->q, &t->e[0]);
+	assert_int_equal(t->e[0].lane, QUEUE_BATCH);
+	queue_raise(&t->q, &t->e[9]);
+	assert_int_equal(t->e[9].state, QUEUE_OUT);
+}
+
+static void test_remove(void **p)
+{
+	struct test *t = *p;
+	int i, lane;
+
+	for (i = 0; i < 9; i++) {
+		queue_add(&t->q, &t->e[i], (enum queue_lane)(i % 3), i % 2);
+	}
+	assert_next(t, 3);
+	for (i = 0; i < 10; i++) {
+		queue_remove(&t->q, &t->e[i]);
+		queue_remove(&t->q, &t->e[i]);	/* once more is nothing */
+	}
+	for (lane = 0; lane < QUEUE_LANES; lane++) {
+		assert_int_equal(t->q.waiting[lane], 0);
+		assert_int_equal(t->q.running[lane], 0);
+	}
+	assert_null(queue_next(&t->q, &many));
+	queue_add(&t->q, &t->e[0], QUEUE_FAST, true);
+	assert_next(t, 0);
+}
+
+static void test_text(void **p)
+{
+	(void)p;
+	assert_string_equal(queue_lane_text(QUEUE_FAST), "fast");
+	assert_string_equal(queue_lane_text(QUEUE_SLOW), "slow");
+	assert_string_equal(queue_lane_text(QUEUE_BATCH), "batch");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_lane_of), cmocka_unit_test(test_limits),
+		cmocka_unit_test_setup(test_order, set_up),
+		cmocka_unit_test_setup(test_full_lane, set_up),
+		cmocka_unit_test_setup(test_raise, set_up),
+		cmocka_unit_test_setup(test_remove, set_up),
+		cmocka_unit_test(test_text),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
