@@ -151,6 +151,13 @@ int spool_append(const char *dir, const uint8_t *msg, size_t len)
 	return ret;
 }
 
+static bool spool_taken(int dirfd)
+{
+	struct stat st;
+
+	return fstatat(dirfd, SPOOL_TAKEN, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 int spool_take(const char *dir)
 {
 	struct stat st;
@@ -161,13 +168,14 @@ int spool_take(const char *dir)
 	if (ret != 0) {
 		return ret;
 	}
-	ret = fstatat(dirfd, SPOOL_TAKEN, &st, AT_SYMLINK_NOFOLLOW);
-	if (ret == 0) {
+	if (spool_taken(dirfd)) {
 		close(dirfd);
 		return 0;	/* not committed last time: that one first */
 	}
 	ret = spool_lock(dirfd, O_RDWR, &fd, &st);
-	if (ret == 0) {
+	if (ret == ENOENT && spool_taken(dirfd)) {
+		ret = 0;	/* by the files process of a cavad before us */
+	} else if (ret == 0) {
 		ret = renameat(dirfd, SPOOL_NOTICES, dirfd, SPOOL_TAKEN);
 		ret = ret == 0 ? 0 : errno;
 		close(fd);
