@@ -146,7 +146,7 @@ static int gate_open_wait(struct gate *g, struct files_struct *fsp,
 	int ret = 0;
 
 	if (req == NULL) {
-		return 0;	/* what reads from it meets the other gates */
+		return EACCES;	/* asked for by gate_read_is_sync() */
 	}
 	ret = ident_of_fd(g->fd, &ident);
 	if (ret != 0) {
@@ -242,15 +242,16 @@ static void gate_lease_retry(struct tevent_context *ev,
 	schedule_deferred_open_message_smb(req->xconn, req->mid);
 }
 
-void cava_gate_lease(struct cava *cava, struct files_struct *fsp)
+bool cava_gate_lease(struct cava *cava, struct files_struct *fsp)
 {
 	struct smb_request *req = park_request(cava, fsp);
 
 	if (req == NULL) {
-		return;
+		return false;
 	}
 	/* No memory: smbd's own poll wakes it after a second. */
 	(void)tevent_add_timer(cava->handle->conn->sconn->ev_ctx, req,
 			       timeval_current_ofs(0, CAVA_LEASE_POLL),
 			       gate_lease_retry, req);
+	return true;
 }

@@ -43,6 +43,8 @@
 #error "CAVA_BUILT_FOR must be the version string of the smbd"
 #endif
 
+#define CAVA_LEASE_SLEEP 5	/* ms */
+
 struct cava *cava_of(struct vfs_handle_struct *handle)
 {
 	if (handle->data == NULL) {
@@ -204,27 +206,38 @@ static NTSTATUS cava_create_file_fn(struct vfs_handle_struct *handle,
 	return status;
 }
 
-/* A write open must not block on the lease of a scan: EAGAIN instead. */
+/*
+ * A write open must not block on the lease of a scan: EAGAIN parks it. Where
+ * it cannot be parked we wait here, as long as a synchronous read may.
+ */
 static int cava_open_unblocked(struct vfs_handle_struct *handle,
 			       const struct files_struct *dirfsp,
 			       const struct smb_filename *smb_fname,
 			       struct files_struct *fsp,
 			       const struct vfs_open_how *how)
 {
+	struct cava *cava = cava_of(handle);
+	struct timeval end = timeval_current_ofs_msec(cava->filter.sync_wait);
 	struct vfs_open_how nonblocking = *how;
+	bool parked = false;
 	int fd = -1;
 
 	nonblocking.flags |= O_NONBLOCK;
-	fd = SMB_VFS_NEXT_OPENAT(handle, dirfsp, smb_fname, fsp,
-				 &nonblocking);
-	if (fd == -1) {
-		int saved_errno = errno;
-
-		if (saved_errno == EAGAIN || saved_errno == EWOULDBLOCK) {
-			cava_gate_lease(cava_of(handle), fsp);
+	while (true) {
+		fd = SMB_VFS_NEXT_OPENAT(handle, dirfsp, smb_fname, fsp,
+					 &nonblocking);
+		if (fd != -1) {
+			break;
 		}
-		errno = saved_errno;
-		return -1;
+		if (errno != EAGAIN) {
+			return -1;
+		}
+		parked = cava_gate_lease(cava, fsp);
+		if (parked || timeval_expired(&end)) {
+			errno = EAGAIN;
+			return -1;
+		}
+		smb_msleep(CAVA_LEASE_SLEEP);
 	}
 	if ((how->flags & O_NONBLOCK) == 0) {
 		(void)set_blocking(fd, true);

@@ -106,9 +106,10 @@ int cava_gate_open(struct cava *cava, struct files_struct *fsp, int fd,
 
 /*
  * The open met a lease, as a file has it while it is scanned: wake this
- * request in 25 ms. errno stays EAGAIN.
+ * request in 25 ms. false: smbd cannot park it (a durable reconnect, an
+ * open of its own).
  */
-void cava_gate_lease(struct cava *cava, struct files_struct *fsp);
+bool cava_gate_lease(struct cava *cava, struct files_struct *fsp);
 
 /* --- gate.c --- */
 
