@@ -564,6 +564,7 @@ struct tevent_req *client_ask_send(TALLOC_CTX *mem_ctx,
 
 	end = tevent_timeval_current_ofs(ask->wait_ms / 1000,
 					 ask->wait_ms % 1000 * 1000);
+	end = tevent_timeval_add(&end, 0, CLIENT_LATE * 1000);
 	if (!tevent_req_set_endtime(req, ev, end)) {
 		return tevent_req_post(req, ev);
 	}

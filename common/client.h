@@ -59,9 +59,11 @@ struct client *client_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 /* Connects if it is not connected; 0 or errno. Cheap when it is. */
 int client_connect(struct client *c);
 
+#define CLIENT_LATE 500
+
 /*
- * ask->id is filled in here. Ends with ETIMEDOUT after ask->wait_ms,
- * ENOTCONN by rule 3.
+ * ask->id is filled in here. cavad answers within ask->wait_ms; when it does
+ * not, ends with ETIMEDOUT CLIENT_LATE ms later. ENOTCONN by rule 3.
  */
 struct tevent_req *client_ask_send(TALLOC_CTX *mem_ctx,
 				   struct tevent_context *ev,
