@@ -110,6 +110,7 @@ static void test_writer_gone(void **p)
 	notice(t, path, PROTO_KIND_WILL_WRITE);
 	scan_writer_gone(t->scans, &ident);
 	assert_true(owed(t, path));
+	WAIT_FOR(t, pending_kind(t, path) == PROTO_KIND_CLOSE);
 	RUNNING(t, 1);
 	fake_end(t->servers, VERDICT_CLEAN);
 	WAIT_FOR(t, pending(t) == 0);
