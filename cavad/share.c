@@ -223,12 +223,10 @@ static bool share_says_yes(char *output)
 
 static int share_prerequisites(TALLOC_CTX *mem_ctx,
 			       const struct config *c, const char *smb_conf,
-			       bool in_registry, char **error)
+			       char **error)
 {
 	const char *const registry[] = {
 		"-s", "--parameter-name=registry shares", NULL };
-	const char *const all[] = { "-s", NULL };
-	const char *share = c->settings.check_share;
 	const char *file = smb_conf == NULL ? "smb.conf" : smb_conf;
 	char *output = NULL;
 	struct stat st;
@@ -251,9 +249,21 @@ static int share_prerequisites(TALLOC_CTX *mem_ctx,
 		*error = talloc_asprintf(
 			mem_ctx, "%s needs `registry shares = yes` in "
 			"[global]: the share %s is kept in the registry "
-			"configuration", file, share);
+			"configuration", file, c->settings.check_share);
 		return EINVAL;
 	}
+	return 0;
+}
+
+static int share_not_in_text(TALLOC_CTX *mem_ctx, const struct config *c,
+			     const char *smb_conf, bool in_registry,
+			     char **error)
+{
+	const char *const all[] = { "-s", NULL };
+	const char *share = c->settings.check_share;
+	char *output = NULL;
+	int ret = 0;
+
 	ret = share_samba(mem_ctx, "testparm", smb_conf, all, &output);
 	if (ret != 0 || !share_in_text(output, share)) {
 		return 0;
@@ -263,7 +273,8 @@ static int share_prerequisites(TALLOC_CTX *mem_ctx,
 		*error = talloc_asprintf(
 			mem_ctx, "%s has a section [%s]: remove it, "
 			"`cavad --setup-share` keeps that share in the "
-			"registry configuration", file, share);
+			"registry configuration",
+			smb_conf == NULL ? "smb.conf" : smb_conf, share);
 		return EEXIST;
 	}
 	return 0;
@@ -328,16 +339,21 @@ int share_setup(TALLOC_CTX *mem_ctx, const struct config *config,
 	char *shown = NULL;
 	unsigned int changed = 0;
 	bool in_registry = false;
-	int ret = share_samba(mem_ctx, "net", smb_conf, show, &shown);
+	int ret = share_prerequisites(mem_ctx, config, smb_conf, error);
 
+	/* `net` without an smb.conf it can read would take another registry */
+	if (ret != 0) {
+		return ret;
+	}
+	ret = share_samba(mem_ctx, "net", smb_conf, show, &shown);
 	if (ret == ENOEXEC || ret == ENOMEM || shown == NULL) {
 		*error = talloc_strdup(mem_ctx, "`net` cannot be run: "
 				       "install samba-common-bin");
 		return ret;
 	}
 	in_registry = ret == 0;
-	ret = share_prerequisites(mem_ctx, config, smb_conf, in_registry,
-				  error);
+	ret = share_not_in_text(mem_ctx, config, smb_conf, in_registry,
+				error);
 	if (ret != 0) {
 		return ret;
 	}

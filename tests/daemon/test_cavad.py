@@ -334,14 +334,17 @@ def test_check_config_errors(tmp_path, text, line, said):
 class Samba:
     """An smb.conf of its own, registry included."""
 
-    def __init__(self, world, more="", before="registry shares = yes"):
+    def __init__(self, world, more="", options="registry shares = yes"):
         self.conf = world.dir / "smb.conf"
-        lines = ["[global]", "server role = standalone server", before]
+        lines = ["[global]", "server role = standalone server"]
         for name in ("private dir", "lock directory", "state directory",
                      "cache directory", "pid directory"):
             path = world.dir / "samba" / name.replace(" ", "-")
             path.mkdir(parents=True, exist_ok=True)
             lines.append("%s = %s" % (name, path))
+        # Last: an include is followed where it stands, and before "state
+        # directory" it would be the system's own registry.
+        lines.append(options)
         self.conf.write_text("\n".join(lines) + "\n" + more)
         self.world = world
 
@@ -390,7 +393,7 @@ def test_setup_share(world):
 @pytest.mark.parametrize("more", ["", "[other]\n\tpath = /\n"])
 def test_setup_share_with_registry_included(world, more):
     """Then testparm shows the registry's shares as well (CTDB's way)."""
-    samba = Samba(world, before="registry shares = yes\n"
+    samba = Samba(world, options="registry shares = yes\n"
                   "include = registry", more=more)
     assert samba.setup().returncode == 0
     done = samba.setup()
@@ -400,11 +403,11 @@ def test_setup_share_with_registry_included(world, more):
 @pytest.mark.parametrize("heading", ["[CHECK$]", "[check$]", "  [Check$]"])
 @pytest.mark.parametrize("first", [False, True])
 def test_setup_share_in_text(world, heading, first):
-    before = "registry shares = yes"
+    options = "registry shares = yes"
     if first:   # the registry has it already, and is included
-        before += "\ninclude = registry"
-        assert Samba(world, before=before).setup().returncode == 0
-    samba = Samba(world, "%s\n\tpath = /srv\n" % heading, before=before)
+        options += "\ninclude = registry"
+        assert Samba(world, options=options).setup().returncode == 0
+    samba = Samba(world, "%s\n\tpath = /srv\n" % heading, options=options)
     done = samba.setup()
     assert done.returncode == 1 and done.stdout == ""
     assert "%s has a section [CHECK$]: remove it" % samba.conf in done.stderr
@@ -412,7 +415,7 @@ def test_setup_share_in_text(world, heading, first):
 
 @pytest.mark.parametrize("directory", ["samba", "yes"])
 def test_setup_share_needs_registry_shares(world, directory):
-    samba = Samba(world, before="")
+    samba = Samba(world, options="")
     (world.dir / directory).mkdir(exist_ok=True)
     samba.conf = samba.conf.rename(world.dir / directory / "smb.conf")
     done = samba.setup()
