@@ -174,7 +174,7 @@ int cava_check_openat(struct vfs_handle_struct *handle,
 		return -1;
 	}
 	if (content) {
-		safe.flags |= O_NONBLOCK;
+		safe.flags |= O_NONBLOCK | O_NOATIME;
 	}
 	become_root();
 	fd = SMB_VFS_NEXT_OPENAT(handle, dirfsp, smb_fname, fsp, &safe);

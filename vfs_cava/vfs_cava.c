@@ -18,7 +18,7 @@
  *   fsync, lock, strict_lock_check, streaminfo, brl_*: no content.
  *   get_compression, set_compression, fsctl: the content stays the same;
  *     those that change it arrive as fallocate, pwrite or offload_write.
- *   durable_reconnect: opens by openat, and every read meets a gate.
+ *   durable_cookie: a picture that is replaced at the disconnect.
  *   offload_write, its source: was gated when the token was made; what is
  *     copied later than that lands in a file that is written, so unscanned.
  *   readdir, stat family: names and times, no content.
@@ -334,6 +334,9 @@ static struct vfs_fn_pointers cava_fns = {
 	.offload_read_recv_fn = cava_offload_read_recv_fn,
 	.offload_write_send_fn = cava_offload_write_send_fn,
 	.renameat_fn = cava_renameat_fn,
+	.durable_disconnect_fn = cava_durable_disconnect_fn,
+	.durable_reconnect_fn = cava_durable_reconnect_fn,
+	.fstat_fn = cava_fstat_fn,
 	.stat_fn = cava_stat_fn,
 	.lstat_fn = cava_lstat_fn,
 	.fstatat_fn = cava_fstatat_fn,

@@ -8,6 +8,7 @@
  *   gate.c      may content be read? the decision, and waiting in a read
  *   park.c      waiting in an open
  *   notice.c    content was or will be changed: tell cavad
+ *   durable.c   handles that outlive a connection
  *   check.c     role check: the share CHECK$
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
@@ -38,6 +39,7 @@ struct cava {
 	struct cava_park *parks;	/* opens that wait for a verdict */
 	char *listing;		/* check: names to be listed */
 	struct cava_file *written;	/* handles that changed content */
+	bool durable;		/* smbd takes a picture; durable.c */
 	uint32_t generation;	/* counts connections made and lost */
 	struct tevent_immediate *announce;
 };
@@ -197,6 +199,23 @@ struct dirent *cava_readdir_fn(struct vfs_handle_struct *handle,
 			       SMB_STRUCT_STAT *sbuf);
 struct file_id cava_file_id_create_fn(struct vfs_handle_struct *handle,
 				      const SMB_STRUCT_STAT *sbuf);
+
+/* --- durable.c: the hooks; see Samba's vfs.h --- */
+
+int cava_fstat_fn(struct vfs_handle_struct *handle, struct files_struct *fsp,
+		  SMB_STRUCT_STAT *sbuf);
+NTSTATUS cava_durable_disconnect_fn(struct vfs_handle_struct *handle,
+				    struct files_struct *fsp,
+				    const DATA_BLOB old_cookie,
+				    TALLOC_CTX *mem_ctx,
+				    DATA_BLOB *new_cookie);
+NTSTATUS cava_durable_reconnect_fn(struct vfs_handle_struct *handle,
+				   struct smb_request *smb1req,
+				   struct smbXsrv_open *op,
+				   const DATA_BLOB old_cookie,
+				   TALLOC_CTX *mem_ctx,
+				   struct files_struct **result,
+				   DATA_BLOB *new_cookie);
 
 /* --- read.c: the hooks; see Samba's vfs.h --- */
 
