@@ -78,6 +78,10 @@ long http_call(const char *socket_path, const char *method, const char *path,
 		curl_easy_setopt(curl, CURLOPT_URL, url);
 		curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
 		curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+		if (strcmp(method, "GET") == 0) {
+			/* from memory; a scan takes as long as it takes */
+			curl_easy_setopt(curl, CURLOPT_TIMEOUT, 30L);
+		}
 		if (json != NULL) {
 			curl_easy_setopt(curl, CURLOPT_POSTFIELDS, json);
 		}

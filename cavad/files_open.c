@@ -147,9 +147,6 @@ static enum files_status found_facts(struct files_found *found)
 	if (ret == -1) {
 		return found_io(found, errno);
 	}
-	if (S_ISLNK(st.st_mode)) {
-		return found_io(found, ELOOP);
-	}
 	if (!S_ISREG(st.st_mode)) {
 		return FILES_NOT_REGULAR;
 	}

@@ -151,6 +151,7 @@ title "6. How it stands"
 ctl status
 expect "the server is online" online
 expect "its antivirus is named" ClamAV
+expect "and how old its signatures are" "$(date +%Y-%m-%d)"
 
 if [ $FAILED = 0 ]; then
 	title "${GREEN}All of it worked.${PLAIN}"

@@ -145,10 +145,7 @@ EOF
 
 write_clamd()
 {
-	mkdir -p "$DIR/clamd/db"
-	# The MD5 and size of the EICAR test file: all that it knows.
-	echo '44d88612fea8a8f36de82e1278abb02f:68:Eicar-Test-Signature' \
-		> "$DIR/clamd/db/eicar.hdb"
+	"$ROOT/tests/clamd_db.py" "$DIR/clamd/db"
 	cat > "$DIR/clamd/clamd.conf" <<EOF
 Foreground yes
 LocalSocket $DIR/clamd/clamd.sock

@@ -89,6 +89,10 @@ int cava_check_tree(struct cava *cava)
 	return ret;
 }
 
+/*
+ * The path is the one that was asked for, not where the descriptor's file is
+ * by now: directories may be renamed under us.
+ */
 int cava_check_open(struct cava *cava, struct files_struct *fsp, int fd)
 {
 	TALLOC_CTX *frame = talloc_stackframe();
@@ -96,7 +100,12 @@ int cava_check_open(struct cava *cava, struct files_struct *fsp, int fd)
 	int ret = ident_of_fd(fd, &check.ident);
 
 	if (ret == 0) {
-		check.path = cava_fd_path(frame, fd);
+		check.path = talloc_asprintf(frame, "%s/%s",
+					     fsp->conn->connectpath,
+					     fsp->fsp_name->base_name);
+		ret = check.path == NULL ? ENOMEM : 0;
+	}
+	if (ret == 0) {
 		ret = check_ask(cava, &check, check.path);
 	}
 	TALLOC_FREE(frame);

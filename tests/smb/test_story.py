@@ -2,6 +2,7 @@
 
 SPDX-License-Identifier: GPL-3.0-or-later
 """
+import datetime
 import subprocess
 
 import pytest
@@ -130,6 +131,11 @@ def test_status_tells_servers_versions_and_counters(lab):
     assert server["server_state"] == "online"
     assert server["good_heartbeats"] > 0
     assert "ClamAV" in status["av_vendor"]
+    # As clamd says it: the time that the lab gave its database.
+    made = (lab.dir / "clamd" / "db" / "daily.cud").stat().st_mtime
+    told = datetime.datetime.fromisoformat(
+        status["signature_timestamp"].replace("Z", "+00:00"))
+    assert abs(told.timestamp() - made) < 5
     assert status["system_stats"]["cee_success_count"] > 0
     text = lab.cavactl("status").stdout
     assert "online" in text and "ClamAV" in text
