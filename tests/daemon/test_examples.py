@@ -1,0 +1,66 @@
+"""The examples at the top load, and name only what exists.
+
+SPDX-License-Identifier: GPL-3.0-or-later
+"""
+import pathlib
+import re
+import subprocess
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SMB_CONF = ROOT / "smb.conf.example"
+CAVAD_CONF = ROOT / "cavad.conf.example"
+CAVAD = ROOT / "build" / "out" / "bin" / "cavad"
+
+
+def run(*command):
+    return subprocess.run(command, text=True, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def check(text, tmp_path):
+    path = tmp_path / "cavad.conf"
+    path.write_text(text)
+    return run(CAVAD, "--check-config", "-c", path)
+
+
+def test_smb_conf_loads():
+    done = run("testparm", "-s", SMB_CONF)
+    assert done.returncode == 0
+    assert "Loaded services file OK." in done.stdout
+    for word in ("Unknown", "Ignoring", "WARNING", "ERROR"):
+        assert word not in done.stdout
+
+
+def test_smb_conf_names_parameters_that_exist():
+    read = re.findall(r'"cava",\s*"(\w+)"',
+                      (ROOT / "vfs_cava" / "params.c").read_text())
+    used = re.findall(r"^\s*cava:(\w+) =", SMB_CONF.read_text(), re.M)
+    assert used and set(used) <= set(read)
+
+
+def test_cavad_conf_is_accepted():
+    done = run(CAVAD, "--check-config", "-c", CAVAD_CONF)
+    assert (done.returncode, done.stdout) == (
+        0, "%s: OK\n" % CAVAD_CONF)
+
+
+def test_commented_lines_are_accepted_too(tmp_path):
+    text = re.sub(r"^;", "", CAVAD_CONF.read_text(), flags=re.M)
+    done = check(text, tmp_path)
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_wrong_one_is_not(tmp_path):
+    done = check(CAVAD_CONF.read_text().replace("strict", "stritc"), tmp_path)
+    assert done.returncode != 0
+    assert "stritc" in done.stdout and "standard" in done.stdout
+
+
+def test_readme_names_what_exists():
+    text = (ROOT / "README.md").read_text()
+    for name in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (ROOT / name).exists(), name
+    help_text = run(ROOT / "build" / "out" / "bin" / "cavactl",
+                    "--help").stdout
+    for command in re.findall(r"cavactl (\w+)", text):
+        assert command in help_text, command
