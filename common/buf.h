@@ -53,7 +53,7 @@ const char *buf_get_str(struct buf *b);
 
 size_t buf_left(const struct buf *b);
 
-/* 0 when all went well and a reader is at its end; else errno. */
+/* Of a reader: 0 when all was there and nothing is left; else errno. */
 int buf_finish(const struct buf *b);
 
 #endif
