@@ -191,7 +191,8 @@ enum verdict_state verdict_state(const struct verdict *v,
 		return current ? VERDICT_STATE_INFECTED :
 			VERDICT_STATE_WAS_INFECTED;
 	}
-	old = v->signature_time != 0 && v->signature_time < signature_min;
+	old = signature_min != 0 && v->signature_time != 0 &&
+		v->signature_time < signature_min;
 	if (!current || old) {
 		return VERDICT_STATE_STALE;
 	}

@@ -117,7 +117,8 @@ int verdict_read(int fd, struct verdict *v);
 
 /*
  * Pure. v == NULL: no record. signature_min: a record with an older
- * signature time is stale (s since the epoch, 0 = any age will do).
+ * signature time is stale (s since the epoch, 0 = any age will do; a time
+ * that is not known is not older). What is infected stays so.
  * Current: size and mtime equal, stamp - 1 s <= ctime <= stamp.
  */
 enum verdict_state verdict_state(const struct verdict *v,
