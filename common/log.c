@@ -48,23 +48,59 @@ static const char *log_level_text(enum log_level level)
 	return "INFO";
 }
 
-/* A file name must not be able to forge a line or steer a terminal. */
+/*
+ * Bytes of the printable character in UTF-8 that starts here; 0 = none does:
+ * a control character (U+0080 to U+009F too), an overlong form, a surrogate.
+ */
+static size_t log_printable(const uint8_t *s)
+{
+	static const uint32_t first[] = { 0, 0, 0xa0, 0x800, 0x10000 };
+	size_t len = s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
+	uint32_t c = s[0] & (0x7f >> len);
+	size_t i = 0;
+
+	if (s[0] < 0x80) {
+		return s[0] >= 0x20 && s[0] != 0x7f;
+	}
+	if (s[0] < 0xc0 || s[0] >= 0xf8) {
+		return 0;
+	}
+	for (i = 1; i < len; i++) {
+		if ((s[i] & 0xc0) != 0x80) {	/* the NUL is none either */
+			return 0;
+		}
+		c = c << 6 | (s[i] & 0x3f);
+	}
+	if (c < first[len] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000)) {
+		return 0;
+	}
+	return len;
+}
+
+/*
+ * A file name must not be able to forge a line or steer a terminal; and the
+ * journal shows a message that is no UTF-8 as "[blob data]" alone.
+ */
 static void log_escape(char *to, size_t size, const char *from)
 {
 	static const char hex[] = "0123456789abcdef";
+	const uint8_t *s = (const uint8_t *)from;
 	size_t n = 0;
 
-	for (; *from != '\0' && n + 5 < size; from++) {
-		uint8_t c = (uint8_t)*from;
+	while (*s != '\0' && n + 5 < size) {
+		size_t len = log_printable(s);
 
-		if (c >= 0x20 && c != 0x7f) {
-			to[n++] = (char)c;
+		if (len > 0) {
+			memcpy(to + n, s, len);
+			n += len;
+			s += len;
 			continue;
 		}
 		to[n++] = '\\';
 		to[n++] = 'x';
-		to[n++] = hex[c >> 4];
-		to[n++] = hex[c & 15];
+		to[n++] = hex[*s >> 4];
+		to[n++] = hex[*s & 15];
+		s++;
 	}
 	to[n] = '\0';
 }

@@ -2,8 +2,9 @@
  * Log lines: for the administrator, once, where a thing is handled.
  *
  * In the foreground to stderr as "LEVEL: text"; else to the systemd
- * journal. Control characters in what is logged come out as \xNN, so that a
- * file name cannot forge a line. Not used by vfs_cava, which has Samba's.
+ * journal. Control characters in what is logged, and bytes that are no
+ * UTF-8, come out as \xNN, so that a file name cannot forge a line. At most
+ * 4 KiB of a line are kept. Not used by vfs_cava, which has Samba's.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
