@@ -28,6 +28,7 @@
 	C(scan_blocked, "SMB operations that waited") \
 	C(scan_changed, "scans thrown away since the file changed") \
 	C(scan_current, "questions answered from a current record") \
+	C(restamps, "verdicts kept over a change of metadata") \
 	C(notices, "notices of written and renamed files") \
 	C(check_allowed, "opens of CHECK$ allowed") \
 	C(check_refused, "opens and connects of CHECK$ refused") \

@@ -236,7 +236,8 @@ static int ipc_destructor(struct ipc *ipc)
 }
 
 int ipc_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev, int fd,
-	       const struct config *config, struct scans *scans,
+	       const struct config *config, struct files *files,
+	       struct scans *scans,
 	       struct check *check, struct counters *counters,
 	       struct ipc **result)
 {
@@ -254,11 +255,12 @@ int ipc_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev, int fd,
 	ipc->fd = fd;
 	TAILQ_INIT(&ipc->peers);
 	TAILQ_INIT(&ipc->undecided);
+	ipc->restamps = restamps_create(ipc, ev, files, counters);
 	ipc->decide = tevent_create_immediate(ipc);
 	ipc->fde = tevent_add_fd(ev, ipc, fd, TEVENT_FD_READ, ipc_acceptable,
 				 ipc);
 	talloc_set_destructor(ipc, ipc_destructor);
-	if (ipc->decide == NULL || ipc->fde == NULL) {
+	if (ipc->restamps == NULL || ipc->decide == NULL || ipc->fde == NULL) {
 		talloc_free(ipc);
 		return ENOMEM;
 	}

@@ -21,7 +21,8 @@ int ipc_listen(const char *path, int *fd);
 
 /* Takes fd. */
 int ipc_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev, int fd,
-	       const struct config *config, struct scans *scans,
+	       const struct config *config, struct files *files,
+	       struct scans *scans,
 	       struct check *check, struct counters *counters,
 	       struct ipc **result);
 

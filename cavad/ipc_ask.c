@@ -108,6 +108,33 @@ static struct ipc_ask *ipc_ask_find(struct ipc_peer *peer, uint64_t id)
 	return NULL;
 }
 
+static void ipc_ask_start(struct ipc_ask *ask, bool owed_only);
+static void ipc_ask_waited(struct tevent_req *subreq);
+
+/* Its record is about to be written anew: look at it then. */
+static void ipc_ask_wait(struct ipc_ask *ask)
+{
+	struct ipc *ipc = ask->peer->ipc;
+	struct tevent_req *subreq = NULL;
+
+	subreq = restamp_wait_send(ask, ipc->ev, ipc->restamps, &ask->ident);
+	if (subreq == NULL) {
+		ipc_ask_start(ask, ask->owed_only);
+		return;
+	}
+	tevent_req_set_callback(subreq, ipc_ask_waited, ask);
+}
+
+static void ipc_ask_waited(struct tevent_req *subreq)
+{
+	struct ipc_ask *ask = tevent_req_callback_data(subreq,
+						       struct ipc_ask);
+
+	restamp_wait_recv(subreq);
+	talloc_free(subreq);
+	ipc_ask_start(ask, ask->owed_only);
+}
+
 void ipc_ask(struct ipc_peer *peer, const struct proto_ask *m)
 {
 	struct ipc *ipc = peer->ipc;
@@ -133,7 +160,19 @@ void ipc_ask(struct ipc_peer *peer, const struct proto_ask *m)
 				   VERDICT_REASON_FULL);
 		return;
 	}
-	if (m->owed_only && !scan_owed(ipc->scans, &ask->ident)) {
+	if (restamp_busy(ipc->restamps, &ask->ident)) {
+		ask->owed_only = m->owed_only;
+		ipc_ask_wait(ask);
+		return;
+	}
+	ipc_ask_start(ask, m->owed_only);
+}
+
+static void ipc_ask_start(struct ipc_ask *ask, bool owed_only)
+{
+	struct ipc *ipc = ask->peer->ipc;
+
+	if (owed_only && !scan_owed(ipc->scans, &ask->ident)) {
 		ask->undecided = &ipc->undecided;
 		TAILQ_INSERT_TAIL(ask->undecided, ask, undecided_entry);
 		ipc_decide_soon(ipc);

@@ -489,6 +489,9 @@ static void ipc_peer_serve(struct ipc_peer *peer,
 	case PROTO_NOTICE:
 		ipc_notice(peer, &m->u.notice);
 		return;
+	case PROTO_RESTAMP:
+		restamp(peer->ipc->restamps, &m->u.restamp);
+		return;
 	case PROTO_CHECK:
 		ipc_check(peer, &m->u.check);
 		return;

@@ -10,6 +10,7 @@
 #include <sys/queue.h>
 #include <sys/types.h>
 
+#include "cavad/restamp.h"
 #include "cavad/ipc.h"
 #include "common/proto.h"
 
@@ -30,6 +31,7 @@ struct ipc_ask {
 	char *path;
 	char *user;
 	char *client;
+	bool owed_only;
 	int64_t began;		/* monotonic ms */
 };
 
@@ -83,6 +85,7 @@ struct ipc {
 	struct scans *scans;
 	struct check *check;
 	struct counters *counters;
+	struct restamps *restamps;
 	int fd;
 	struct tevent_fd *fde;
 	struct tevent_timer *pause;	/* of accepting */

@@ -207,7 +207,7 @@ static int cavad_build(struct cavad *cavad)
 			   &cavad->counters, &cavad->check);
 	if (ret == 0) {
 		ret = ipc_create(cavad, cavad->ev, cavad->ipc_fd, config,
-				 cavad->scans, cavad->check,
+				 cavad->files, cavad->scans, cavad->check,
 				 &cavad->counters, &cavad->ipc);
 	}
 	if (ret == 0) {

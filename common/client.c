@@ -777,3 +777,16 @@ int client_notice(struct client *c, const struct proto_notice *notice)
 	}
 	return 0;
 }
+
+void client_restamp(struct client *c, const struct proto_restamp *restamp)
+{
+	struct proto_message m = { .number = PROTO_RESTAMP,
+				   .u.restamp = *restamp };
+	uint8_t msg[PROTO_MAX];
+	size_t len = proto_encode(&m, msg);
+	int ret = client_connect(c);
+
+	if (ret == 0 && len > 0) {
+		(void)client_send(c, msg, len);
+	}
+}

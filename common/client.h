@@ -81,6 +81,9 @@ int client_ask_sync(struct client *c, TALLOC_CTX *mem_ctx,
 /* notice->seq is filled in here. 0: sent or spooled; errno: lost. */
 int client_notice(struct client *c, const struct proto_notice *notice);
 
+/* One way; dropped when cavad is away. */
+void client_restamp(struct client *c, const struct proto_restamp *restamp);
+
 /* Waits at most wait_ms. 0 and an answer, or errno (= refuse). */
 int client_check(struct client *c, TALLOC_CTX *mem_ctx, uint32_t wait_ms,
 		 const struct proto_check *check,

@@ -8,13 +8,14 @@
  *   change    pwrite pwrite_send recvfile ftruncate fallocate
  *             offload_write, and close as the end of it
  *   replace   renameat; create_file, for what it created or emptied
+ *   keep      metadata, so that it costs no scan (meta.c); SMB's EAs are
+ *             user.*, never security.cava
  *
  * Not hooked, since safe:
  *   unlinkat, mkdirat, symlinkat, mknodat: no content comes or goes.
  *   linkat: a hard link is the same inode with the same record.
- *   fsetxattr, fremovexattr: SMB's EAs are user.*, never security.cava.
- *   fset_nt_acl, fchmod, fchown, fntimes, fset_dos_attributes: ctime moves,
- *     so the record is stale and the file is scanned once more.
+ *   lchown, fchflags: ctime moves, so the record is stale and the file is
+ *     scanned once more.
  *   fsync, lock, strict_lock_check, streaminfo, brl_*: no content.
  *   get_compression, set_compression, fsctl: the content stays the same;
  *     those that change it arrive as fallocate, pwrite or offload_write.
@@ -334,6 +335,14 @@ static struct vfs_fn_pointers cava_fns = {
 	.offload_read_recv_fn = cava_offload_read_recv_fn,
 	.offload_write_send_fn = cava_offload_write_send_fn,
 	.renameat_fn = cava_renameat_fn,
+	.fset_nt_acl_fn = cava_fset_nt_acl_fn,
+	.fset_dos_attributes_fn = cava_fset_dos_attributes_fn,
+	.fchmod_fn = cava_fchmod_fn,
+	.fchown_fn = cava_fchown_fn,
+	.fntimes_fn = cava_fntimes_fn,
+	.sys_acl_set_fd_fn = cava_sys_acl_set_fd_fn,
+	.fsetxattr_fn = cava_fsetxattr_fn,
+	.fremovexattr_fn = cava_fremovexattr_fn,
 	.durable_disconnect_fn = cava_durable_disconnect_fn,
 	.durable_reconnect_fn = cava_durable_reconnect_fn,
 	.fstat_fn = cava_fstat_fn,

@@ -8,6 +8,7 @@
  *   gate.c      may content be read? the decision, and waiting in a read
  *   park.c      waiting in an open
  *   notice.c    content was or will be changed: tell cavad
+ *   meta.c      metadata changes and the verdict stays
  *   durable.c   handles that outlive a connection
  *   check.c     role check: the share CHECK$
  *
@@ -22,6 +23,8 @@
 #include "common/filter.h"
 #include "common/ident.h"
 #include "common/verdict.h"
+
+#define CAVA_RESTAMPS 8
 
 /* One tree connect; data of the VFS handle. */
 struct cava {
@@ -39,6 +42,12 @@ struct cava {
 	struct cava_park *parks;	/* opens that wait for a verdict */
 	char *listing;		/* check: names to be listed */
 	struct cava_file *written;	/* handles that changed content */
+	unsigned int meta_depth;	/* metadata operations in each other */
+	struct cava_restamp {
+		struct ident ident;
+		struct content after;
+	} restamps[CAVA_RESTAMPS];	/* the last ones; meta.c */
+	unsigned int restamp;		/* the next one to be used */
 	bool durable;		/* smbd takes a picture; durable.c */
 	uint32_t generation;	/* counts connections made and lost */
 	struct tevent_immediate *announce;
@@ -199,6 +208,29 @@ struct dirent *cava_readdir_fn(struct vfs_handle_struct *handle,
 			       SMB_STRUCT_STAT *sbuf);
 struct file_id cava_file_id_create_fn(struct vfs_handle_struct *handle,
 				      const SMB_STRUCT_STAT *sbuf);
+
+/* --- meta.c: the hooks; see Samba's vfs.h --- */
+
+NTSTATUS cava_fset_nt_acl_fn(struct vfs_handle_struct *handle,
+			     struct files_struct *fsp, uint32_t sent,
+			     const struct security_descriptor *sd);
+NTSTATUS cava_fset_dos_attributes_fn(struct vfs_handle_struct *handle,
+				     struct files_struct *fsp,
+				     uint32_t attributes);
+int cava_fchmod_fn(struct vfs_handle_struct *handle,
+		   struct files_struct *fsp, mode_t mode);
+int cava_fchown_fn(struct vfs_handle_struct *handle,
+		   struct files_struct *fsp, uid_t uid, gid_t gid);
+int cava_fntimes_fn(struct vfs_handle_struct *handle,
+		    struct files_struct *fsp, struct smb_file_time *ft);
+int cava_sys_acl_set_fd_fn(struct vfs_handle_struct *handle,
+			   struct files_struct *fsp, SMB_ACL_TYPE_T type,
+			   SMB_ACL_T acl);
+int cava_fsetxattr_fn(struct vfs_handle_struct *handle,
+		      struct files_struct *fsp, const char *name,
+		      const void *value, size_t size, int flags);
+int cava_fremovexattr_fn(struct vfs_handle_struct *handle,
+			 struct files_struct *fsp, const char *name);
 
 /* --- durable.c: the hooks; see Samba's vfs.h --- */
 
