@@ -178,6 +178,11 @@ def demo(ctx):
     in_build(ctx, "bash", "tests/demo.sh")
 
 
+def torture(ctx):
+    """smbtorture with and without the module; --long: every suite"""
+    in_build(ctx, "/usr/bin/python3", "tests/torture.py")
+
+
 def lint(ctx):
     """checks the rules of HACKING.md that a machine can check"""
     in_build(ctx, "/usr/bin/python3", "tests/lint.py")

@@ -3,7 +3,13 @@
  *
  * Everything goes through a descriptor of the directory. The writer locks,
  * then makes sure that what it locked is still DIR/notices: the reader may
- * have renamed it between open and lock.
+ * have renamed it between open and lock. DIR/taken is looked for under the
+ * lock too, since two readers may be at it (a cavad that was just killed
+ * left one).
+ *
+ * What looks like a frame and does not decode is damage, and the next frame
+ * is found by its two equal lengths. No user can forge one inside a name:
+ * they have NULs in them.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -11,7 +17,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -19,11 +24,10 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "common/proto.h"
-
 #define SPOOL_NOTICES "notices"
 #define SPOOL_TAKEN "taken"
 #define SPOOL_OVERFLOW "overflow"
+#define SPOOL_TAKEN_OVERFLOW "taken-overflow"	/* went with DIR/taken */
 
 /* 0 and the directory, if it is nobody's but ours. */
 static int spool_dir(const char *dir, int *result)
@@ -141,76 +145,95 @@ int spool_append(const char *dir, const uint8_t *msg, size_t len)
 		return ret;
 	}
 	if ((uint64_t)st.st_size + len + 4 > SPOOL_MAX) {
-		spool_overflow(dirfd);
 		ret = EFBIG;
 	} else {
 		ret = spool_write(fd, st.st_size, msg, len);
+	}
+	if (ret != 0) {
+		spool_overflow(dirfd);
 	}
 	close(fd);
 	close(dirfd);
 	return ret;
 }
 
-static bool spool_taken(int dirfd)
+static bool spool_there(int dirfd, const char *name)
 {
 	struct stat st;
 
-	return fstatat(dirfd, SPOOL_TAKEN, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-int spool_take(const char *dir)
+/* Under the lock of DIR/notices. */
+static int spool_rename(int dirfd)
+{
+	int ret = 0;
+
+	if (spool_there(dirfd, SPOOL_TAKEN)) {
+		return 0;	/* another reader was quicker */
+	}
+	/* before the frames: told twice is better than not at all */
+	ret = renameat(dirfd, SPOOL_OVERFLOW, dirfd, SPOOL_TAKEN_OVERFLOW);
+	if (ret != 0 && errno != ENOENT) {
+		return errno;
+	}
+	ret = renameat(dirfd, SPOOL_NOTICES, dirfd, SPOOL_TAKEN);
+	return ret == 0 ? 0 : errno;
+}
+
+int spool_take(const char *dir, bool *overflow)
 {
 	struct stat st;
 	int dirfd = -1;
 	int fd = -1;
 	int ret = spool_dir(dir, &dirfd);
 
+	*overflow = false;
 	if (ret != 0) {
 		return ret;
 	}
-	if (spool_taken(dirfd)) {
-		close(dirfd);
-		return 0;	/* not committed last time: that one first */
+	/* What was not committed last time comes first. */
+	if (!spool_there(dirfd, SPOOL_TAKEN)) {
+		ret = spool_lock(dirfd, O_RDWR, &fd, &st);
+		if (ret == 0) {
+			ret = spool_rename(dirfd);
+			close(fd);
+		} else if (ret == ENOENT &&
+			   spool_there(dirfd, SPOOL_TAKEN)) {
+			ret = 0;	/* by another reader */
+		}
 	}
-	ret = spool_lock(dirfd, O_RDWR, &fd, &st);
-	if (ret == ENOENT && spool_taken(dirfd)) {
-		ret = 0;	/* by the files process of a cavad before us */
-	} else if (ret == 0) {
-		ret = renameat(dirfd, SPOOL_NOTICES, dirfd, SPOOL_TAKEN);
-		ret = ret == 0 ? 0 : errno;
-		close(fd);
+	if (ret == 0) {
+		*overflow = spool_there(dirfd, SPOOL_TAKEN_OVERFLOW);
 	}
 	close(dirfd);
 	return ret;
 }
 
-/* How many of n bytes are whole and sane frames. */
-static size_t spool_whole(const uint8_t *data, size_t n)
+/* The size of the frame that data begins with, 0 = there is none. */
+static size_t spool_frame(const uint8_t *data, size_t n)
 {
-	size_t end = 0;
+	struct buf b = buf_reader(data, n);
+	uint32_t len = buf_get_u32(&b);
+	uint32_t same = buf_get_u32(&b);
+	struct proto_message m;
+	int ret = 0;
 
-	for (;;) {
-		struct buf b = buf_reader(data + end, n - end);
-		uint32_t len = buf_get_u32(&b);
-
-		if (b.error != 0 || len == 0 || len > PROTO_MAX ||
-		    len > buf_left(&b)) {
-			return end;
-		}
-		end += 4 + len;
+	if (b.error != 0 || len != same || len > PROTO_MAX || len > n - 4) {
+		return 0;
 	}
+	ret = proto_decode(data + 4, len, &m);
+	return ret == EBADMSG ? 0 : 4 + len;
 }
 
-int spool_read(const char *dir, uint64_t *offset, uint8_t *data, size_t size,
-	       size_t *len)
+/* Opens DIR/taken, a regular file. */
+static int spool_open_taken(const char *dir, int *result)
 {
 	struct stat st;
-	ssize_t n = -1;
 	int dirfd = -1;
 	int fd = -1;
 	int ret = spool_dir(dir, &dirfd);
 
-	*len = 0;
 	if (ret != 0) {
 		return ret;
 	}
@@ -218,21 +241,75 @@ int spool_read(const char *dir, uint64_t *offset, uint8_t *data, size_t size,
 		    O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	ret = fd == -1 ? errno : 0;
 	close(dirfd);
-	if (fd == -1) {
-		return ret;
-	}
-	ret = fstat(fd, &st);
-	if (ret == 0 && S_ISREG(st.st_mode)) {
-		n = pread(fd, data, size, (off_t)*offset);
-	}
-	ret = n == -1 ? (errno == 0 ? EPERM : errno) : 0;
-	close(fd);
 	if (ret != 0) {
 		return ret;
 	}
-	*len = spool_whole(data, (size_t)n);
-	*offset += *len;
+	ret = fstat(fd, &st);
+	ret = ret != 0 ? errno : S_ISREG(st.st_mode) ? 0 : EPERM;
+	if (ret != 0) {
+		close(fd);
+		return ret;
+	}
+	*result = fd;
 	return 0;
+}
+
+/*
+ * Of n bytes: how many have to be skipped, and how many of frames follow.
+ * Unless these are the last bytes, a frame may end behind them.
+ */
+static void spool_sort(const uint8_t *data, size_t n, bool last,
+		       size_t *skipped, size_t *len)
+{
+	size_t whole = PROTO_MAX + 4;
+	size_t pos = 0;
+	size_t size = 0;
+
+	while (pos < n && (last || n - pos >= whole)) {
+		size = spool_frame(data + pos, n - pos);
+		if (size != 0) {
+			break;
+		}
+		pos++;
+	}
+	*skipped = pos;
+	while (size != 0) {
+		pos += size;
+		size = spool_frame(data + pos, n - pos);
+	}
+	*len = pos - *skipped;
+}
+
+int spool_read(const char *dir, uint64_t *offset, uint8_t *data, size_t size,
+	       size_t *len, uint64_t *damaged)
+{
+	size_t skipped = 0;
+	ssize_t n = 0;
+	int fd = -1;
+	int ret = 0;
+
+	*len = 0;
+	*damaged = 0;
+	if (size < SPOOL_CHUNK_MIN) {
+		return EINVAL;
+	}
+	ret = spool_open_taken(dir, &fd);
+	if (ret != 0) {
+		return ret;
+	}
+	do {
+		n = pread(fd, data, size, (off_t)*offset);
+		if (n == -1) {
+			ret = errno;
+			break;
+		}
+		spool_sort(data, (size_t)n, (size_t)n < size, &skipped, len);
+		*damaged += skipped;
+		*offset += skipped + *len;
+	} while (n > 0 && *len == 0);
+	close(fd);
+	memmove(data, data + skipped, *len);
+	return ret;
 }
 
 int spool_done(const char *dir)
@@ -245,6 +322,9 @@ int spool_done(const char *dir)
 	}
 	ret = unlinkat(dirfd, SPOOL_TAKEN, 0);
 	ret = ret == 0 ? 0 : errno;
+	if (ret == 0) {
+		(void)unlinkat(dirfd, SPOOL_TAKEN_OVERFLOW, 0);
+	}
 	close(dirfd);
 	return ret;
 }

@@ -16,27 +16,37 @@
 #ifndef COMMON_SPOOL_H
 #define COMMON_SPOOL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/proto.h"
+
 #define SPOOL_MAX (64 * 1024 * 1024)	/* bytes of DIR/notices */
+#define SPOOL_CHUNK_MIN (PROTO_MAX + 4)	/* a frame */
 
 /*
- * 0; EFBIG (full: a marker DIR/overflow is left for cavad, which raises an
- * event); EPERM (DIR is not root's own 0700 directory); errno.
+ * 0; EFBIG (full); EPERM (DIR is not root's own 0700 directory); errno. When
+ * the file had no room a marker DIR/overflow is left for cavad, which raises
+ * an event.
  */
 int spool_append(const char *dir, const uint8_t *msg, size_t len);
 
-/* Makes DIR/taken, unless there is one. 0, ENOENT (nothing spooled), errno */
-int spool_take(const char *dir);
+/*
+ * Makes DIR/taken, unless there is one. 0, ENOENT (nothing spooled), errno.
+ * *overflow: some notices found no room behind these, and are lost.
+ */
+int spool_take(const char *dir, bool *overflow);
 
 /*
  * Reads frames of DIR/taken from *offset on, whole frames only, at most
- * `size` bytes; *offset moves on. *len = 0 at the end. A frame that is cut
- * short or longer than PROTO_MAX ends the file. 0 or errno.
+ * `size` bytes (SPOOL_CHUNK_MIN or more); *offset moves on. *len = 0 at the
+ * end. Bytes that are no frame of a message (torn, zeroed by a power
+ * failure) are skipped up to the next frame and counted in *damaged. 0 or
+ * errno.
  */
 int spool_read(const char *dir, uint64_t *offset, uint8_t *data, size_t size,
-	       size_t *len);
+	       size_t *len, uint64_t *damaged);
 
 /* Removes DIR/taken. 0 or errno. */
 int spool_done(const char *dir);

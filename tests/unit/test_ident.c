@@ -309,7 +309,8 @@ static void test_key(void **p)
 	id.stream[0]++;
 	assert_int_equal(ident_key(&id, other), 40);
 	assert_memory_equal(other, start, 24);
-	assert_memory_not_equal(other + 24, key + 24, 8);	/* both halves */
+	/* both halves of the hash */
+	assert_memory_not_equal(other + 24, key + 24, 8);
 	assert_memory_not_equal(other + 32, key + 32, 8);
 	assert_memory_not_equal(key + 24, key + 32, 8);
 }

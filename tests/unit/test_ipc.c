@@ -29,7 +29,8 @@ static int set_up_ipc(void **p)
 	assert_int_equal(check_create(t, t->ev, t->config, t->store,
 				      t->servers, t->scans, t->events,
 				      &t->counters, &check), 0);
-	assert_int_equal(ipc_create(t, t->ev, fd, t->config, t->files, t->scans, check,
+	assert_int_equal(ipc_create(t, t->ev, fd, t->config, t->files,
+				    t->scans, check,
 				    &t->counters, &ipc), 0);
 	return 0;
 }
