@@ -205,12 +205,13 @@ static void test_long(void **p)
 	(void)p;
 	for (i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		for (shift = 0; shift < 4; shift++) {
+			size_t part = strlen(parts[i]);
 			const char *line = NULL;
 			size_t len;
 
 			memset(text, 'y', shift);
 			text[shift] = '\0';
-			for (len = shift; len < 19000; len += strlen(parts[i])) {
+			for (len = shift; len < 19000; len += part) {
 				strcpy(text + len, parts[i]);
 			}
 			line = line_of(text);
