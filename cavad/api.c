@@ -53,6 +53,13 @@ static const char *api_code_text(unsigned int code)
 	}
 }
 
+json_t *api_text(const char *text)
+{
+	json_t *json = json_string(text);
+
+	return json != NULL ? json : json_string("(not UTF-8)");
+}
+
 void api_reply(struct api_call *call, unsigned int code, json_t *json)
 {
 	char *text = NULL;

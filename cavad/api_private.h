@@ -37,6 +37,9 @@ struct api_call {
 	json_t *body;		/* an object, or NULL */
 };
 
+/* A string; what a server or a record says may be no UTF-8. */
+json_t *api_text(const char *text);
+
 /*
  * Answers, now or later: takes json (NULL = no body). Not after the call
  * was freed.

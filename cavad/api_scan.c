@@ -86,14 +86,14 @@ static void api_scanned(struct tevent_req *subreq)
 		path = json_incref(json_object_get(call->body, "file"));
 	}
 	api_reply(call, 200, json_pack(
-		"{s:s, s:s, s:s, s:o, s:s?, s:s?, s:s?, s:I, s:I, s:I, s:I,"
+		"{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I,"
 		" s:b}",
 		"report_id", api_report_id(call),
 		"result", verdict_result_text(v->result),
 		"reason", verdict_reason_text(v->reason),
 		"file", path,
-		"threat", v->threat, "server", v->server,
-		"engine", v->engine,
+		"threat", api_text(v->threat), "server", api_text(v->server),
+		"engine", api_text(v->engine),
 		"size", (json_int_t)v->content.size,
 		"duration", (json_int_t)a.duration,
 		"scan_time", (json_int_t)(v->scan_time / 1000000000),

@@ -25,14 +25,6 @@ static json_t *api_time(int64_t seconds)
 	return json_string(text);
 }
 
-/* Text of a server may be no UTF-8. */
-static json_t *api_text(const char *text)
-{
-	json_t *json = json_string(text);
-
-	return json != NULL ? json : json_string("(not UTF-8)");
-}
-
 static json_t *api_server(const struct server_status *s)
 {
 	static const struct engine_status none;

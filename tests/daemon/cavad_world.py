@@ -46,6 +46,7 @@ class FakeClamd:
     def __init__(self, path):
         self.go = threading.Event()     # for files that begin with "hold"
         self.held = threading.Semaphore(0)      # released once for each
+        self.threat = THREAT.encode()
         self.scans = 0
         self.lock = threading.Lock()
         self.listener = socket.socket(socket.AF_UNIX)
@@ -95,7 +96,7 @@ class FakeClamd:
             self.held.release()
             self.go.wait(60)
         if EICAR in content:
-            return b"fd[10]: " + THREAT.encode() + b" FOUND\0"
+            return b"fd[10]: " + self.threat + b" FOUND\0"
         return b"fd[10]: OK\0"
 
 

@@ -113,6 +113,20 @@ def test_scan_infected(world):
     assert world.scan(path).json["report_id"] != said["report_id"]
 
 
+@pytest.mark.parametrize("threat", [
+    b"Gr\xfcn", "\u00e9".encode() * 200], ids=["Latin-1", "cut in two"])
+def test_scan_threat_not_utf8(world, threat):
+    path = world.file("not-utf8", EICAR)
+    world.clamd.threat = threat
+    try:
+        reply = world.scan(path)
+    finally:
+        world.clamd.threat = THREAT.encode()
+    assert reply.code == 200
+    assert reply.json["result"] == "infected"
+    assert reply.json["threat"] == "(not UTF-8)"
+
+
 def test_scan_force(world):
     path = world.file("force")
     scans = world.clamd.scans
