@@ -116,11 +116,19 @@ int files_end_recv(struct tevent_req *req, struct files_ended *ended);
  * length, message) as spool_read() has them. len 0 = nothing (more). The
  * frames handed over are gone after files_spool_done_send().
  */
+struct files_spooled {
+	uint64_t next;		/* offset to ask for */
+	uint64_t damaged;	/* bytes before these frames, skipped */
+	bool overflow;		/* later notices found no room, and are lost */
+	uint8_t *data;
+	size_t len;
+};
+
 struct tevent_req *files_spool_send(TALLOC_CTX *mem_ctx,
 				    struct tevent_context *ev,
 				    struct files *f, uint64_t offset);
 int files_spool_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
-		     uint64_t *next_offset, uint8_t **data, size_t *len);
+		     struct files_spooled *spooled);
 struct tevent_req *files_spool_done_send(TALLOC_CTX *mem_ctx,
 					 struct tevent_context *ev,
 					 struct files *f);

@@ -314,26 +314,26 @@ struct tevent_req *files_spool_send(TALLOC_CTX *mem_ctx,
 }
 
 int files_spool_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
-		     uint64_t *next_offset, uint8_t **data, size_t *len)
+		     struct files_spooled *spooled)
 {
+	struct files_spooled got = { .next = 0 };
 	struct buf b;
-	uint64_t next = 0;
-	size_t left = 0;
 	int ret = files_ask_reply(req, &b);
 
 	if (ret == 0) {
 		ret = buf_get_u32(&b);
-		next = buf_get_u64(&b);
+		got.next = buf_get_u64(&b);
+		got.damaged = buf_get_u64(&b);
+		got.overflow = buf_get_u8(&b) != 0;
 		ret = b.error != 0 ? b.error : ret;
 	}
 	if (ret == 0) {
-		left = buf_left(&b);
-		*data = talloc_memdup(mem_ctx, b.data + b.pos, left);
-		ret = *data == NULL ? ENOMEM : 0;
+		got.len = buf_left(&b);
+		got.data = talloc_memdup(mem_ctx, b.data + b.pos, got.len);
+		ret = got.data == NULL ? ENOMEM : 0;
 	}
 	if (ret == 0) {
-		*next_offset = next;
-		*len = left;
+		*spooled = got;
 	}
 	tevent_req_received(req);
 	return ret;

@@ -28,8 +28,8 @@ enum files_number {
 	/* to a worker, and its reply */
 	FILES_MSG_BEGIN = 1,	/* files_begin; files_begun, maybe an fd */
 	FILES_MSG_END,		/* files_end; files_ended */
-	FILES_MSG_SPOOL,	/* u64 offset; u32 errno, u64 next, the rest:
-				 * frames */
+	FILES_MSG_SPOOL,	/* u64 offset; u32 errno, u64 next, u64
+				 * damaged, u8 overflow, the rest: frames */
 	FILES_MSG_SPOOL_DONE,	/* nothing; u32 errno */
 
 	/* parent to cavad */

@@ -157,6 +157,18 @@ static enum files_status io_error(int *result, int error)
 	return FILES_IO;
 }
 
+/*
+ * Somebody may have a writable mapping with dirty pages, and what is stored
+ * into those moves no time at all. Written back they are clean: the next
+ * store is a page fault, and that moves mtime and ctime. (Not on tmpfs.)
+ */
+static void settle(int fd)
+{
+	(void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE |
+			      SYNC_FILE_RANGE_WRITE |
+			      SYNC_FILE_RANGE_WAIT_AFTER);
+}
+
 /* Of a found file: record, content, lock, and a descriptor for the caller */
 static enum files_status begin_found(struct worker *w,
 				     const struct files_begin *begin,
@@ -173,6 +185,9 @@ static enum files_status begin_found(struct worker *w,
 		}
 		h = held_add(w, begin->scan_id, fd);
 		begun->leased = h != NULL && h->leased;
+		if (!begun->leased) {
+			settle(fd);
+		}
 	}
 	/* Not a copy of the held one: that would keep the lease alive. */
 	if (begin->want_fd) {
@@ -348,16 +363,18 @@ static int handle_spool(struct worker *w, uint32_t id, struct buf *in)
 	static uint8_t frames[FILES_SPOOL_CHUNK];
 	struct buf out = files_msg_start(w->out, FILES_MSG_SPOOL, id);
 	uint64_t offset = buf_get_u64(in);
+	uint64_t damaged = 0;
+	bool overflow = false;
 	size_t len = 0;
 	int ret = buf_finish(in);
 
 	if (ret != 0) {
 		return ret;
 	}
-	ret = spool_take(w->spool_dir);
+	ret = spool_take(w->spool_dir, &overflow);
 	if (ret == 0) {
 		ret = spool_read(w->spool_dir, &offset, frames,
-				 sizeof(frames), &len);
+				 sizeof(frames), &len, &damaged);
 	}
 	if (ret == ENOENT) {
 		ret = 0;
@@ -365,6 +382,8 @@ static int handle_spool(struct worker *w, uint32_t id, struct buf *in)
 	}
 	buf_put_u32(&out, ret);
 	buf_put_u64(&out, offset);
+	buf_put_u64(&out, damaged);
+	buf_put_u8(&out, overflow);
 	buf_put_bytes(&out, frames, ret == 0 ? len : 0);
 	return files_msg_send(w->sock, &out, -1, 0);
 }

@@ -487,7 +487,7 @@ struct scans *scans_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 		talloc_free(s);
 		return NULL;
 	}
-	s->spooled = spooled_create(s, ev, files, s->debts);
+	s->spooled = spooled_create(s, ev, files, s->debts, events);
 	if (s->spooled == NULL) {
 		talloc_free(s);
 		return NULL;

@@ -26,6 +26,7 @@ struct spooled {
 	struct tevent_context *ev;
 	struct files *files;
 	struct debts *debts;
+	struct events *events;
 	struct tevent_timer *timer;
 	struct tevent_req *subreq;
 	TALLOC_CTX *commits;	/* of one chunk */
@@ -36,6 +37,8 @@ struct spooled {
 	uint64_t offset;
 	uint64_t count;		/* of this reading */
 	uint64_t bad;
+	uint64_t damaged;	/* bytes */
+	bool overflow;
 	void (*fn)(void *private_data);
 	void *private_data;
 };
@@ -70,8 +73,26 @@ static void spooled_later(struct spooled *sp, int64_t ms)
 	}
 }
 
+/* What is lost: said once a reading, by the event's own line. */
+static void spooled_lost(struct spooled *sp)
+{
+	if (sp->overflow) {
+		event_raise(sp->events, EVENT_CAVA_SPOOL_FULL, "",
+			    "what was written since is scanned when it is "
+			    "read, in profile strict, or by a job");
+	}
+	if (sp->damaged > 0) {
+		event_raise(sp->events, EVENT_CAVA_SPOOL_DAMAGED, "",
+			    "%" PRIu64 " bytes are no notices, as after a "
+			    "power failure; those files are scanned when "
+			    "they are read, in profile strict, or by a job",
+			    sp->damaged);
+	}
+}
+
 static void spooled_report(struct spooled *sp)
 {
+	spooled_lost(sp);
 	if (sp->bad > 0) {
 		log_warning("%" PRIu64 " notices in the spool make no sense "
 			    "and were skipped", sp->bad);
@@ -109,6 +130,8 @@ static void spooled_start(struct spooled *sp)
 	sp->offset = 0;
 	sp->count = 0;
 	sp->bad = 0;
+	sp->damaged = 0;
+	sp->overflow = false;
 	TALLOC_FREE(sp->timer);
 	spooled_next(sp);
 }
@@ -197,26 +220,28 @@ static void spooled_go_on(struct spooled *sp, bool end)
 static void spooled_chunk(struct tevent_req *subreq)
 {
 	struct spooled *sp = tevent_req_callback_data(subreq, struct spooled);
-	uint8_t *data = NULL;
-	size_t len = 0;
+	struct files_spooled got;
 	int ret;
 
-	ret = files_spool_recv(subreq, sp, &sp->offset, &data, &len);
+	ret = files_spool_recv(subreq, sp, &got);
 	TALLOC_FREE(sp->subreq);
 	if (ret != 0) {
 		spooled_fail(sp, ret);
 		return;
 	}
+	sp->offset = got.next;
+	sp->damaged += got.damaged;
+	sp->overflow |= got.overflow;
 	sp->commits = talloc_new(sp);
 	if (sp->commits == NULL) {
-		talloc_free(data);
+		talloc_free(got.data);
 		spooled_fail(sp, ENOMEM);
 		return;
 	}
-	spooled_frames(sp, data, len);
-	talloc_free(data);
+	spooled_frames(sp, got.data, got.len);
+	talloc_free(got.data);
 	if (sp->committing == 0) {
-		spooled_go_on(sp, len == 0);
+		spooled_go_on(sp, got.len == 0);
 	}
 }
 
@@ -293,7 +318,8 @@ void spooled_on_read(struct spooled *sp, void (*fn)(void *private_data),
 }
 
 struct spooled *spooled_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
-			       struct files *files, struct debts *debts)
+			       struct files *files, struct debts *debts,
+			       struct events *events)
 {
 	struct spooled *sp = talloc_zero(mem_ctx, struct spooled);
 
@@ -303,6 +329,7 @@ struct spooled *spooled_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 	sp->ev = ev;
 	sp->files = files;
 	sp->debts = debts;
+	sp->events = events;
 	spooled_start(sp);
 	return sp;
 }

@@ -261,11 +261,10 @@ static int spool_open_taken(const char *dir, int *result)
 static void spool_sort(const uint8_t *data, size_t n, bool last,
 		       size_t *skipped, size_t *len)
 {
-	size_t whole = PROTO_MAX + 4;
 	size_t pos = 0;
 	size_t size = 0;
 
-	while (pos < n && (last || n - pos >= whole)) {
+	while (pos < n && (last || n - pos >= SPOOL_CHUNK_MIN)) {
 		size = spool_frame(data + pos, n - pos);
 		if (size != 0) {
 			break;

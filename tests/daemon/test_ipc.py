@@ -377,8 +377,9 @@ def test_spool_is_read(own):
     assert own.cavad.stop() == 0
     path = own.file("spooled", EICAR)
     frames = b""
-    for notice in (encode("NOTICE", seq=1, kind=CLOSE, ident=ident(path),
-                          path=str(path)), b"nonsense"):
+    for notice in (b"nonsense", encode("CANCEL", id=1), encode(
+            "NOTICE", seq=1, kind=CLOSE, ident=ident(path),
+            path=str(path))):
         frames += struct.pack("<I", len(notice)) + notice
     spool = own.spool / "notices"
     spool.write_bytes(frames)
@@ -387,6 +388,7 @@ def test_spool_is_read(own):
     wait_for("its record", lambda: "security.cava" in os.listxattr(path))
     own.cavad.wait_log("1 notices were taken from the spool")
     assert "1 notices in the spool make no sense" in own.cavad.log()
+    assert "12 bytes are no notices" in own.cavad.log()
     wait_for("an empty spool", lambda: not [
         f for f in own.spool.iterdir() if f.stat().st_size])
 

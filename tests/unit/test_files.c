@@ -243,41 +243,59 @@ static void test_want_fd(void **p)
 	close(begun.fd);
 }
 
-static void test_spool(void **p)
+static size_t spool_one(struct test *t, uint8_t *data, uint64_t seq)
 {
-	struct test *t = *p;
-	const uint8_t one[] = "a first message";
-	const uint8_t two[] = "a second one";
+	const struct proto_message m = {
+		.number = PROTO_NOTICE,
+		.u.notice = { .seq = seq, .path = "/a", .user = "u" },
+	};
+	size_t len = proto_encode(&m, data);
+
+	assert_int_equal(spool_append(t->spool, data, len), 0);
+	return len;
+}
+
+static void spool_next(struct test *t, uint64_t offset,
+		       struct files_spooled *got)
+{
 	struct tevent_req *req = NULL;
-	uint64_t offset = 0;
-	uint8_t *data = NULL;
-	size_t len = 0;
-	struct buf b;
-
-	req = files_spool_send(t, t->ev, t->files, 0);
-	assert_true(tevent_req_poll(req, t->ev));
-	assert_int_equal(files_spool_recv(req, t, &offset, &data, &len), 0);
-	assert_int_equal(len, 0);
-
-	assert_int_equal(spool_append(t->spool, one, sizeof(one)), 0);
-	assert_int_equal(spool_append(t->spool, two, sizeof(two)), 0);
-	req = files_spool_send(t, t->ev, t->files, 0);
-	assert_true(tevent_req_poll(req, t->ev));
-	assert_int_equal(files_spool_recv(req, t, &offset, &data, &len), 0);
-	assert_int_equal(len, 8 + sizeof(one) + sizeof(two));
-	assert_int_equal(offset, len);
-	b = buf_reader(data, len);
-	assert_int_equal(buf_get_u32(&b), sizeof(one));
-	assert_memory_equal(data + 4, one, sizeof(one));
 
 	req = files_spool_send(t, t->ev, t->files, offset);
 	assert_true(tevent_req_poll(req, t->ev));
-	assert_int_equal(files_spool_recv(req, t, &offset, &data, &len), 0);
-	assert_int_equal(len, 0);
+	assert_int_equal(files_spool_recv(req, t, got), 0);
+	talloc_free(req);
+}
+
+static void test_spool(void **p)
+{
+	struct test *t = *p;
+	struct files_spooled got;
+	struct tevent_req *req = NULL;
+	uint8_t data[PROTO_MAX];
+	bool overflow = false;
+	size_t size = 0;
+	struct buf b;
+
+	spool_next(t, 0, &got);
+	assert_int_equal(got.len, 0);
+
+	size = 4 + spool_one(t, data, 1);
+	size += 4 + spool_one(t, data, 2);
+	spool_next(t, 0, &got);
+	assert_int_equal(got.len, size);
+	assert_int_equal(got.next, size);
+	assert_int_equal(got.damaged, 0);
+	assert_false(got.overflow);
+	b = buf_reader(got.data + size / 2, size / 2);
+	assert_int_equal(buf_get_u32(&b), size / 2 - 4);
+	assert_memory_equal(got.data + size / 2 + 4, data, size / 2 - 4);
+
+	spool_next(t, size, &got);
+	assert_int_equal(got.len, 0);
 	req = files_spool_done_send(t, t->ev, t->files);
 	assert_true(tevent_req_poll(req, t->ev));
 	assert_int_equal(files_spool_done_recv(req), 0);
-	assert_int_equal(spool_take(t->spool), ENOENT);
+	assert_int_equal(spool_take(t->spool, &overflow), ENOENT);
 }
 
 int main(void)

@@ -119,7 +119,20 @@ static void test_when_asked(void **p)
 	scans_on_spool_read(t->scans, NULL, NULL);
 }
 
-/* What makes no sense is skipped and holds up nothing. */
+static const struct event *event_of(struct test *t, enum event_number number)
+{
+	const struct event *e = NULL;
+	unsigned int i;
+
+	for (i = 0; (e = events_up(t->events, i)) != NULL; i++) {
+		if (e->number == number) {
+			return e;
+		}
+	}
+	return NULL;
+}
+
+/* What makes no sense is skipped, told, and holds up nothing. */
 static void test_nonsense(void **p)
 {
 	struct test *t = *p;
@@ -140,6 +153,41 @@ static void test_nonsense(void **p)
 	assert_true(spool_empty(t));
 	assert_int_equal(pending(t), 1);
 	assert_int_equal(pending_kind(t, path), PROTO_KIND_CLOSE);
+	assert_string_equal(event_of(t, EVENT_CAVA_SPOOL_DAMAGED)->text,
+			    "12 bytes are no notices, as after a power "
+			    "failure; those files are scanned when they are "
+			    "read, in profile strict, or by a job");
+	assert_int_equal(event_of(t, EVENT_CAVA_SPOOL_DAMAGED)->count, 1);
+	assert_null(event_of(t, EVENT_CAVA_SPOOL_FULL));
+}
+
+/* Nothing else in it: it is told all the same. */
+static void test_zeroes(void **p)
+{
+	static const uint8_t zeroes[70000];
+	struct test *t = *p;
+
+	spool(t, zeroes, sizeof(zeroes));
+	start_scans(t);
+	assert_true(spool_empty(t));
+	assert_int_equal(pending(t), 0);
+	assert_non_null(event_of(t, EVENT_CAVA_SPOOL_DAMAGED));
+}
+
+/* It was full: what is in it counts, that more is lost is told once. */
+static void test_overflow(void **p)
+{
+	struct test *t = *p;
+	char *path = make_file(t, "a");
+	char *marker = talloc_asprintf(t, "%s/overflow", t->spool);
+
+	spool_notice(t, path, PROTO_KIND_CLOSE);
+	close(open(marker, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	start_scans(t);
+	assert_int_equal(pending_kind(t, path), PROTO_KIND_CLOSE);
+	assert_int_equal(event_of(t, EVENT_CAVA_SPOOL_FULL)->count, 1);
+	assert_null(event_of(t, EVENT_CAVA_SPOOL_DAMAGED));
+	assert_int_equal(access(marker, F_OK), -1);
 }
 
 /* More than one chunk; most of the files are in the last one. */
@@ -194,6 +242,8 @@ int main(void)
 		TEST(test_at_start, set_up_before),
 		TEST(test_when_asked, set_up),
 		TEST(test_nonsense, set_up_before),
+		TEST(test_zeroes, set_up_before),
+		TEST(test_overflow, set_up_before),
 		TEST(test_many, set_up_before),
 		TEST(test_ended_meanwhile, set_up_before),
 	};
