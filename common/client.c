@@ -6,10 +6,9 @@
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
-#include "common/client.h"
+#include "common/client_private.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -22,52 +21,6 @@
 #define CLIENT_UNACKED_MAX 1024	/* notices; the oldest go to the spool */
 #define CLIENT_BATCH 32		/* messages handled at a time */
 
-/* An encoded message in one of the lists. */
-struct client_msg {
-	struct client_msg *next;
-	uint64_t seq;		/* of a notice */
-	size_t len;
-	uint8_t data[];
-};
-
-struct client_list {
-	struct client_msg *first;
-	struct client_msg **last;	/* where the next one goes */
-	size_t count;
-};
-
-struct client_ask_state {
-	struct client_ask_state *prev, *next;
-	struct tevent_context *ev;
-	struct tevent_req *req;
-	struct client *client;	/* NULL: freed, or no longer in its list */
-	uint64_t id;
-	int64_t grace;		/* ms; ENOTCONN after that, 0 = connected */
-	bool settled;		/* answered, or never asked */
-	uint8_t *msg;
-	size_t len;
-	struct proto_answer answer;	/* strings on the state */
-};
-
-struct client {
-	struct tevent_context *ev;
-	const struct client_ops *ops;
-	void *private_data;
-	uint8_t *hello;
-	size_t hello_len;
-	int fd;
-	struct tevent_fd *fde;
-	struct tevent_timer *retry;
-	struct tevent_immediate *later;
-	bool down;		/* ops->state(false) was said */
-	uint64_t next_id;
-	uint64_t next_seq;
-	struct client_list out;
-	struct client_list unacked;
-	struct client_list in;	/* came while a sync call waited */
-	struct client_ask_state *asks;
-};
-
 static void client_event(struct tevent_context *ev, struct tevent_fd *fde,
 			 uint16_t flags, void *private_data);
 static void client_retry(struct tevent_context *ev, struct tevent_timer *te,
@@ -75,7 +28,7 @@ static void client_retry(struct tevent_context *ev, struct tevent_timer *te,
 static void client_later(struct tevent_context *ev,
 			 struct tevent_immediate *im, void *private_data);
 
-static int64_t client_now(void)
+int64_t client_now(void)
 {
 	struct timespec ts = { 0 };
 
@@ -170,7 +123,7 @@ static void client_arm_retry(struct client *c)
 	}
 }
 
-static void client_lost(struct client *c, int error)
+void client_lost(struct client *c, int error)
 {
 	int64_t grace = client_now() + CLIENT_GRACE;
 	struct client_ask_state *a = NULL;
@@ -185,8 +138,7 @@ static void client_lost(struct client *c, int error)
 	client_arm_retry(c);
 }
 
-/* 0: sent or queued; ENOBUFS: too much is queued; ENOTCONN: lost. */
-static int client_send(struct client *c, const uint8_t *data, size_t len)
+int client_send(struct client *c, const uint8_t *data, size_t len)
 {
 	ssize_t n = -1;
 	bool ok = false;
@@ -394,8 +346,7 @@ static int client_take(struct client *c, const uint8_t *data, size_t len)
 	}
 }
 
-/* One packet: its length, 0 = none now, -1 = the connection is lost. */
-static ssize_t client_receive(struct client *c, uint8_t msg[PROTO_MAX])
+ssize_t client_receive(struct client *c, uint8_t msg[PROTO_MAX])
 {
 	ssize_t n = -1;
 
@@ -425,6 +376,17 @@ static void client_drain(struct client *c)
 	}
 }
 
+int client_keep(struct client *c, const uint8_t *data, size_t len)
+{
+	bool ok = client_list_add(c, &c->in, 0, data, len);
+
+	if (!ok) {
+		return ENOMEM;
+	}
+	tevent_schedule_immediate(c->later, c->ev, client_later, c);
+	return 0;
+}
+
 static void client_later(struct tevent_context *ev,
 			 struct tevent_immediate *im, void *private_data)
 {
@@ -435,7 +397,7 @@ static void client_later(struct tevent_context *ev,
 	client_drain(c);
 }
 
-static void client_flush(struct client *c)
+void client_flush(struct client *c)
 {
 	while (c->out.first != NULL) {
 		ssize_t n = send(c->fd, c->out.first->data, c->out.first->len,
@@ -585,157 +547,6 @@ int client_ask_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
 	}
 	tevent_req_received(req);
 	return ret;
-}
-
-/* --- questions that poll() --- */
-
-static uint64_t client_reply_id(const struct proto_message *m)
-{
-	switch (m->number) {
-	case PROTO_ANSWER:
-		return m->u.answer.id;
-	case PROTO_CHECK_ANSWER:
-		return m->u.check_answer.id;
-	case PROTO_CHECK_NAMES:
-		return m->u.check_names.id;
-	default:
-		return 0;
-	}
-}
-
-/* Waits for the reply to id; its strings are on mem_ctx. */
-static int client_sync_wait(struct client *c, TALLOC_CTX *mem_ctx,
-			    uint64_t id, int64_t end,
-			    struct proto_message *reply)
-{
-	uint8_t *msg = talloc_size(mem_ctx, PROTO_MAX);
-
-	if (msg == NULL) {
-		return ENOMEM;
-	}
-	while (c->fd != -1) {
-		struct pollfd p = { .fd = c->fd, .events = POLLIN };
-		int64_t left = end - client_now();
-		ssize_t n = 0;
-		int ret = 0;
-
-		if (c->out.first != NULL) {
-			p.events |= POLLOUT;
-		}
-		ret = poll(&p, 1, left < 0 ? 0 : (int)left);
-		if (ret == -1 && errno != EINTR) {
-			return errno;
-		}
-		if (ret == 0) {
-			return ETIMEDOUT;
-		}
-		if (ret == 1 && (p.revents & POLLOUT)) {
-			client_flush(c);
-		}
-		n = c->fd == -1 ? -1 : client_receive(c, msg);
-		if (n <= 0) {
-			continue;
-		}
-		ret = proto_decode(msg, (size_t)n, reply);
-		if (ret == 0 && client_reply_id(reply) == id) {
-			return 0;
-		}
-		if (!client_list_add(c, &c->in, 0, msg, (size_t)n)) {
-			return ENOMEM;
-		}
-		tevent_schedule_immediate(c->later, c->ev, client_later, c);
-	}
-	return ENOTCONN;
-}
-
-static int client_sync(struct client *c, TALLOC_CTX *mem_ctx,
-		       uint32_t wait_ms, uint64_t id, struct proto_message *m,
-		       struct proto_message *reply)
-{
-	int64_t end = client_now() + wait_ms;
-	uint8_t msg[PROTO_MAX];
-	size_t len = proto_encode(m, msg);
-	int ret = 0;
-
-	if (len == 0) {
-		return EMSGSIZE;
-	}
-	ret = client_connect(c);
-	if (ret == 0) {
-		ret = client_send(c, msg, len);
-	}
-	if (ret != 0) {
-		return ENOTCONN;
-	}
-	return client_sync_wait(c, mem_ctx, id, end, reply);
-}
-
-int client_ask_sync(struct client *c, TALLOC_CTX *mem_ctx,
-		    const struct proto_ask *ask, struct proto_answer *answer)
-{
-	struct proto_message m = { .number = PROTO_ASK, .u.ask = *ask };
-	struct proto_message reply;
-	uint64_t id = c->next_id++;
-	int ret = 0;
-
-	m.u.ask.id = id;
-	ret = client_sync(c, mem_ctx, ask->wait_ms, id, &m, &reply);
-	if (ret == 0 && reply.number != PROTO_ANSWER) {
-		return EBADMSG;
-	}
-	if (ret == 0) {
-		*answer = reply.u.answer;
-	}
-	if (ret == ETIMEDOUT) {
-		uint8_t msg[PROTO_MAX];
-		size_t len = 0;
-
-		m = (struct proto_message) { .number = PROTO_CANCEL,
-					     .u.cancel = { .id = id } };
-		len = proto_encode(&m, msg);
-		(void)client_send(c, msg, len);
-	}
-	return ret;
-}
-
-int client_check(struct client *c, TALLOC_CTX *mem_ctx, uint32_t wait_ms,
-		 const struct proto_check *check,
-		 struct proto_check_answer *answer)
-{
-	struct proto_message m = { .number = PROTO_CHECK, .u.check = *check };
-	struct proto_message reply;
-	int ret = 0;
-
-	m.u.check.id = c->next_id++;
-	ret = client_sync(c, mem_ctx, wait_ms, m.u.check.id, &m, &reply);
-	if (ret != 0) {
-		return ret;
-	}
-	if (reply.number != PROTO_CHECK_ANSWER) {
-		return EBADMSG;
-	}
-	*answer = reply.u.check_answer;
-	return 0;
-}
-
-int client_check_names(struct client *c, TALLOC_CTX *mem_ctx,
-		       uint32_t wait_ms, const struct proto_check *check,
-		       char **names)
-{
-	struct proto_message m = { .number = PROTO_CHECK, .u.check = *check };
-	struct proto_message reply;
-	int ret = 0;
-
-	m.u.check.id = c->next_id++;
-	ret = client_sync(c, mem_ctx, wait_ms, m.u.check.id, &m, &reply);
-	if (ret != 0) {
-		return ret;
-	}
-	if (reply.number != PROTO_CHECK_NAMES) {
-		return EBADMSG;
-	}
-	*names = talloc_strdup(mem_ctx, reply.u.check_names.names);
-	return *names == NULL ? ENOMEM : 0;
 }
 
 /* --- notices --- */
