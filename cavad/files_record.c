@@ -12,11 +12,15 @@
  *
  * 1. A file stamp is taken from the coarse clock, up to a tick behind the
  *    fine one. T has passed only when the coarse clock says so.
- * 2. Where no lease could be had, or it was lost, somebody may have written
- *    before T and put mtime back. ctime tells: it is read back after the
- *    write and compared once T has passed. The record goes if it moved, and
- *    only if it is still ours. An infected record stays: it is not current
- *    any more, and "was infected" is what readers shall see.
+ * 2. Where somebody has the file open for writing no lease is to be had, and
+ *    who writes before T and puts mtime back would have a current record
+ *    until T. So the verdict goes to the store, under the ctime as it is:
+ *    any change makes another. An infected record is written all the same.
+ * 3. Where the file system has no leases, or one was lost, ctime tells: it
+ *    is read back after the write and compared once T has passed. The record
+ *    goes if it moved, and only if it is still ours. An infected record
+ *    stays: it is not current any more, and "was infected" is what readers
+ *    shall see. Until T, a local process that has the file open can do it.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -125,8 +129,22 @@ static enum files_status write_once(int fd, const struct content *before,
 	return FILES_OK;
 }
 
+/* As keep_in_store(), for a file that somebody has open for writing. */
+static enum files_status keep_of_writer(int fd, const struct content *before,
+					struct files_ended *ended)
+{
+	enum files_status status = keep_in_store(fd, ended);
+
+	if (status == FILES_NO_ATTRIBUTE &&
+	    !content_equal(before, &ended->content)) {
+		return FILES_CHANGED;
+	}
+	return status;
+}
+
 enum files_status files_record_write(int fd, const struct content *before,
 				     const struct verdict *record,
+				     bool written_to,
 				     struct files_ended *ended,
 				     struct files_written *written)
 {
@@ -137,6 +155,9 @@ enum files_status files_record_write(int fd, const struct content *before,
 	int ret = 0;
 
 	ended->record = *record;
+	if (written_to && record->result != VERDICT_INFECTED) {
+		return keep_of_writer(fd, before, ended);
+	}
 	for (tries = 0; again && tries < RECORD_TRIES; tries++) {
 		ret = content_of_fd(fd, &ended->content);
 		if (ret != 0) {

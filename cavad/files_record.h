@@ -21,6 +21,7 @@ struct files_written {
  */
 enum files_status files_record_write(int fd, const struct content *before,
 				     const struct verdict *record,
+				     bool written_to,
 				     struct files_ended *ended,
 				     struct files_written *written);
 

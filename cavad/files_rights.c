@@ -84,6 +84,7 @@ static const struct {
 	{ SCMP_SYS(pread64), BOTH },
 	{ SCMP_SYS(fsync), BOTH },
 	{ SCMP_SYS(fdatasync), BOTH },
+	{ SCMP_SYS(sync_file_range), BOTH },
 	{ SCMP_SYS(rename), BOTH },
 	{ SCMP_SYS(renameat), BOTH },
 	{ SCMP_SYS(renameat2), BOTH },

@@ -64,10 +64,12 @@ static int64_t monotonic_ms(void)
 	return ts.tv_sec * INT64_C(1000) + ts.tv_nsec / 1000000;
 }
 
-/* Refused while anybody has the file open for writing. */
-static bool lease_take(int fd)
+/* 0; EAGAIN while anybody has the file open for writing; errno: none here */
+static int lease_take(int fd)
 {
-	return fcntl(fd, F_SETLEASE, F_RDLCK) == 0;
+	int ret = fcntl(fd, F_SETLEASE, F_RDLCK);
+
+	return ret == -1 ? errno : 0;
 }
 
 /* False too when somebody waits for it: then the kernel may take it away. */
@@ -102,7 +104,7 @@ static struct held *held_add(struct worker *w, uint64_t scan_id, int fd)
 	}
 	h->scan_id = scan_id;
 	h->fd = fd;
-	h->leased = lease_take(fd);
+	h->leased = lease_take(fd) == 0;
 	w->held[w->held_num++] = h;
 	return h;
 }
@@ -288,6 +290,7 @@ static enum files_status worker_end(struct worker *w,
 {
 	struct held *h = held_find(w, end->scan_id);
 	enum files_status status = FILES_OK;
+	int ret = 0;
 
 	if (end->record == NULL) {
 		if (h != NULL) {
@@ -304,9 +307,11 @@ static enum files_status worker_end(struct worker *w,
 	status = end_facts(h, end, &ended->error);
 	if (status == FILES_OK) {
 		/* a writer of then may have closed by now */
-		h->leased = h->leased || lease_take(h->fd);
+		ret = lease_holds(h) ? 0 : lease_take(h->fd);
+		h->leased = ret == 0;
 		status = files_record_write(h->fd, &end->before, end->record,
-					    ended, &h->written);
+					    ret == EAGAIN, ended,
+					    &h->written);
 	}
 	if (status != FILES_OK) {
 		held_drop(w, h);

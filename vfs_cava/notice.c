@@ -168,6 +168,15 @@ void cava_written(struct cava *cava, struct files_struct *fsp)
 	}
 }
 
+void cava_writing(struct cava *cava, struct files_struct *fsp, int change)
+{
+	struct cava_file *file = cava_file_fetch(cava, fsp);
+
+	if (file != NULL && (change > 0 || file->writing > 0)) {
+		file->writing += change;
+	}
+}
+
 void cava_emptied(struct cava *cava, struct files_struct *fsp,
 		  uint32_t share_access)
 {

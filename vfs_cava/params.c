@@ -226,6 +226,12 @@ int cava_connect(struct vfs_handle_struct *handle, struct cava **result)
 		return 0;
 	}
 
+	/*
+	 * sendfile() gives data to the client before anybody can look again
+	 * whether it is still what was scanned.
+	 */
+	set_use_sendfile(SNUM(conn), false);
+
 	hello.role = cava->check;
 	hello.share = lp_const_servicename(SNUM(conn));
 	hello.zone = cava->zone;

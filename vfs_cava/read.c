@@ -2,27 +2,50 @@
  * Hooks that expose content: each read, and the source of a server-side
  * copy, passes a gate (gate.c) before the next module sees it.
  *
+ * Somebody may write between the gate and the read. So a read looks again
+ * when it has the data: has the file changed, the data is not handed out,
+ * and the read passes the gate once more.
+ *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 #include "vfs_cava/vfs_cava.h"
+
+#define CAVA_READ_ROUNDS 5	/* changes that one read may meet */
 
 ssize_t cava_pread_fn(struct vfs_handle_struct *handle,
 		      struct files_struct *fsp, void *data, size_t n,
 		      off_t offset)
 {
 	struct cava *cava = cava_of(handle);
+	unsigned int rounds = 0;
 
-	if (cava_on(cava) && !cava_gate_fast(cava, fsp)) {
-		int ret = cava_gate_sync(cava, fsp);
+	if (!cava_on(cava)) {
+		return SMB_VFS_NEXT_PREAD(handle, fsp, data, n, offset);
+	}
+	for (rounds = 0; rounds < CAVA_READ_ROUNDS; rounds++) {
+		ssize_t got = -1;
+		bool still = false;
+		int ret = cava_gate_fast(cava, fsp) ? 0 :
+			  cava_gate_sync(cava, fsp);
 
 		if (ret != 0) {
 			errno = ret;
 			return -1;
 		}
+		got = SMB_VFS_NEXT_PREAD(handle, fsp, data, n, offset);
+		if (got <= 0) {
+			return got;
+		}
+		still = cava_gate_fast(cava, fsp);
+		if (still) {
+			return got;
+		}
 	}
-	return SMB_VFS_NEXT_PREAD(handle, fsp, data, n, offset);
+	errno = EACCES;
+	return -1;
 }
 
+/* Turned off at the tree connect (params.c); ENOSYS: smbd reads instead. */
 ssize_t cava_sendfile_fn(struct vfs_handle_struct *handle, int tofd,
 			 struct files_struct *fsp,
 			 const DATA_BLOB *header, off_t offset,
@@ -30,13 +53,9 @@ ssize_t cava_sendfile_fn(struct vfs_handle_struct *handle, int tofd,
 {
 	struct cava *cava = cava_of(handle);
 
-	if (cava_on(cava) && !cava_gate_fast(cava, fsp)) {
-		int ret = cava_gate_sync(cava, fsp);
-
-		if (ret != 0) {
-			errno = ret;
-			return -1;
-		}
+	if (cava_on(cava) && cava_is_content(fsp)) {
+		errno = ENOSYS;
+		return -1;
 	}
 	return SMB_VFS_NEXT_SENDFILE(handle, tofd, fsp, header, offset, n);
 }
@@ -48,15 +67,16 @@ struct cava_pread_state {
 	void *data;
 	size_t n;
 	off_t offset;
+	unsigned int rounds;
 	ssize_t ret;
 	struct vfs_aio_state aio;
 };
 
+static void cava_pread_gate(struct tevent_req *req);
 static void cava_pread_cleared(struct tevent_req *subreq);
+static void cava_pread_next(struct tevent_req *req);
 static void cava_pread_done(struct tevent_req *subreq);
 
-/* A cleared handle costs one fstat: the next module's request is returned
- * as it is, and cava_pread_recv_fn() tells the two apart by their type. */
 struct tevent_req *cava_pread_send_fn(
 	struct vfs_handle_struct *handle, TALLOC_CTX *mem_ctx,
 	struct tevent_context *ev, struct files_struct *fsp, void *data,
@@ -64,10 +84,10 @@ struct tevent_req *cava_pread_send_fn(
 {
 	struct cava *cava = cava_of(handle);
 	struct cava_pread_state *state = NULL;
-	struct tevent_req *subreq = NULL;
 	struct tevent_req *req = NULL;
 
-	if (!cava_on(cava) || cava_gate_fast(cava, fsp)) {
+	/* told apart in cava_pread_recv_fn() by the type of its state */
+	if (!cava_on(cava) || !cava_is_content(fsp)) {
 		return SMB_VFS_NEXT_PREAD_SEND(mem_ctx, ev, handle, fsp, data,
 					       n, offset);
 	}
@@ -79,29 +99,57 @@ struct tevent_req *cava_pread_send_fn(
 		.ev = ev, .handle = handle, .fsp = fsp, .data = data,
 		.n = n, .offset = offset,
 	};
-	subreq = cava_gate_send(state, ev, cava, fsp, PROTO_WHY_READ);
-	if (tevent_req_nomem(subreq, req)) {
+	if (cava_gate_fast(cava, fsp)) {
+		cava_pread_next(req);
+	} else {
+		cava_pread_gate(req);
+	}
+	if (!tevent_req_is_in_progress(req)) {
 		return tevent_req_post(req, ev);
 	}
-	tevent_req_set_callback(subreq, cava_pread_cleared, req);
 	return req;
+}
+
+static void cava_pread_gate(struct tevent_req *req)
+{
+	struct cava_pread_state *state = tevent_req_data(
+		req, struct cava_pread_state);
+	struct tevent_req *subreq = NULL;
+
+	state->rounds++;
+	if (state->rounds > CAVA_READ_ROUNDS) {
+		tevent_req_error(req, EACCES);
+		return;
+	}
+	subreq = cava_gate_send(state, state->ev, cava_of(state->handle),
+				state->fsp, PROTO_WHY_READ);
+	if (tevent_req_nomem(subreq, req)) {
+		return;
+	}
+	tevent_req_set_callback(subreq, cava_pread_cleared, req);
 }
 
 static void cava_pread_cleared(struct tevent_req *subreq)
 {
 	struct tevent_req *req = tevent_req_callback_data(subreq,
 							  struct tevent_req);
-	struct cava_pread_state *state = tevent_req_data(
-		req, struct cava_pread_state);
 	int ret = cava_gate_recv(subreq);
 
 	TALLOC_FREE(subreq);
 	if (tevent_req_error(req, ret)) {
 		return;
 	}
-	subreq = SMB_VFS_NEXT_PREAD_SEND(state, state->ev, state->handle,
-					 state->fsp, state->data, state->n,
-					 state->offset);
+	cava_pread_next(req);
+}
+
+static void cava_pread_next(struct tevent_req *req)
+{
+	struct cava_pread_state *state = tevent_req_data(
+		req, struct cava_pread_state);
+	struct tevent_req *subreq = SMB_VFS_NEXT_PREAD_SEND(
+		state, state->ev, state->handle, state->fsp, state->data,
+		state->n, state->offset);
+
 	if (tevent_req_nomem(subreq, req)) {
 		return;
 	}
@@ -114,9 +162,17 @@ static void cava_pread_done(struct tevent_req *subreq)
 							  struct tevent_req);
 	struct cava_pread_state *state = tevent_req_data(
 		req, struct cava_pread_state);
+	bool still = true;
 
 	state->ret = SMB_VFS_PREAD_RECV(subreq, &state->aio);
 	TALLOC_FREE(subreq);
+	if (state->ret > 0) {
+		still = cava_gate_fast(cava_of(state->handle), state->fsp);
+	}
+	if (!still) {
+		cava_pread_gate(req);
+		return;
+	}
 	tevent_req_done(req);
 }
 

@@ -67,6 +67,7 @@ struct cava_file {
 	bool cleared;		/* content equal to .content may be read */
 	bool own;		/* .content was made by this handle alone */
 	bool alone;		/* its share mode keeps other writers out */
+	unsigned int writing;	/* our own writes that are under way */
 	bool modified;		/* by this handle: in cava->written */
 	uint32_t told;		/* generation that knows of WILL_WRITE */
 	struct cava *cava;
@@ -145,6 +146,9 @@ void cava_gate_forget(struct cava_file *file);
 /* Before and after content is changed through fsp. */
 void cava_will_write(struct cava *cava, struct files_struct *fsp);
 void cava_written(struct cava *cava, struct files_struct *fsp);
+
+/* An asynchronous write begins (1) or ends (-1). */
+void cava_writing(struct cava *cava, struct files_struct *fsp, int change);
 
 /* The connection to cavad was made or lost: who writes is to be said anew. */
 void cava_announce(struct cava *cava, bool up);

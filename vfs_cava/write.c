@@ -55,9 +55,11 @@ struct tevent_req *cava_pwrite_send_fn(
 	*state = (struct cava_pwrite_state) { .handle = handle, .fsp = fsp };
 
 	cava_will_write(cava, fsp);
+	cava_writing(cava, fsp, 1);
 	subreq = SMB_VFS_NEXT_PWRITE_SEND(state, ev, handle, fsp, data, n,
 					  offset);
 	if (tevent_req_nomem(subreq, req)) {
+		cava_writing(cava, fsp, -1);
 		return tevent_req_post(req, ev);
 	}
 	tevent_req_set_callback(subreq, cava_pwrite_done, req);
@@ -73,6 +75,7 @@ static void cava_pwrite_done(struct tevent_req *subreq)
 
 	state->ret = SMB_VFS_PWRITE_RECV(subreq, &state->aio);
 	TALLOC_FREE(subreq);
+	cava_writing(cava_of(state->handle), state->fsp, -1);
 	cava_written(cava_of(state->handle), state->fsp);
 	tevent_req_done(req);
 }

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 
+#include "cavad/files_record.h"
 #include "tests/unit/files_test.h"
 
 static void test_record(void **p)
@@ -184,6 +185,7 @@ static void test_renamed_meanwhile(void **p)
 	assert_int_equal(state_of(path_in(t, "e/a")), VERDICT_STATE_CLEAN);
 }
 
+/* Somebody has it open for writing: to the store, exact to the ctime. */
 static void test_no_lease(void **p)
 {
 	struct test *t = *p;
@@ -191,13 +193,36 @@ static void test_no_lease(void **p)
 	int fd = open_file(a, O_WRONLY);
 	struct files_begun begun = begin_lock(t, 1, a);
 	struct files_ended ended;
+	struct content now;
 
 	assert_false(begun.leased);
 	ended = end_with(t, 1, &begun, VERDICT_CLEAN);
-	assert_int_equal(ended.status, FILES_OK);
-	assert_int_equal(state_of(a), VERDICT_STATE_CLEAN);
-	wait_settled(t, ended.record.stamp);
-	assert_int_equal(state_of(a), VERDICT_STATE_CLEAN);
+	assert_int_equal(ended.status, FILES_NO_ATTRIBUTE);
+	assert_int_equal(state_of(a), VERDICT_STATE_NONE);
+	assert_int_equal(content_of_fd(fd, &now), 0);
+	assert_int_equal(verdict_state(&ended.record, &now, 0),
+			 VERDICT_STATE_CLEAN);
+	assert_int_equal(pwrite(fd, "S", 1, 0), 1);
+	restore_mtime(fd, &begun.content);
+	assert_int_equal(content_of_fd(fd, &now), 0);
+	assert_int_equal(verdict_state(&ended.record, &now, 0),
+			 VERDICT_STATE_STALE);
+	close(fd);
+}
+
+static void test_no_lease_changed(void **p)
+{
+	struct test *t = *p;
+	char *a = make_file(t, "a");
+	int fd = open_file(a, O_WRONLY);
+	struct files_begun begun = begin_lock(t, 1, a);
+	struct files_ended ended;
+
+	assert_int_equal(pwrite(fd, "S", 1, 0), 1);
+	restore_mtime(fd, &begun.content);
+	ended = end_with(t, 1, &begun, VERDICT_CLEAN);
+	assert_int_equal(ended.status, FILES_CHANGED);
+	assert_int_equal(state_of(a), VERDICT_STATE_NONE);
 	close(fd);
 }
 
@@ -226,14 +251,27 @@ static struct files_ended write_before_t(struct test *t, const char *path,
 	return ended;
 }
 
-static void test_no_lease_write_before_t(void **p)
+/* A file system without leases: what is written is looked at once more. */
+static void test_no_leases_here(void **p)
 {
 	struct test *t = *p;
 	char *a = make_file(t, "a");
-	struct files_ended ended = write_before_t(t, a, VERDICT_CLEAN);
+	int fd = open_file(a, O_RDWR);
+	const struct verdict clean = { .result = VERDICT_CLEAN };
+	struct files_written written;
+	struct files_ended ended;
+	struct content before;
 
-	wait_settled(t, ended.record.stamp);
+	assert_int_equal(content_of_fd(fd, &before), 0);
+	assert_int_equal(files_record_write(fd, &before, &clean, false,
+					    &ended, &written), FILES_OK);
+	files_record_check(fd, &written);
+	assert_int_equal(state_of(a), VERDICT_STATE_CLEAN);
+	assert_int_equal(pwrite(fd, "S", 1, 0), 1);
+	restore_mtime(fd, &before);
+	files_record_check(fd, &written);
 	assert_int_equal(state_of(a), VERDICT_STATE_NONE);
+	close(fd);
 }
 
 static void test_infected_sticks(void **p)
@@ -328,7 +366,8 @@ int main(void)
 		TEST(removed_meanwhile),
 		TEST(renamed_meanwhile),
 		TEST(no_lease),
-		TEST(no_lease_write_before_t),
+		TEST(no_lease_changed),
+		TEST(no_leases_here),
 		TEST(infected_sticks),
 		TEST(lease_at_end),
 		cmocka_unit_test_setup_teardown(test_no_attribute, set_up,
