@@ -36,6 +36,7 @@ enum cavactl_exit cavactl_call(const struct cavactl *ctl, const char *method,
 
 /* args: the words after the command, NULL at the end. */
 enum cavactl_exit cmd_status(const struct cavactl *ctl, const char **args);
+enum cavactl_exit cmd_zones(const struct cavactl *ctl, const char **args);
 enum cavactl_exit cmd_scan(const struct cavactl *ctl, const char **args);
 enum cavactl_exit cmd_avvendor_list(const struct cavactl *ctl,
 				    const char **args);

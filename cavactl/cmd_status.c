@@ -34,6 +34,8 @@ static const struct {
 	{ "scan_fails", "scans without a verdict" },
 	{ "scan_timeouts", "timeouts" },
 	{ "files_skipped_per_size", "skipped, too large" },
+	{ "files_skipped_per_filter", "skipped by the filter of the zone" },
+	{ "files_skipped_exempt", "of those, to exempt accounts and hosts" },
 	{ "scan_changed", "scanned again, the file changed" },
 	{ "avg_scan_duration", "ms a scan, on average" },
 	{ "avg_scan_block_time", "ms an SMB operation waited, on average" },

@@ -22,6 +22,8 @@ static const struct {
 } commands[] = {
 	{ "status", "", 0, 0,
 	  "servers, queues, counters, and what is wrong", cmd_status },
+	{ "zones", "", 0, 0,
+	  "zones, their shares, and the profile of each", cmd_zones },
 	{ "scan", "FILE...", 1, CAVACTL_ARGS_ANY,
 	  "scan now; exit status 2: infected, 3: no verdict",
 	  cmd_scan },

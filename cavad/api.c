@@ -25,6 +25,7 @@ static const struct {
 	void (*fn)(struct api_call *call);
 } api_routes[] = {
 	{ "GET", "/platform/11/avscan/nodes/1/status", api_status },
+	{ "GET", "/platform/11/avscan/zones", api_zones },
 	{ "POST", "/platform/11/antivirus/scan", api_scan },
 	{ "GET", "/platform/11/avscan/avvendor", api_avvendor_list },
 	{ "POST", "/platform/11/avscan/avvendor", api_avvendor_add },
@@ -251,8 +252,9 @@ int api_listen(const char *path, int *fd)
 int api_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev, int fd,
 	       const struct config *config, struct store *store,
 	       struct servers *servers, struct scans *scans,
-	       struct check *check, struct ipc *ipc, struct events *events,
-	       struct counters *counters, struct api **result)
+	       struct check *check, struct ipc *ipc, struct zones *zones,
+	       struct events *events, struct counters *counters,
+	       struct api **result)
 {
 	struct api *api = talloc_zero(mem_ctx, struct api);
 	int ret = 0;
@@ -268,6 +270,7 @@ int api_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev, int fd,
 	api->scans = scans;
 	api->check = check;
 	api->ipc = ipc;
+	api->zones = zones;
 	api->events = events;
 	api->counters = counters;
 	ret = api_http_create(api, fd, &api->http);

@@ -28,7 +28,8 @@ int api_listen(const char *path, int *fd);
 int api_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev, int fd,
 	       const struct config *config, struct store *store,
 	       struct servers *servers, struct scans *scans,
-	       struct check *check, struct ipc *ipc, struct events *events,
-	       struct counters *counters, struct api **result);
+	       struct check *check, struct ipc *ipc, struct zones *zones,
+	       struct events *events, struct counters *counters,
+	       struct api **result);
 
 #endif

@@ -3,6 +3,7 @@
  *
  *   api.c           HTTP, peer credentials, the table of routes
  *   api_status.c    GET of the node's status
+ *   api_zones.c     zones and their shares
  *   api_scan.c      individual scans
  *   api_avvendor.c  accounts that may fetch
  *
@@ -23,6 +24,7 @@ struct api {
 	struct scans *scans;
 	struct check *check;
 	struct ipc *ipc;
+	struct zones *zones;
 	struct events *events;
 	struct counters *counters;
 	uint64_t next_report;
@@ -65,6 +67,7 @@ struct api_field {
 bool api_body(struct api_call *call, const struct api_field *fields);
 
 void api_status(struct api_call *call);
+void api_zones(struct api_call *call);
 void api_scan(struct api_call *call);
 void api_avvendor_list(struct api_call *call);
 void api_avvendor_add(struct api_call *call);

@@ -132,6 +132,11 @@ static void *config_add_filter(struct config_parser *p, const char *zone)
 			    zone);
 		return NULL;
 	}
+	if (n > FILTER_ZONES_MAX) {
+		config_fail(p, EINVAL, "[filter %s]: there are more than %d",
+			    zone, FILTER_ZONES_MAX);
+		return NULL;
+	}
 	filter = config_object(p, &object_filter, zone);
 	list = talloc_realloc(c, c->filters, struct filter_object *, n + 1);
 	if (filter == NULL || list == NULL) {
@@ -189,7 +194,8 @@ static void config_section_named(struct config_parser *p,
 				 const struct object_class *class,
 				 const char *name)
 {
-	const char *wrong = object_check_name(name);
+	const char *wrong = class == &object_filter ?
+		object_check_zone(name) : object_check_name(name);
 
 	if (wrong != NULL) {
 		config_fail(p, EINVAL, "[%s %.50s]: %s", class->name, name,
@@ -422,6 +428,88 @@ static char *config_read(struct config_parser *p)
 	return p->error == 0 ? text : NULL;
 }
 
+/* ".gz" and "gz" are one extension: names that end in ".gz". */
+static int config_extensions(TALLOC_CTX *mem_ctx, const char **extensions,
+			     struct filter_list *list)
+{
+	const char **items = NULL;
+	size_t n = 0;
+	size_t i;
+	int ret;
+
+	while (extensions[n] != NULL) {
+		n++;
+	}
+	items = talloc_zero_array(mem_ctx, const char *, n + 1);
+	if (items == NULL) {
+		return ENOMEM;
+	}
+	for (i = 0; i < n; i++) {
+		items[i] = extensions[i] + (extensions[i][0] == '.');
+	}
+	ret = filter_list_make(mem_ctx, items, "*.", list);
+	talloc_free(items);
+	return ret;
+}
+
+/* ENUM fields are indices: in the order of the enums of filter.h. */
+static int config_rules_of(TALLOC_CTX *mem_ctx,
+			   const struct filter_object *object,
+			   struct filter *f)
+{
+	int ret;
+
+	*f = FILTER_DEFAULT;
+	f->enabled = object->filter_enabled;
+	f->profile = (enum filter_profile)object->scan_profile;
+	f->on_read = (enum filter_trigger)object->scan_on_read;
+	f->on_close = (enum filter_trigger)object->scan_on_close;
+	f->on_rename = (enum filter_trigger)object->scan_on_rename;
+	f->extensions_include = object->file_extensions_action == 1;
+	f->no_extension_skip = !object->scan_if_no_extension;
+	f->open_on_fail = object->open_on_fail;
+	f->size_deny = object->scan_size_maximum_action == 1;
+	ret = config_extensions(mem_ctx, object->file_extensions,
+				&f->extensions);
+	ret = ret != 0 ? ret : filter_list_make(
+		mem_ctx, object->paths_to_exclude, "", &f->paths);
+	ret = ret != 0 ? ret : filter_list_make(
+		mem_ctx, object->exempt_accounts, "", &f->accounts);
+	return ret != 0 ? ret : filter_list_make(
+		mem_ctx, object->exempt_hosts, "", &f->hosts);
+}
+
+static void config_rules(struct config_parser *p)
+{
+	struct config *c = p->config;
+	size_t n = talloc_array_length(c->filters) - 1;
+	size_t i;
+	int ret;
+
+	c->rules = talloc_zero_array(c, struct filter, n);
+	if (c->rules == NULL) {
+		config_nomem(p);
+		return;
+	}
+	for (i = 0; i < n; i++) {
+		const char *zone = c->filters[i]->name;
+
+		ret = config_rules_of(c->rules, c->filters[i], &c->rules[i]);
+		if (ret != 0) {
+			config_fail(p, ret, "[filter %s]: %s", zone,
+				    strerror(ret));
+		}
+		if (c->rules[i].extensions_include &&
+		    c->rules[i].extensions.size == 0) {
+			config_fail(p, EINVAL, "[filter %s] "
+				    "file_extensions_action = include, but "
+				    "file_extensions is empty: nothing would "
+				    "be scanned; use scan_profile = no_scan "
+				    "for that", zone);
+		}
+	}
+}
+
 /* What one field cannot know. */
 static void config_check(struct config_parser *p)
 {
@@ -450,6 +538,9 @@ static void config_check(struct config_parser *p)
 		config_fail(p, EINVAL, "[settings] state_dir = \"%s\": lies "
 			    "in spool_dir, where only root may go",
 			    s->state_dir);
+	}
+	if (p->error == 0) {
+		config_rules(p);
 	}
 }
 
@@ -506,26 +597,30 @@ int config_load(TALLOC_CTX *mem_ctx, const char *path,
 	return 0;
 }
 
-/* ENUM fields are indices: in the order of the enums of filter.h. */
+const struct filter_object *config_zone(const struct config *c,
+					const char *zone)
+{
+	return config_find_filter(c, zone);
+}
+
 struct filter config_filter(const struct config *c, const char *zone)
 {
 	const struct settings *s = &c->settings;
-	const struct filter_object *object = NULL;
 	struct filter f = FILTER_DEFAULT;
+	size_t i;
 
-	f.enabled = s->service_enabled;
+	for (i = 0; c->filters[i] != NULL; i++) {
+		if (strcasecmp(c->filters[i]->name, zone) == 0) {
+			f = c->rules[i];
+			break;
+		}
+	}
+	f.enabled = f.enabled && s->service_enabled;
 	f.denial = (enum filter_denial)s->denial;
 	f.scan_timeout = s->scan_timeout > UINT32_MAX / 1000
 				 ? UINT32_MAX
 				 : s->scan_timeout * 1000;
 	f.sync_wait = s->sync_wait;
 	f.size_maximum = s->scan_size_maximum;
-
-	object = config_find_filter(c, zone);
-	if (object != NULL) {
-		f.enabled = f.enabled && object->filter_enabled;
-		f.profile = (enum filter_profile)object->scan_profile;
-		f.open_on_fail = object->open_on_fail;
-	}
 	return f;
 }

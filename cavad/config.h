@@ -19,7 +19,9 @@ struct config {
 	struct settings settings;
 	struct cee_settings cee;
 	struct filter_object **filters;	/* NULL-terminated */
+	struct filter *rules;	/* of each, as config_filter() gives them */
 	struct server_object **servers;	/* NULL-terminated, in file order */
+	struct config *taken;	/* whose filters are in force, or NULL */
 };
 
 /*
@@ -29,7 +31,25 @@ struct config {
 int config_load(TALLOC_CTX *mem_ctx, const char *path,
 		struct config **result, char **error);
 
-/* The effective filter of a zone; defaults for one that is not listed. */
+/*
+ * The effective filter of a zone; defaults for one that is not listed. Its
+ * lists live as long as the config does, or until config_take().
+ */
 struct filter config_filter(const struct config *c, const char *zone);
+
+/* The section of a zone, or NULL. */
+const struct filter_object *config_zone(const struct config *c,
+					const char *zone);
+
+/* --- config_take.c --- */
+
+/*
+ * Puts into c, which is in use, what can change while cavad runs: filters,
+ * and some of [settings]. `fresh` is on c's side afterwards. *restart (on
+ * mem_ctx) names what differs and needs a restart: "" or "[settings] node,
+ * [server a]". 0 or ENOMEM, and then nothing has changed.
+ */
+int config_take(TALLOC_CTX *mem_ctx, struct config *c, struct config *fresh,
+		char **restart);
 
 #endif

@@ -17,6 +17,10 @@
 	C(files_processed, "scans that ended in a verdict") \
 	C(files_skipped_per_filter, "files a filter let through unscanned") \
 	C(files_skipped_per_size, "files over scan_size_maximum") \
+	C(files_skipped_profile, "of those: the zone's profile") \
+	C(files_skipped_extension, "of those: file_extensions") \
+	C(files_skipped_path, "of those: paths_to_exclude") \
+	C(files_skipped_exempt, "of those: exempt_accounts, exempt_hosts") \
 	C(scan_fails, "scans that ended without a verdict") \
 	C(scan_timeouts, "scans, and waits for one, that took too long") \
 	C(cee_success_count, "clean answers") \

@@ -15,9 +15,7 @@
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -30,7 +28,6 @@
 #define IPC_BACKLOG 1024
 #define IPC_ACCEPT_TURN 64	/* connections in a turn of the loop */
 #define IPC_ACCEPT_PAUSE 100000	/* us, when there are no descriptors */
-#define IPC_FILTER_MAX 128	/* bytes of a filter */
 
 static void ipc_acceptable(struct tevent_context *ev, struct tevent_fd *fde,
 			   uint16_t flags, void *private_data);
@@ -238,8 +235,8 @@ static int ipc_destructor(struct ipc *ipc)
 int ipc_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev, int fd,
 	       const struct config *config, struct files *files,
 	       struct scans *scans,
-	       struct check *check, struct counters *counters,
-	       struct ipc **result)
+	       struct check *check, struct zones *zones,
+	       struct counters *counters, struct ipc **result)
 {
 	struct ipc *ipc = talloc_zero(mem_ctx, struct ipc);
 
@@ -251,6 +248,7 @@ int ipc_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev, int fd,
 	ipc->config = config;
 	ipc->scans = scans;
 	ipc->check = check;
+	ipc->zones = zones;
 	ipc->counters = counters;
 	ipc->fd = fd;
 	TAILQ_INIT(&ipc->peers);
@@ -285,91 +283,4 @@ void ipc_config_changed(struct ipc *ipc)
 unsigned int ipc_count(const struct ipc *ipc)
 {
 	return ipc->peers_count;
-}
-
-/* The filters, for modules that cannot reach cavad. */
-
-static void ipc_put_filter(FILE *f, const struct config *config,
-			   const char *zone)
-{
-	const struct filter filter = config_filter(config, zone);
-	uint8_t bytes[IPC_FILTER_MAX];
-	struct buf b = buf_writer(bytes, sizeof(bytes));
-	size_t i;
-
-	filter_put(&b, &filter);
-	fprintf(f, "%s ", zone);
-	for (i = 0; i < b.pos; i++) {
-		fprintf(f, "%02x", bytes[i]);
-	}
-	fputc('\n', f);
-}
-
-static int ipc_put_filters(FILE *f, const struct config *config)
-{
-	struct filter_object **filters = config->filters;
-	bool have_default = false;
-	size_t i;
-	int ret;
-
-	for (i = 0; filters != NULL && filters[i] != NULL; i++) {
-		ipc_put_filter(f, config, filters[i]->name);
-		if (strcmp(filters[i]->name, CONFIG_ZONE_DEFAULT) == 0) {
-			have_default = true;
-		}
-	}
-	if (!have_default) {
-		ipc_put_filter(f, config, CONFIG_ZONE_DEFAULT);
-	}
-	ret = fflush(f);
-	if (ret == 0) {
-		ret = fsync(fileno(f));
-	}
-	return ret == 0 ? 0 : errno;
-}
-
-/* 0 or errno */
-static int ipc_put_file(const char *path, const struct config *config)
-{
-	FILE *f = NULL;
-	int fd = -1;
-	int ret;
-
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
-		  0644);
-	if (fd == -1) {
-		return errno;
-	}
-	f = fdopen(fd, "w");
-	if (f == NULL) {
-		ret = errno;
-		close(fd);
-		return ret;
-	}
-	ret = ipc_put_filters(f, config);
-	fclose(f);
-	return ret;
-}
-
-int ipc_write_filters(const struct config *config)
-{
-	const char *dir = config->settings.state_dir;
-	char *path = talloc_asprintf(NULL, "%s/filters", dir);
-	char *next = talloc_asprintf(path, "%s/filters.new", dir);
-	int ret;
-
-	if (path == NULL || next == NULL) {
-		talloc_free(path);
-		return ENOMEM;
-	}
-	ret = ipc_put_file(next, config);
-	if (ret == 0) {
-		ret = rename(next, path);
-		ret = ret == -1 ? errno : 0;
-	}
-	if (ret != 0) {
-		unlink(next);
-	}
-	talloc_free(path);
-	return ret;
 }

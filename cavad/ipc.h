@@ -13,29 +13,24 @@
 
 #include "cavad/check.h"
 #include "cavad/scan.h"
+#include "cavad/zone.h"
 
 struct ipc;
 
 /* A listening socket, made as root: mode 0600, owned by root. 0 or errno */
 int ipc_listen(const char *path, int *fd);
 
-/* Takes fd. */
+/* Takes fd. zones must outlive it. */
 int ipc_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev, int fd,
 	       const struct config *config, struct files *files,
 	       struct scans *scans,
-	       struct check *check, struct counters *counters,
-	       struct ipc **result);
+	       struct check *check, struct zones *zones,
+	       struct counters *counters, struct ipc **result);
 
 /* Send CONFIG again to everybody. */
 void ipc_config_changed(struct ipc *ipc);
 
 /* Connections that said HELLO. */
 unsigned int ipc_count(const struct ipc *ipc);
-
-/*
- * Writes STATE_DIR/filters, which a module reads while cavad is away: one
- * line "ZONE HEX" a zone, HEX = filter_put(). By rename. 0 or errno.
- */
-int ipc_write_filters(const struct config *config);
 
 #endif

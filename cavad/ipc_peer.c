@@ -266,6 +266,11 @@ static void ipc_hello(struct ipc_peer *peer, const struct proto_hello *m)
 		ipc_peer_close(peer);
 		return;
 	}
+	if (m->role == 0 && zone_enter(peer, ipc->zones, zone, m->share,
+				       m->root) == NULL) {
+		ipc_peer_close(peer);
+		return;
+	}
 	peer->hello = true;
 	peer->role = m->role;
 	ipc->peers_count++;
@@ -491,6 +496,9 @@ static void ipc_peer_serve(struct ipc_peer *peer,
 		return;
 	case PROTO_RESTAMP:
 		restamp(peer->ipc->restamps, &m->u.restamp);
+		return;
+	case PROTO_COUNT:
+		zone_count(peer->ipc->zones, &m->u.count);
 		return;
 	case PROTO_CHECK:
 		ipc_check(peer, &m->u.check);

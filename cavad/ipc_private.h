@@ -84,6 +84,7 @@ struct ipc {
 	const struct config *config;
 	struct scans *scans;
 	struct check *check;
+	struct zones *zones;
 	struct counters *counters;
 	struct restamps *restamps;
 	int fd;

@@ -41,6 +41,7 @@ struct options {
 
 struct cavad {
 	struct tevent_context *ev;
+	const char *config_path;
 	struct config *config;
 	struct rights rights;
 	int ipc_fd, api_fd, lock_fd;
@@ -51,6 +52,7 @@ struct cavad {
 	struct servers *servers;
 	struct scans *scans;
 	struct check *check;
+	struct zones *zones;	/* before ipc */
 	struct ipc *ipc;
 	struct api *api;
 	bool stop;
@@ -73,6 +75,104 @@ static void cavad_files_ended(void *private_data)
 	cavad->status = 1;
 }
 
+static char *cavad_unknown_engine(TALLOC_CTX *mem_ctx, const char *uri)
+{
+	const struct engine_ops *ops = NULL;
+	char *text = talloc_asprintf(mem_ctx, "server_uri %s: no engine of "
+				     "that kind; there are", uri);
+	unsigned int i;
+
+	for (i = 0; (ops = engine_row(i)) != NULL; i++) {
+		text = talloc_asprintf_append(text, " %s:", ops->scheme);
+	}
+	return text;
+}
+
+/* What only the engines know: can these servers be asked? */
+static int cavad_check_servers(struct cavad *cavad, struct config *config,
+			       char **error)
+{
+	TALLOC_CTX *frame = talloc_new(cavad);
+	struct tevent_context *ev = tevent_context_init(frame);
+	struct server_object **servers = config->servers;
+	struct engine *engine = NULL;
+	char *why = NULL;
+	int ret = ev == NULL ? ENOMEM : 0;
+
+	for (; *servers != NULL && ret == 0; servers++) {
+		const struct engine_ops *ops = engine_find(
+			(*servers)->server_uri);
+
+		if (ops != NULL) {
+			ret = ops->create(frame, ev, config, *servers,
+					  &engine, &why);
+		} else {
+			ret = EINVAL;
+			why = cavad_unknown_engine(frame,
+						   (*servers)->server_uri);
+		}
+		*error = talloc_asprintf(cavad, "[server %s] %s",
+					 (*servers)->name,
+					 why == NULL ? strerror(ret) : why);
+	}
+	talloc_free(frame);
+	return ret;
+}
+
+/*
+ * Reads and checks cavad.conf, as cavad --check-config does. 0, or errno and
+ * *error for a person.
+ */
+static int cavad_load(struct cavad *cavad, struct config **config,
+		      char **error)
+{
+	const char *path = cavad->config_path;
+	char *why = NULL;
+	int ret = config_load(cavad, path, config, error);
+
+	if (ret != 0) {
+		return ret;
+	}
+	ret = cavad_check_servers(cavad, *config, &why);
+	if (ret != 0) {
+		*error = talloc_asprintf(cavad, "%s: %s", path,
+					 why == NULL ? strerror(ret) : why);
+		TALLOC_FREE(*config);
+	}
+	return ret;
+}
+
+/* SIGHUP: all of the file is taken up, or nothing. */
+static void cavad_reload(struct cavad *cavad)
+{
+	struct config *fresh = NULL;
+	char *error = NULL;
+	char *restart = NULL;
+	int ret = cavad_load(cavad, &fresh, &error);
+
+	if (ret == 0) {
+		ret = config_take(cavad, cavad->config, fresh, &restart);
+	}
+	if (ret != 0) {
+		log_error("%s; nothing was changed%s",
+			  error == NULL ? strerror(ret) : error,
+			  ret == EACCES ? " (the file must be readable by "
+			  "the account that cavad runs as)" : "");
+		talloc_free(error);
+		return;
+	}
+	ret = zones_changed(cavad->zones);
+	if (ret != 0) {
+		fail("the filters in state_dir", ret);
+	}
+	ipc_config_changed(cavad->ipc);
+	scans_config_changed(cavad->scans);
+	log_notice("%s was read again%s%s", cavad->config_path,
+		   restart[0] == '\0' ? "" : "; these take effect at the "
+		   "next start: ", restart);
+	talloc_free(restart);
+}
+
 static void cavad_signal(struct tevent_context *ev, struct tevent_signal *se,
 			 int signum, int count, void *siginfo,
 			 void *private_data)
@@ -84,8 +184,7 @@ static void cavad_signal(struct tevent_context *ev, struct tevent_signal *se,
 	(void)count;
 	(void)siginfo;
 	if (signum == SIGHUP) {
-		log_notice("SIGHUP: cavad.conf is read at start only; "
-			   "restart cavad to take up a change");
+		cavad_reload(cavad);
 		return;
 	}
 	log_notice("ending on signal %d", signum);
@@ -206,18 +305,20 @@ static int cavad_build(struct cavad *cavad)
 			   cavad->servers, cavad->scans, cavad->events,
 			   &cavad->counters, &cavad->check);
 	if (ret == 0) {
+		ret = zones_create(cavad, cavad->ev, config, cavad->store,
+				   &cavad->counters, &cavad->zones);
+	}
+	if (ret == 0) {
 		ret = ipc_create(cavad, cavad->ev, cavad->ipc_fd, config,
 				 cavad->files, cavad->scans, cavad->check,
-				 &cavad->counters, &cavad->ipc);
+				 cavad->zones, &cavad->counters, &cavad->ipc);
 	}
 	if (ret == 0) {
 		ret = api_create(cavad, cavad->ev, cavad->api_fd, config,
 				 cavad->store, cavad->servers, cavad->scans,
-				 cavad->check, cavad->ipc, cavad->events,
-				 &cavad->counters, &cavad->api);
-	}
-	if (ret == 0) {
-		ret = ipc_write_filters(config);
+				 cavad->check, cavad->ipc, cavad->zones,
+				 cavad->events, &cavad->counters,
+				 &cavad->api);
 	}
 	return ret == 0 ? 0 : fail("start", ret);
 }
@@ -314,54 +415,10 @@ static int parse(int argc, const char **argv, struct options *o)
 	return ret < -1 ? 3 : 0;
 }
 
-static char *cavad_unknown_engine(TALLOC_CTX *mem_ctx, const char *uri)
-{
-	const struct engine_ops *ops = NULL;
-	char *text = talloc_asprintf(mem_ctx, "server_uri %s: no engine of "
-				     "that kind; there are", uri);
-	unsigned int i;
-
-	for (i = 0; (ops = engine_row(i)) != NULL; i++) {
-		text = talloc_asprintf_append(text, " %s:", ops->scheme);
-	}
-	return text;
-}
-
-/* What only the engines know: can these servers be asked? */
-static int cavad_check_servers(struct cavad *cavad, char **error)
-{
-	struct server_object **servers = cavad->config->servers;
-	struct engine *engine = NULL;
-	char *why = NULL;
-	int ret = 0;
-
-	cavad->ev = tevent_context_init(cavad);
-	if (cavad->ev == NULL) {
-		return ENOMEM;
-	}
-	for (; *servers != NULL && ret == 0; servers++) {
-		const struct engine_ops *ops = engine_find(
-			(*servers)->server_uri);
-
-		if (ops != NULL) {
-			ret = ops->create(cavad, cavad->ev, cavad->config,
-					  *servers, &engine, &why);
-		} else {
-			ret = EINVAL;
-			why = cavad_unknown_engine(cavad,
-						   (*servers)->server_uri);
-		}
-		*error = talloc_asprintf(cavad, "[server %s] %s",
-					 (*servers)->name,
-					 why == NULL ? strerror(ret) : why);
-	}
-	return ret;
-}
-
 static int cavad_check_config(struct cavad *cavad, const char *path)
 {
 	char *error = NULL;
-	int ret = cavad_check_servers(cavad, &error);
+	int ret = cavad_check_servers(cavad, cavad->config, &error);
 
 	if (ret != 0) {
 		fprintf(stderr, "cavad: %s: %s\n", path,
@@ -378,6 +435,7 @@ static int cavad_main(struct cavad *cavad, const struct options *o)
 	char *error = NULL;
 	int ret = config_load(cavad, path, &cavad->config, &error);
 
+	cavad->config_path = path;
 	if (ret != 0) {
 		fprintf(stderr, "cavad: %s\n", error);
 		return 1;

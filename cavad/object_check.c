@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "cavad/object_check.h"
+#include "common/filter.h"
 
 #define NAME_MAX_LENGTH 40
 #define LETTERS "abcdefghijklmnopqrstuvwxyz"
@@ -100,6 +101,63 @@ static const char *check_cluster_id(const char *text)
 	return "not 36 hex digits";
 }
 
+static const char *check_extension(const char *text)
+{
+	size_t len = strlen(text);
+
+	if (strchr(text, '/') != NULL) {
+		return "an extension has no /";
+	}
+	if (text[strspn(text, ".")] == '\0' || strstr(text, "..") != NULL ||
+	    text[len - 1] == '.') {
+		return "not an extension: doc, .doc, tar.gz, do? and the like";
+	}
+	return NULL;
+}
+
+/* With or without / in front and at the end; rules look at whole names. */
+static const char *check_excluded_path(const char *text)
+{
+	const char *p = text + (*text == '/');
+	size_t len;
+
+	if (*p == '\0') {
+		return "everything; use scan_profile = no_scan for that";
+	}
+	while (*p != '\0') {
+		len = strcspn(p, "/");
+		if (len == 0) {
+			return "has // in it";
+		}
+		if (strncmp(p, "..", len) == 0 && len <= 2) {
+			return "has . or .. in it";
+		}
+		p += len + (p[len] == '/');
+	}
+	return NULL;
+}
+
+static const char *check_account(const char *text)
+{
+	const char *backslash = strchr(text, '\\');
+
+	if (strpbrk(text, "/\"[]:;|=+*?<>") != NULL) {
+		return "an account's name has none of / \" [ ] : ; | = + * ? "
+		       "< >";
+	}
+	if (backslash != NULL && (backslash == text || backslash[1] == '\0' ||
+				  strchr(backslash + 1, '\\') != NULL)) {
+		return "not DOMAIN\\name";
+	}
+	return NULL;
+}
+
+static const char *check_net(const char *text)
+{
+	return filter_is_host(text) ? NULL : "not an address, or address/"
+	       "prefix (192.0.2.7, 192.0.2.0/24, 2001:db8::/32)";
+}
+
 static const struct {
 	const char *field;
 	const char *(*check)(const char *text);
@@ -114,6 +172,10 @@ static const struct {
 	{ "fetch_addresses", check_address },
 	{ "server_uri", check_uri },
 	{ "cluster_id", check_cluster_id },
+	{ "file_extensions", check_extension },
+	{ "paths_to_exclude", check_excluded_path },
+	{ "exempt_accounts", check_account },
+	{ "exempt_hosts", check_net },
 };
 
 const char *object_check(const char *field, const char *text)
@@ -134,6 +196,17 @@ const char *object_check_name(const char *name)
 
 	if (len == 0 || name[len] != '\0' || len > NAME_MAX_LENGTH) {
 		return "a name has 1 to 40 characters of A-Z a-z 0-9 . _ -";
+	}
+	return NULL;
+}
+
+const char *object_check_zone(const char *name)
+{
+	size_t len = strspn(name, LETTERS CAPITALS DIGITS "._-");
+
+	if (len == 0 || name[len] != '\0' || len > FILTER_ZONE_MAX) {
+		return "a zone's name has 1 to 255 characters of A-Z a-z "
+		       "0-9 . _ -";
 	}
 	return NULL;
 }

@@ -14,8 +14,11 @@
  */
 const char *object_check(const char *field, const char *text);
 
-/* Pure. The NAME of [server NAME] and [filter NAME]; NULL = fine. */
+/* Pure. The NAME of [server NAME]; NULL = fine. */
 const char *object_check_name(const char *name);
+
+/* Pure. The NAME of [filter NAME], and of cava:zone; NULL = fine. */
+const char *object_check_zone(const char *name);
 
 /* Pure. Is `path` `dir` itself, or below it? Both as object_check() wants. */
 bool object_path_below(const char *path, const char *dir);

@@ -436,6 +436,11 @@ static void scans_usable(void *private_data)
 	scans_wake(s);
 }
 
+void scans_config_changed(struct scans *s)
+{
+	scans_usable(s);
+}
+
 static void scans_abandon(struct scan_waiters *list)
 {
 	struct scan_waiter *w = NULL;

@@ -24,6 +24,9 @@ struct scans *scans_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 			   struct store *store, struct servers *servers,
 			   struct events *events, struct counters *counters);
 
+/* What is owed is looked at again. */
+void scans_config_changed(struct scans *s);
+
 enum scan_source { SCAN_ON_ACCESS, SCAN_NOTICE, SCAN_MANUAL, SCAN_JOB };
 
 struct scan_request {

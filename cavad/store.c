@@ -25,8 +25,15 @@
  *
  *   "DOM\svc" -> 0200000000000000
  *
+ * zone: zone, NUL, share, in small letters -> i64 since, str zone, str
+ * share, str root:
+ *
+ *   "sales\0docs" -> 0200000000000000 0500 53616c6573 00 (Sales)
+ *                    0400 446f6373 00 (Docs)   0600 2f7372762f64 00
+ *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -41,12 +48,13 @@
 #define STORE_VALUE_MAX 16384
 
 enum store_table {
-	STORE_META, STORE_PENDING, STORE_RESULT, STORE_AVVENDOR
+	STORE_META, STORE_PENDING, STORE_RESULT, STORE_AVVENDOR, STORE_ZONE
 };
 
 static const char *const store_tables[] = {
 	[STORE_META] = "meta", [STORE_PENDING] = "pending",
-	[STORE_RESULT] = "result", [STORE_AVVENDOR] = "avvendor", NULL
+	[STORE_RESULT] = "result", [STORE_AVVENDOR] = "avvendor",
+	[STORE_ZONE] = "zone", NULL
 };
 
 struct store {
@@ -247,6 +255,50 @@ struct tevent_req *store_meta_put_send(TALLOC_CTX *mem_ctx,
 		ret = EMSGSIZE;
 	}
 	return store_writer_send(mem_ctx, ev, s->writer, &change, ret);
+}
+
+/* 0 or ENAMETOOLONG */
+static int store_zone_key(const struct store_zone *z,
+			  uint8_t bytes[DB_KEY_MAX], struct db_bytes *key)
+{
+	size_t zone = strlen(z->zone);
+	size_t share = strlen(z->share);
+	size_t i;
+
+	if (zone + 1 + share > DB_KEY_MAX) {
+		return ENAMETOOLONG;
+	}
+	memcpy(bytes, z->zone, zone + 1);
+	memcpy(bytes + zone + 1, z->share, share);
+	for (i = 0; i < zone + 1 + share; i++) {
+		bytes[i] = (uint8_t)tolower(bytes[i]);
+	}
+	*key = (struct db_bytes) { bytes, zone + 1 + share };
+	return 0;
+}
+
+struct tevent_req *store_zone_put_send(TALLOC_CTX *mem_ctx,
+				       struct tevent_context *ev,
+				       struct store *s,
+				       const struct store_zone *z)
+{
+	uint8_t key[DB_KEY_MAX];
+	uint8_t value[STORE_VALUE_MAX];
+	struct buf b = buf_writer(value, sizeof(value));
+	struct store_change change = {
+		.kind = STORE_PUT,
+		.table = STORE_ZONE,
+	};
+	int ret;
+
+	buf_put_u64(&b, (uint64_t)z->since);
+	buf_put_str(&b, z->zone);
+	buf_put_str(&b, z->share);
+	buf_put_str(&b, z->root);
+	change.value = (struct db_bytes) { value, b.pos };
+	ret = store_zone_key(z, key, &change.key);
+	return store_writer_send(mem_ctx, ev, s->writer, &change,
+				 ret != 0 ? ret : b.error);
 }
 
 /* Reads. */
@@ -484,5 +536,69 @@ int store_avvendor_list(struct store *s, TALLOC_CTX *mem_ctx,
 		return ret;
 	}
 	*list = a.list;
+	return 0;
+}
+
+struct store_zones {
+	struct store_zone *list;
+	size_t count;
+	size_t size;		/* without the end */
+	int error;
+};
+
+/* One that does not parse is passed over: it is announced again. */
+static bool store_zone_row(void *private_data, struct db_bytes key,
+			   struct db_bytes value)
+{
+	struct store_zones *z = private_data;
+	struct buf b = buf_reader(value.data, value.len);
+	struct store_zone *row = &z->list[z->count];
+	const char *zone = NULL, *share = NULL, *root = NULL;
+
+	(void)key;
+	if (z->count == z->size) {
+		return false;
+	}
+	row->since = (int64_t)buf_get_u64(&b);
+	zone = buf_get_str(&b);
+	share = buf_get_str(&b);
+	root = buf_get_str(&b);
+	if (b.error != 0) {
+		return true;
+	}
+	row->zone = talloc_strdup(z->list, zone);
+	row->share = talloc_strdup(z->list, share);
+	row->root = talloc_strdup(z->list, root);
+	if (row->zone == NULL || row->share == NULL || row->root == NULL) {
+		z->error = ENOMEM;
+		return false;
+	}
+	z->count++;
+	return true;
+}
+
+int store_zone_list(struct store *s, TALLOC_CTX *mem_ctx,
+		    struct store_zone **list)
+{
+	struct store_zones z = { 0 };
+	struct db_txn t;
+	int ret;
+
+	db_begin(s->db, DB_READ, &t);
+	z.size = db_count(&t, STORE_ZONE);
+	z.list = talloc_zero_array(mem_ctx, struct store_zone, z.size + 1);
+	if (z.list == NULL) {
+		db_end(&t);
+		return ENOMEM;
+	}
+	db_each(&t, STORE_ZONE, (struct db_bytes) { 0 }, store_zone_row, &z);
+	ret = db_end(&t);
+	ret = ret != 0 ? ret : z.error;
+	if (ret != 0) {
+		talloc_free(z.list);
+		return ret;
+	}
+	z.list[z.count].zone = NULL;
+	*list = z.list;
 	return 0;
 }

@@ -13,6 +13,9 @@
  *             was true for in front (i64): verdicts that the file cannot
  *             carry, and those of individual scans
  *   avvendor  account as the administrator wrote it -> i64 added, ns
+ *   zone      zone, NUL, share, both in small letters -> a share that said
+ *             it belongs to a zone: i64 since, ns, str zone, str share,
+ *             str root
  *
  * Not for network file systems. Open it once, after every fork.
  *
@@ -101,6 +104,23 @@ struct store_account {
 	const char *name;
 	int64_t added;
 };
+
+/* A share of a zone, as smbd says it. */
+struct store_zone {
+	int64_t since;		/* ns since the epoch */
+	const char *zone;
+	const char *share;
+	const char *root;
+};
+
+struct tevent_req *store_zone_put_send(TALLOC_CTX *mem_ctx,
+				       struct tevent_context *ev,
+				       struct store *s,
+				       const struct store_zone *z);
+
+/* All, ended by zone == NULL. 0 or errno. */
+int store_zone_list(struct store *s, TALLOC_CTX *mem_ctx,
+		    struct store_zone **list);
 
 /* All accounts, ended by name == NULL. 0 or errno. */
 int store_avvendor_list(struct store *s, TALLOC_CTX *mem_ctx,

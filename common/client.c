@@ -601,3 +601,13 @@ void client_restamp(struct client *c, const struct proto_restamp *restamp)
 		(void)client_send(c, msg, len);
 	}
 }
+
+bool client_count(struct client *c, const struct proto_count *count)
+{
+	struct proto_message m = { .number = PROTO_COUNT, .u.count = *count };
+	uint8_t msg[PROTO_MAX];
+	size_t len = proto_encode(&m, msg);
+	int ret = len == 0 ? EMSGSIZE : client_send(c, msg, len);
+
+	return ret == 0;
+}

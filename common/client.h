@@ -84,6 +84,9 @@ int client_notice(struct client *c, const struct proto_notice *notice);
 /* One way; dropped when cavad is away. */
 void client_restamp(struct client *c, const struct proto_restamp *restamp);
 
+/* One way, now or not at all: was there a connection to take it? */
+bool client_count(struct client *c, const struct proto_count *count);
+
 /* Waits at most wait_ms. 0 and an answer, or errno (= refuse). */
 int client_check(struct client *c, TALLOC_CTX *mem_ctx, uint32_t wait_ms,
 		 const struct proto_check *check,

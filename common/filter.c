@@ -1,11 +1,27 @@
 /*
  * Scan or not: see filter.h. Everything here is pure.
  *
+ * The order of the questions is the law: first what is known of the content,
+ * then whose content it is, then the rules, then the profile. So no rule
+ * lets an infected file through, and none is asked about a clean one.
+ *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 #include "common/filter.h"
 
-#include <errno.h>
+/* What a read waits for. */
+enum filter_wait { FILTER_WAIT_NO, FILTER_WAIT_OWED, FILTER_WAIT_SCAN };
+
+static const struct {
+	enum filter_wait read;
+	bool close;
+	bool rename;
+} filter_profiles[] = {
+	[FILTER_STANDARD] = { FILTER_WAIT_OWED, true, true },
+	[FILTER_STRICT] = { FILTER_WAIT_SCAN, true, true },
+	[FILTER_WRITES_ONLY] = { FILTER_WAIT_NO, true, true },
+	[FILTER_NO_SCAN] = { FILTER_WAIT_NO, false, false },
+};
 
 static struct filter_decision decide(enum filter_action action,
 				     enum verdict_reason reason)
@@ -20,6 +36,53 @@ static bool filter_infected(enum verdict_state state)
 		state == VERDICT_STATE_WAS_INFECTED;
 }
 
+static enum filter_wait filter_wait(const struct filter *f)
+{
+	switch (f->on_read) {
+	case FILTER_TRIGGER_YES:
+		return FILTER_WAIT_SCAN;
+	case FILTER_TRIGGER_NO:
+		return FILTER_WAIT_NO;
+	case FILTER_TRIGGER_PROFILE:
+		break;
+	}
+	return filter_profiles[f->profile].read;
+}
+
+static bool filter_triggers(enum filter_trigger trigger, bool by_profile)
+{
+	return trigger == FILTER_TRIGGER_PROFILE ?
+		by_profile : trigger == FILTER_TRIGGER_YES;
+}
+
+/* A reader of what has no clean verdict, or one that no longer holds. */
+static struct filter_decision filter_read_unknown(const struct filter *f,
+						  const struct filter_facts *x)
+{
+	enum filter_wait wait = filter_wait(f);
+	enum verdict_reason reason = filter_rules(f, x);
+
+	if (reason != VERDICT_REASON_NONE) {
+		return decide(FILTER_GO, reason);
+	}
+	if (filter_exempt(f, x)) {
+		return decide(FILTER_GO, VERDICT_REASON_EXEMPT);
+	}
+	if (f->size_maximum != 0 && x->size > f->size_maximum) {
+		return decide(f->size_deny ? FILTER_DENY : FILTER_GO,
+			      VERDICT_REASON_TOO_LARGE);
+	}
+	if (wait == FILTER_WAIT_NO) {
+		return decide(FILTER_GO, VERDICT_REASON_PROFILE);
+	}
+	if (x->state == VERDICT_STATE_UNSCANNABLE) {
+		return decide(f->open_on_fail ? FILTER_GO : FILTER_DENY,
+			      VERDICT_REASON_LIMIT);
+	}
+	return decide(wait == FILTER_WAIT_SCAN ? FILTER_ASK : FILTER_ASK_OWED,
+		      VERDICT_REASON_NONE);
+}
+
 static struct filter_decision filter_read(const struct filter *f,
 					  const struct filter_facts *x)
 {
@@ -28,26 +91,42 @@ static struct filter_decision filter_read(const struct filter *f,
 		return decide(FILTER_GO, VERDICT_REASON_NONE);
 	case VERDICT_STATE_INFECTED:
 		return decide(FILTER_DENY, VERDICT_REASON_NONE);
-	case VERDICT_STATE_UNSCANNABLE:
-		return decide(f->open_on_fail ? FILTER_GO : FILTER_DENY,
-			      VERDICT_REASON_LIMIT);
 	case VERDICT_STATE_WAS_INFECTED:
 		if (x->own_content) {
 			return decide(FILTER_GO, VERDICT_REASON_CREATED);
 		}
+		if (filter_wait(f) == FILTER_WAIT_NO) {
+			return decide(FILTER_DENY,
+				      VERDICT_REASON_WAS_INFECTED);
+		}
 		return decide(FILTER_ASK, VERDICT_REASON_NONE);
 	case VERDICT_STATE_NONE:
 	case VERDICT_STATE_STALE:
+		if (x->own_content) {
+			return decide(FILTER_GO, VERDICT_REASON_CREATED);
+		}
+		break;
+	case VERDICT_STATE_UNSCANNABLE:
 		break;
 	}
-	if (x->own_content) {
-		return decide(FILTER_GO, VERDICT_REASON_CREATED);
+	return filter_read_unknown(f, x);
+}
+
+/* A close or rename, `triggered` by profile or setting. */
+static struct filter_decision filter_changed(const struct filter *f,
+					     const struct filter_facts *x,
+					     bool triggered)
+{
+	enum verdict_reason reason = VERDICT_REASON_NONE;
+
+	if (!triggered) {
+		return decide(FILTER_GO, VERDICT_REASON_PROFILE);
 	}
-	if (f->size_maximum != 0 && x->size > f->size_maximum) {
-		return decide(FILTER_GO, VERDICT_REASON_TOO_LARGE);
+	if (!filter_infected(x->state)) {
+		reason = filter_rules(f, x);
 	}
-	return decide(f->profile == FILTER_STRICT ?
-		      FILTER_ASK : FILTER_ASK_OWED, VERDICT_REASON_NONE);
+	return decide(reason == VERDICT_REASON_NONE ? FILTER_NOTIFY :
+						      FILTER_GO, reason);
 }
 
 struct filter_decision filter_decide(const struct filter *f,
@@ -70,10 +149,14 @@ struct filter_decision filter_decide(const struct filter *f,
 	case FILTER_READ:
 		return filter_read(f, facts);
 	case FILTER_CLOSE:
-		return decide(facts->written ? FILTER_NOTIFY : FILTER_GO,
-			      VERDICT_REASON_NONE);
+		if (!facts->written) {
+			return decide(FILTER_GO, VERDICT_REASON_NONE);
+		}
+		return filter_changed(f, facts, filter_triggers(
+			f->on_close, filter_profiles[f->profile].close));
 	case FILTER_RENAME:
-		return decide(FILTER_NOTIFY, VERDICT_REASON_NONE);
+		return filter_changed(f, facts, filter_triggers(
+			f->on_rename, filter_profiles[f->profile].rename));
 	}
 	return decide(FILTER_DENY, VERDICT_REASON_NONE);
 }
@@ -93,40 +176,15 @@ bool filter_allows(const struct filter *f, enum verdict_state before,
 	if (filter_infected(before)) {
 		return false;
 	}
-	return result == VERDICT_SKIPPED ||
-	       reason == VERDICT_REASON_NOT_OWED || f->open_on_fail;
-}
-
-void filter_put(struct buf *b, const struct filter *f)
-{
-	buf_put_u8(b, f->enabled);
-	buf_put_u8(b, (uint8_t)f->profile);
-	buf_put_u8(b, f->open_on_fail);
-	buf_put_u8(b, (uint8_t)f->denial);
-	buf_put_u32(b, f->scan_timeout);
-	buf_put_u32(b, f->sync_wait);
-	buf_put_u64(b, f->size_maximum);
-	buf_put_u64(b, (uint64_t)f->signature_min);
-}
-
-void filter_get(struct buf *b, struct filter *f)
-{
-	uint8_t enabled = buf_get_u8(b);
-	uint8_t profile = buf_get_u8(b);
-	uint8_t open_on_fail = buf_get_u8(b);
-	uint8_t denial = buf_get_u8(b);
-
-	f->scan_timeout = buf_get_u32(b);
-	f->sync_wait = buf_get_u32(b);
-	f->size_maximum = buf_get_u64(b);
-	f->signature_min = (int64_t)buf_get_u64(b);
-	f->enabled = enabled != 0;
-	f->open_on_fail = open_on_fail != 0;
-	f->profile = profile;
-	f->denial = denial;
-	if (b->error == 0 && (enabled > 1 || open_on_fail > 1 ||
-			      profile > FILTER_STRICT ||
-			      denial > FILTER_DENIAL_ACCESS_DENIED)) {
-		b->error = EBADMSG;
+	if (result == VERDICT_SKIPPED) {
+		return reason != VERDICT_REASON_TOO_LARGE || !f->size_deny;
 	}
+	return reason == VERDICT_REASON_NOT_OWED || f->open_on_fail;
+}
+
+bool filter_has_rules(const struct filter *f)
+{
+	return f->extensions.size != 0 || f->extensions_include ||
+		f->no_extension_skip || f->paths.size != 0 ||
+		f->accounts.size != 0 || f->hosts.size != 0;
 }

@@ -68,7 +68,12 @@ enum verdict_result {
 	V(19, DISABLED, "scanning is disabled") \
 	V(20, FULL, "too many scans are waiting") \
 	V(21, CREATED, "nothing in it but what this handle wrote") \
-	V(22, SYNC, "a synchronous read cannot wait longer")
+	V(22, SYNC, "a synchronous read cannot wait longer") \
+	V(23, PROFILE, "the profile of its zone does not scan it") \
+	V(24, EXTENSION, "its zone does not scan this extension") \
+	V(25, PATH, "its path is excluded") \
+	V(26, EXEMPT, "the account or host is exempt") \
+	V(27, WAS_INFECTED, "it was infected and no scan has cleared it")
 
 enum verdict_reason {
 #define V(number, NAME, text) VERDICT_REASON_##NAME = number,

@@ -14,7 +14,7 @@ import types
 
 from cavad_world import ROOT
 
-VERSION = 1
+VERSION = 2
 WILL_WRITE, CLOSE, RENAME = range(3)
 TREE, OPEN, LIST = range(3)
 NONE, CLEAN, INFECTED, SKIPPED, UNSCANNABLE, FAILED = range(6)
@@ -26,8 +26,11 @@ GROUPS = {
              "str32 handle",
     "content": "u64 size, u64 mtime, u64 ctime",
     "filter": "u8 enabled, u8 profile, u8 open_on_fail, u8 denial, "
+              "u8 on_read, u8 on_close, u8 on_rename, u8 extensions_include, "
+              "u8 no_extension_skip, u8 size_deny, "
               "u32 scan_timeout, u32 sync_wait, u64 size_maximum, "
-              "u64 signature_min",
+              "u64 signature_min, list extensions, list paths, "
+              "list accounts, list hosts",
 }
 
 
@@ -53,7 +56,7 @@ def nothing(kind):
     if kind in GROUPS:
         return types.SimpleNamespace(**{n: nothing(k)
                                         for k, n in pairs(kind)})
-    return {"str": "", "str32": b""}.get(kind, 0)
+    return {"str": "", "str32": b"", "list": []}.get(kind, 0)
 
 
 def encode_field(kind, value):
@@ -62,6 +65,9 @@ def encode_field(kind, value):
     if kind == "str":
         data = os.fsencode(value)
         return struct.pack("<H", len(data)) + data + b"\0"
+    if kind == "list":
+        data = b"".join(os.fsencode(i) + b"\0" for i in value)
+        return struct.pack("<I", len(data)) + data
     if kind == "str32":
         return struct.pack("<I", len(value)) + value
     return b"".join(encode_field(k, getattr(value, n))
@@ -87,6 +93,10 @@ def decode_fields(fields, data):
             size = struct.unpack("<H", data[:2])[0] + 3
             value = os.fsdecode(data[2:size - 1])
             assert data[size - 1] == 0
+        elif kind == "list":
+            size = struct.unpack("<I", data[:4])[0] + 4
+            assert size == 4 or data[size - 1] == 0
+            value = [os.fsdecode(i) for i in data[4:size].split(b"\0")[:-1]]
         else:
             value, rest = decode_fields(pairs(kind), data)
             size = len(data) - len(rest)

@@ -12,7 +12,7 @@ import sys
 import pytest
 
 from cavad_peer import (CLEAN, CLOSE, FAILED, FULL, INFECTED, LIST, MESSAGES,
-                        NONE, NOT_OWED, OPEN, RENAME, TIMEOUT, TREE,
+                        NONE, NOT_OWED, OPEN, RENAME, TIMEOUT, TREE, VERSION,
                         WILL_WRITE, Peer, encode, ident)
 from cavad_world import EICAR, ROOT, THREAT, World, wait_for
 
@@ -88,20 +88,23 @@ def test_only_root(own):
 
 
 def garbage(text):
-    return struct.pack("<IHH", 8 + len(text), 1, 3) + text
+    return struct.pack("<IHH", 8 + len(text), VERSION, 3) + text
 
 
 @pytest.mark.parametrize("hello", [False, True], ids=["first", "later"])
 @pytest.mark.parametrize("frame, why", [
-    pytest.param(encode("ASK", version=2), "different versions",
-                 id="version 2"),
+    pytest.param(encode("ASK", version=VERSION + 1),
+                 "different versions", id="another version"),
     pytest.param(encode("ASK", version=0), "different versions",
                  id="version 0"),
     pytest.param(b"x", "no sense", id="one byte"),
     pytest.param(b"\xff" * 100, "no sense", id="ff"),
-    pytest.param(struct.pack("<IHH", 8, 1, 0), "no sense", id="number 0"),
-    pytest.param(struct.pack("<IHH", 8, 1, 99), "no sense", id="number 99"),
-    pytest.param(struct.pack("<IHH", 8, 1, 3), "no sense", id="empty ASK"),
+    pytest.param(struct.pack("<IHH", 8, VERSION, 0), "no sense",
+                 id="number 0"),
+    pytest.param(struct.pack("<IHH", 8, VERSION, 99), "no sense",
+                 id="number 99"),
+    pytest.param(struct.pack("<IHH", 8, VERSION, 3), "no sense",
+                 id="empty ASK"),
     pytest.param(garbage(b"\xff" * 80), "no sense", id="ASK of ff"),
     pytest.param(encode("ASK")[:-1], "no sense", id="cut"),
     pytest.param(encode("ASK") + b"x", "no sense", id="tail"),

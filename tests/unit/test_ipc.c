@@ -12,9 +12,11 @@
 #include <sys/un.h>
 
 #include "cavad/ipc.h"
+#include "cavad/zone.h"
 
 static struct ipc *ipc;
 static struct check *check;
+static struct zones *zones;
 
 static int set_up_ipc(void **p)
 {
@@ -29,8 +31,10 @@ static int set_up_ipc(void **p)
 	assert_int_equal(check_create(t, t->ev, t->config, t->store,
 				      t->servers, t->scans, t->events,
 				      &t->counters, &check), 0);
+	assert_int_equal(zones_create(t, t->ev, t->config, t->store,
+				      &t->counters, &zones), 0);
 	assert_int_equal(ipc_create(t, t->ev, fd, t->config, t->files,
-				    t->scans, check,
+				    t->scans, check, zones,
 				    &t->counters, &ipc), 0);
 	return 0;
 }
@@ -38,6 +42,7 @@ static int set_up_ipc(void **p)
 static int tear_down_ipc(void **p)
 {
 	TALLOC_FREE(ipc);
+	TALLOC_FREE(zones);
 	TALLOC_FREE(check);
 	return tear_down(p);
 }
@@ -211,8 +216,7 @@ static void test_filters_file(void **p)
 	FILE *file = NULL;
 
 	t->config->settings.sync_wait = 123;
-	assert_int_equal(ipc_write_filters(t->config), 0);
-	assert_int_equal(ipc_write_filters(t->config), 0);	/* replaces */
+	assert_int_equal(zones_changed(zones), 0);	/* replaces */
 	file = fopen(path, "r");
 	assert_non_null(file);
 	assert_int_equal(fscanf(file, "%63s %255s\n", zone, hex), 2);
@@ -230,7 +234,7 @@ static void test_filters_file(void **p)
 	path = talloc_asprintf(t, "%s/filters.new", t->top);
 	assert_int_equal(access(path, F_OK), -1);
 	t->config->settings.state_dir = "/nonexistent";
-	assert_int_equal(ipc_write_filters(t->config), ENOENT);
+	assert_int_equal(zones_changed(zones), ENOENT);
 }
 
 #define TEST(name) \

@@ -244,7 +244,7 @@ static void test_empty(void **p)
 static void test_wire(void **p)
 {
 	static const uint8_t expect[] = {
-		22, 0, 0, 0, 1, 0, 9, 0,
+		22, 0, 0, 0, PROTO_VERSION, 0, 9, 0,
 		8, 7, 6, 5, 4, 3, 2, 1, 1, 2, 0, 'n', 'o', 0,
 	};
 	struct proto_message m = {
@@ -330,7 +330,7 @@ static void test_version(void **p)
 				 0 : EPROTONOSUPPORT);
 		assert_int_equal(decode(data, len - 1), EBADMSG);
 	}
-	data[4] = 2;
+	data[4] = PROTO_VERSION + 1;
 	data[5] = 0;
 	set_length(data, HEADER);
 	assert_int_equal(decode(data, HEADER), EPROTONOSUPPORT);

@@ -1,0 +1,86 @@
+/*
+ * cavactl zones: which shares have which filter, a line a share.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include <string.h>
+
+#include "cavactl/cavactl.h"
+
+static const struct output_column zones_columns[] = {
+	{ "ZONE", "zone", false },
+	{ "PROFILE", "profile", false },
+	{ "FILTER", "filter", false },
+	{ "CONN", "connections", true },
+	{ "SHARE", "share", false },
+	{ "ROOT", "root", false },
+	{ NULL, NULL, false }
+};
+
+/* A zone's share; its first one has what is true of the whole zone. */
+static json_t *zones_row(const json_t *zone, const json_t *share, bool first)
+{
+	bool enabled = json_is_true(json_object_get(zone, "filter_enabled"));
+	bool configured = json_is_true(json_object_get(zone, "configured"));
+	const char *profile = json_string_value(
+		json_object_get(zone, "scan_profile"));
+	json_t *row = json_object();
+
+	json_object_set(row, "zone", json_object_get(zone, "zone_name"));
+	if (first) {
+		json_object_set_new(row, "profile", json_string(
+			enabled && profile != NULL ? profile : "off"));
+		json_object_set_new(row, "filter", json_string(
+			configured ? "cavad.conf" : "defaults"));
+		json_object_set(row, "connections",
+				json_object_get(zone, "connections"));
+	}
+	if (share != NULL) {
+		json_object_set(row, "share", json_object_get(share, "name"));
+		json_object_set(row, "root", json_object_get(share, "root"));
+	}
+	return row;
+}
+
+static void zones_print(const json_t *zones)
+{
+	json_t *rows = json_array();
+	const json_t *zone = NULL;
+	const json_t *share = NULL;
+	size_t i = 0;
+	size_t k = 0;
+
+	json_array_foreach(zones, i, zone) {
+		const json_t *shares = json_object_get(zone, "shares");
+
+		if (json_array_size(shares) == 0) {
+			json_array_append_new(rows, zones_row(zone, NULL,
+							      true));
+		}
+		json_array_foreach(shares, k, share) {
+			json_array_append_new(rows, zones_row(zone, share,
+							      k == 0));
+		}
+	}
+	output_table(rows, zones_columns);
+	json_decref(rows);
+}
+
+enum cavactl_exit cmd_zones(const struct cavactl *ctl, const char **args)
+{
+	json_t *reply = NULL;
+	enum cavactl_exit ret = cavactl_call(
+		ctl, "GET", "/platform/11/avscan/zones", NULL, &reply);
+
+	(void)args;
+	if (ret != CAVACTL_OK) {
+		return ret;
+	}
+	if (ctl->json) {
+		output_json(reply);
+	} else {
+		zones_print(json_object_get(reply, "zones"));
+	}
+	json_decref(reply);
+	return CAVACTL_OK;
+}

@@ -1,0 +1,146 @@
+/*
+ * A new cavad.conf while cavad runs.
+ *
+ * Everybody holds a pointer to the one struct config and looks when there is
+ * something to decide, so what may change is changed in place: all filters,
+ * and the settings that nobody has copied or acted upon (config_live). The
+ * rest keeps the value it had at start and is named, for a restart to take
+ * up. A value of the file that equals the one in force is no difference,
+ * whatever was in the file meanwhile.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+
+#include "cavad/config.h"
+
+/* Numbers, all of them: their text lives in nobody's memory. */
+static const char *const config_live[] = {
+	"service_enabled", "scan_timeout", "scan_size_maximum",
+	"report_expiry", "sync_wait", "denial", "check_scope",
+	"scan_maximum", NULL
+};
+
+static bool config_is_live(const char *name)
+{
+	size_t i;
+
+	for (i = 0; config_live[i] != NULL; i++) {
+		if (strcmp(config_live[i], name) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Adds "[settings] node", or ", node" behind what is there. */
+static void config_name(char **text, const char *title, const char *what)
+{
+	if (*text == NULL) {
+		return;		/* no memory; said at the end */
+	}
+	*text = talloc_asprintf_append(*text, "%s%s%s%s",
+				       (*text)[0] == '\0' ? "" : ", ", title,
+				       what[0] == '\0' ? "" : " ", what);
+}
+
+static bool config_differs(const struct object_class *class, const void *a,
+			   const void *b, const char *name)
+{
+	TALLOC_CTX *frame = talloc_new(NULL);
+	char *old = object_get(frame, class, a, name);
+	char *new = object_get(frame, class, b, name);
+	bool differs = old == NULL || new == NULL || strcmp(old, new) != 0;
+
+	talloc_free(frame);
+	return differs;
+}
+
+/* Of a class that needs a restart, or of its fields that do. */
+static void config_name_fields(char **text, const char *title,
+			       const struct object_class *class,
+			       const void *old, const void *new)
+{
+	const struct object_field *field = NULL;
+
+	for (field = class->fields; field->name != NULL; field++) {
+		if (class == &object_settings && config_is_live(field->name)) {
+			continue;
+		}
+		if (config_differs(class, old, new, field->name)) {
+			config_name(text, title, field->name);
+		}
+	}
+}
+
+static void config_name_servers(char **text, const struct config *c,
+				const struct config *fresh)
+{
+	struct server_object **old = c->servers;
+	struct server_object **new = fresh->servers;
+	char *title = NULL;
+
+	for (; *old != NULL && *new != NULL; old++, new++) {
+		title = talloc_asprintf(*text, "[server %s]", (*new)->name);
+		if (title == NULL || strcmp((*old)->name, (*new)->name) != 0) {
+			break;
+		}
+		config_name_fields(text, title, &object_server, *old, *new);
+		TALLOC_FREE(title);
+	}
+	if (*old != NULL || *new != NULL) {
+		config_name(text, "which [server] there are, and their order",
+			    "");
+	}
+}
+
+static int config_take_settings(struct config *c, const struct config *fresh)
+{
+	TALLOC_CTX *frame = talloc_new(NULL);
+	struct settings settings = c->settings;
+	char *value = NULL;
+	char *error = NULL;
+	size_t i;
+	int ret = 0;
+
+	for (i = 0; config_live[i] != NULL && ret == 0; i++) {
+		value = object_get(frame, &object_settings, &fresh->settings,
+				   config_live[i]);
+		ret = value == NULL ? ENOMEM :
+			object_set(frame, &object_settings, &settings,
+				   config_live[i], value, &error);
+	}
+	if (ret == 0) {
+		c->settings = settings;
+	}
+	talloc_free(frame);
+	return ret;
+}
+
+int config_take(TALLOC_CTX *mem_ctx, struct config *c, struct config *fresh,
+		char **restart)
+{
+	char *text = talloc_strdup(mem_ctx, "");
+	int ret;
+
+	config_name_fields(&text, "[settings]", &object_settings,
+			   &c->settings, &fresh->settings);
+	config_name_fields(&text, "[cee]", &object_cee, &c->cee, &fresh->cee);
+	config_name_servers(&text, c, fresh);
+	if (text == NULL) {
+		return ENOMEM;
+	}
+	ret = config_take_settings(c, fresh);
+	if (ret != 0) {
+		talloc_free(text);
+		return ret;
+	}
+	talloc_free(c->taken);
+	c->taken = talloc_steal(c, fresh);
+	c->filters = fresh->filters;
+	c->rules = fresh->rules;
+	*restart = text;
+	return 0;
+}

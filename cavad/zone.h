@@ -1,0 +1,62 @@
+/*
+ * Zones: named sets of shares, each with a filter of its own.
+ *
+ * A zone exists because cavad.conf has a section for it, or because a module
+ * announced it (cava:zone); then its filter has the defaults. What was
+ * announced is kept in the database: at most twice
+ * FILTER_ZONES_MAX zones, with those of cavad.conf, and ZONE_SHARES shares. What is beyond that, or has no proper name, is served
+ * with the defaults, said once, and not kept.
+ *
+ * The effective filters are also in STATE_DIR/filters, which a module reads
+ * while cavad is away: a line "ZONE HEX" a zone, HEX = filter_put().
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#ifndef CAVAD_ZONE_H
+#define CAVAD_ZONE_H
+
+#include "cavad/config.h"
+#include "cavad/counter.h"
+#include "cavad/store.h"
+#include "common/proto.h"
+
+#define ZONE_SHARES 1024
+
+struct zones;
+
+/* Reads what was announced before, and writes the filters. 0 or errno. */
+int zones_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
+		 const struct config *config, struct store *store,
+		 struct counters *counters, struct zones **result);
+
+/* The configuration has changed: writes the filters. 0 or errno. */
+int zones_changed(struct zones *z);
+
+/* A share's connection, from its HELLO; ends when it is freed. */
+struct zone_member;
+
+/* NULL = no memory. */
+struct zone_member *zone_enter(TALLOC_CTX *mem_ctx, struct zones *z,
+			       const char *zone, const char *share,
+			       const char *root);
+
+/* What a member's filter let through unscanned. */
+void zone_count(struct zones *z, const struct proto_count *count);
+
+struct zone_share {
+	const char *name;
+	const char *root;
+};
+
+struct zone_status {
+	const char *name;
+	bool configured;	/* a section of cavad.conf */
+	unsigned int connections;
+	const struct zone_share *shares;	/* ended by name == NULL */
+};
+
+/* In the order of their names; i from 0, false after the last. Borrowed. */
+bool zone_status(const struct zones *z, unsigned int i,
+		 struct zone_status *status);
+
+#endif
