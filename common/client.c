@@ -19,6 +19,7 @@
 
 #define CLIENT_OUT_MAX 256	/* messages that wait for room in the socket */
 #define CLIENT_UNACKED_MAX 1024	/* notices; the oldest go to the spool */
+#define CLIENT_IN_MAX 1024	/* messages that come while poll() waits */
 #define CLIENT_BATCH 32		/* messages handled at a time */
 
 static void client_event(struct tevent_context *ev, struct tevent_fd *fde,
@@ -62,7 +63,7 @@ static bool client_list_add(TALLOC_CTX *mem_ctx, struct client_list *list,
 	return true;
 }
 
-static void client_list_drop(struct client_list *list)
+static struct client_msg *client_list_shift(struct client_list *list)
 {
 	struct client_msg *m = list->first;
 
@@ -71,6 +72,13 @@ static void client_list_drop(struct client_list *list)
 	if (list->first == NULL) {
 		list->last = &list->first;
 	}
+	return m;
+}
+
+static void client_list_drop(struct client_list *list)
+{
+	struct client_msg *m = client_list_shift(list);
+
 	talloc_free(m);
 }
 
@@ -117,8 +125,12 @@ static void client_arm_retry(struct client *c)
 {
 	struct timeval next = tevent_timeval_current_ofs(
 		0, CLIENT_RETRY * 1000);
+	const struct client_ask_state *a = c->asks;
 
-	if (c->retry == NULL && c->asks != NULL) {
+	while (a != NULL && a->grace == 0) {
+		a = a->next;
+	}
+	if (c->retry == NULL && a != NULL) {
 		c->retry = tevent_add_timer(c->ev, c, next, client_retry, c);
 	}
 }
@@ -129,8 +141,10 @@ void client_lost(struct client *c, int error)
 	struct client_ask_state *a = NULL;
 
 	client_close(c);
+	c->greeted = false;
 	client_say_down(c, error);
 	for (a = c->asks; a != NULL; a = a->next) {
+		a->asked = false;
 		if (a->grace == 0) {
 			a->grace = grace;
 		}
@@ -170,15 +184,41 @@ int client_send(struct client *c, const uint8_t *data, size_t len)
 	return 0;
 }
 
-/* After a reconnect: everything that is still asked. */
+/*
+ * After a reconnect: everything that is still asked. What finds no room has
+ * its turn at the next retry.
+ */
 static void client_ask_again(struct client *c)
 {
 	struct client_ask_state *a = NULL;
 
-	for (a = c->asks; a != NULL && c->fd != -1; a = a->next) {
-		int ret = client_send(c, a->msg, a->len);
+	for (a = c->asks; a != NULL; a = a->next) {
+		int ret = a->asked ? 0 : client_send(c, a->msg, a->len);
 
-		if (ret == 0) {
+		if (ret != 0) {
+			return;
+		}
+		a->asked = true;
+		if (c->greeted) {
+			a->grace = 0;
+		}
+	}
+}
+
+/*
+ * Only now it is a cavad that serves us: one of another version, or one that
+ * is ending, takes connections too.
+ */
+static void client_greeted(struct client *c)
+{
+	struct client_ask_state *a = NULL;
+
+	if (c->greeted) {
+		return;
+	}
+	c->greeted = true;
+	for (a = c->asks; a != NULL; a = a->next) {
+		if (a->asked) {
 			a->grace = 0;
 		}
 	}
@@ -273,6 +313,7 @@ static void client_retry(struct tevent_context *ev, struct tevent_timer *te,
 	talloc_free(te);
 	c->retry = NULL;
 	(void)client_connect(c);
+	client_ask_again(c);
 	for (a = c->asks; a != NULL; a = next) {
 		next = a->next;
 		if (a->grace == 0 || ms < a->grace) {
@@ -281,18 +322,20 @@ static void client_retry(struct tevent_context *ev, struct tevent_timer *te,
 		tevent_req_defer_callback(a->req, a->ev);
 		tevent_req_error(a->req, ENOTCONN);
 	}
-	if (c->fd == -1) {
-		client_arm_retry(c);
-	}
+	client_arm_retry(c);
 }
 
 /* --- what comes in --- */
 
-static void client_acknowledged(struct client *c, uint64_t seq)
+static int client_acknowledged(struct client *c, uint64_t seq)
 {
+	if (seq >= c->next_seq) {
+		return EBADMSG;		/* never said */
+	}
 	while (c->unacked.first != NULL && c->unacked.first->seq <= seq) {
 		client_list_drop(&c->unacked);
 	}
+	return 0;
 }
 
 static void client_answered(struct client *c, const struct proto_answer *from)
@@ -326,6 +369,7 @@ static int client_take(struct client *c, const uint8_t *data, size_t len)
 	if (ret != 0) {
 		return ret;
 	}
+	client_greeted(c);
 	switch (m.number) {
 	case PROTO_CONFIG:
 		if (c->ops->config != NULL) {
@@ -336,8 +380,7 @@ static int client_take(struct client *c, const uint8_t *data, size_t len)
 		client_answered(c, &m.u.answer);
 		return 0;
 	case PROTO_ACK:
-		client_acknowledged(c, m.u.ack.seq);
-		return 0;
+		return client_acknowledged(c, m.u.ack.seq);
 	case PROTO_CHECK_ANSWER:
 	case PROTO_CHECK_NAMES:
 		return 0;	/* came after the wait for it had ended */
@@ -366,20 +409,27 @@ ssize_t client_receive(struct client *c, uint8_t msg[PROTO_MAX])
 static void client_drain(struct client *c)
 {
 	while (c->in.first != NULL) {
-		int ret = client_take(c, c->in.first->data, c->in.first->len);
+		/* out of the list, which a callback may empty */
+		struct client_msg *m = client_list_shift(&c->in);
+		int ret = client_take(c, m->data, m->len);
 
+		talloc_free(m);
 		if (ret != 0) {
 			client_lost(c, ret);
 			return;
 		}
-		client_list_drop(&c->in);
 	}
 }
 
 int client_keep(struct client *c, const uint8_t *data, size_t len)
 {
-	bool ok = client_list_add(c, &c->in, 0, data, len);
+	bool ok = false;
 
+	if (c->in.count >= CLIENT_IN_MAX) {
+		client_lost(c, ENOBUFS);
+		return ENOTCONN;
+	}
+	ok = client_list_add(c, &c->in, 0, data, len);
 	if (!ok) {
 		return ENOMEM;
 	}
@@ -472,7 +522,7 @@ static void client_ask_cleanup(struct tevent_req *req,
 	}
 	a->prev = NULL;
 	a->next = NULL;
-	if (!a->settled && c->fd != -1) {
+	if (!a->settled && a->asked) {
 		struct proto_message m = { .number = PROTO_CANCEL,
 					   .u.cancel = { .id = a->id } };
 		uint8_t msg[PROTO_MAX];
@@ -517,6 +567,7 @@ struct tevent_req *client_ask_send(TALLOC_CTX *mem_ctx,
 		return tevent_req_post(req, ev);
 	}
 	a->client = c;
+	a->asked = true;
 	a->next = c->asks;
 	if (a->next != NULL) {
 		a->next->prev = a;

@@ -12,7 +12,8 @@
  *    it goes to the spool at once; when a connection ends, or the client is
  *    freed, what was not acknowledged goes there. Twice does no harm.
  * 3. A question that was asked when the connection ended is asked again on
- *    the next one, tried every CLIENT_RETRY ms for at most CLIENT_GRACE ms.
+ *    the next one, tried every CLIENT_RETRY ms for at most CLIENT_GRACE ms
+ *    until cavad says something (one that waits in poll(): within its time).
  *    A new question without a connection ends at once with ENOTCONN.
  * 4. Freeing a request cancels it (CANCEL is sent).
  *

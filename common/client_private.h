@@ -31,7 +31,8 @@ struct client_ask_state {
 	struct tevent_req *req;
 	struct client *client;	/* NULL: freed, or no longer in its list */
 	uint64_t id;
-	int64_t grace;		/* ms; ENOTCONN after that, 0 = connected */
+	bool asked;		/* on this connection */
+	int64_t grace;		/* ms; ENOTCONN after that, 0 = none */
 	bool settled;		/* answered, or never asked */
 	uint8_t *msg;
 	size_t len;
@@ -48,6 +49,7 @@ struct client {
 	struct tevent_fd *fde;
 	struct tevent_timer *retry;
 	struct tevent_immediate *later;
+	bool greeted;		/* cavad has said something on it */
 	bool down;		/* ops->state(false) was said */
 	uint64_t next_id;
 	uint64_t next_seq;
@@ -77,7 +79,7 @@ void client_flush(struct client *c);
 /* One packet: its length, 0 = none now, -1 = the connection is lost. */
 ssize_t client_receive(struct client *c, uint8_t msg[PROTO_MAX]);
 
-/* A message to be handled from the loop. 0 or errno. */
+/* A message to be handled from the loop. 0, ENOMEM, ENOTCONN: lost. */
 int client_keep(struct client *c, const uint8_t *data, size_t len);
 
 #endif
