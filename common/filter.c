@@ -79,8 +79,10 @@ static struct filter_decision filter_read_unknown(const struct filter *f,
 		return decide(f->open_on_fail ? FILTER_GO : FILTER_DENY,
 			      VERDICT_REASON_LIMIT);
 	}
-	return decide(wait == FILTER_WAIT_SCAN ? FILTER_ASK : FILTER_ASK_OWED,
-		      VERDICT_REASON_NONE);
+	if (wait == FILTER_WAIT_OWED && x->state != VERDICT_STATE_MARKED) {
+		return decide(FILTER_ASK_OWED, VERDICT_REASON_NONE);
+	}
+	return decide(FILTER_ASK, VERDICT_REASON_NONE);
 }
 
 static struct filter_decision filter_read(const struct filter *f,
@@ -102,6 +104,7 @@ static struct filter_decision filter_read(const struct filter *f,
 		return decide(FILTER_ASK, VERDICT_REASON_NONE);
 	case VERDICT_STATE_NONE:
 	case VERDICT_STATE_STALE:
+	case VERDICT_STATE_MARKED:
 		if (x->own_content) {
 			return decide(FILTER_GO, VERDICT_REASON_CREATED);
 		}

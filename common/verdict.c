@@ -138,6 +138,7 @@ int verdict_decode(const uint8_t *rec, size_t len, struct verdict *v)
 		return EBADMSG;
 	}
 	if (v->result != VERDICT_CLEAN && v->result != VERDICT_INFECTED &&
+	    v->result != VERDICT_SKIPPED &&
 	    v->result != VERDICT_UNSCANNABLE) {
 		return EBADMSG;	/* nothing else is ever recorded */
 	}
@@ -183,6 +184,9 @@ enum verdict_state verdict_state(const struct verdict *v,
 
 	if (v == NULL || v->result == VERDICT_NONE) {
 		return VERDICT_STATE_NONE;
+	}
+	if (v->result == VERDICT_SKIPPED) {
+		return VERDICT_STATE_MARKED;
 	}
 	current = v->content.size == now->size &&
 		v->content.mtime == now->mtime &&

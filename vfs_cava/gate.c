@@ -57,10 +57,13 @@ enum gate_step gate_look(struct gate *g)
 	facts.gate = g->gate;
 	facts.own_content = g->own;
 	facts.size = g->content.size;
+	cava_filter_facts(g->cava, g->fd, &facts);
 	d = filter_decide(&g->cava->filter, &facts);
 
 	switch (d.action) {
 	case FILTER_GO:
+		cava_count(g->cava, g->fd, d.reason);
+		return GATE_GO;
 	case FILTER_NOTIFY:
 		return GATE_GO;
 	case FILTER_ASK:
@@ -147,7 +150,7 @@ int gate_question(TALLOC_CTX *mem_ctx, struct gate *g, enum gate_step step,
 
 static void gate_cleared(struct cava_file *file, const struct gate *g)
 {
-	file->cleared = true;
+	file->cleared = file->cava->filter_number;
 	file->content = g->content;
 }
 
@@ -172,7 +175,7 @@ bool cava_gate_fast(struct cava *cava, struct files_struct *fsp)
 		return true;
 	}
 	file = cava_file_fetch(cava, fsp);
-	if (file == NULL || !file->cleared) {
+	if (file == NULL || file->cleared != cava->filter_number) {
 		return false;
 	}
 	if (file->own && file->writing > 0) {
@@ -180,7 +183,7 @@ bool cava_gate_fast(struct cava *cava, struct files_struct *fsp)
 	}
 	ret = content_of_fd(fsp_get_io_fd(fsp), &now);
 	if (ret != 0 || !content_equal(&now, &file->content)) {
-		file->cleared = false;
+		file->cleared = 0;
 		file->own = false;
 		return false;
 	}

@@ -10,6 +10,9 @@
  * is another generation: every handle that wrote says WILL_WRITE once more
  * when one is lost, and again before its first write in each.
  *
+ * What the filter leaves out (filter.c) is not told; once it was said that a
+ * handle writes, its close is told whatever the filter says by then.
+ *
  * Reading back without a scan is for a handle that made or emptied the file,
  * while nobody else can have written: own content. That holds as long as
  * the share mode or an exclusive oplock or lease keeps other writers out,
@@ -63,14 +66,42 @@ static void notice_send(struct cava *cava, const struct proto_notice *notice)
 	(void)client_notice(cava->client, notice);
 }
 
-static void notice_remove_record(int fd)
+/*
+ * Is a scan owed after this operation? `result`: what the record says, for
+ * no rule holds for what is infected.
+ */
+static struct filter_decision notice_decide(struct cava *cava, int fd,
+					    enum filter_operation operation,
+					    enum verdict_result *result)
 {
+	TALLOC_CTX *frame = talloc_stackframe();
+	struct filter_facts facts = {
+		.operation = operation,
+		.written = true,
+	};
+	struct filter_decision d;
 	struct verdict v;
 	int ret = verdict_read(fd, &v);
 
-	if (ret == ENODATA || (ret == 0 && v.result == VERDICT_INFECTED)) {
-		return;
+	*result = ret == 0 ? v.result :
+		  ret == ENODATA ? VERDICT_NONE : VERDICT_FAILED;
+	if (ret == 0 && v.result == VERDICT_INFECTED) {
+		facts.state = VERDICT_STATE_WAS_INFECTED;
 	}
+	cava_filter_facts(cava, fd, &facts);
+	d = filter_decide(&cava->filter, &facts);
+	TALLOC_FREE(frame);
+	return d;
+}
+
+static bool notice_is_rule(enum verdict_reason reason)
+{
+	return reason == VERDICT_REASON_EXTENSION ||
+		reason == VERDICT_REASON_PATH;
+}
+
+static void notice_remove_record(int fd)
+{
 	/* If it cannot be removed, the change of mtime and ctime voids it. */
 	become_root();
 	(void)fremovexattr(fd, VERDICT_XATTR);
@@ -90,8 +121,30 @@ static void notice_will_write(struct cava_file *file)
 			 PROTO_KIND_WILL_WRITE, &notice);
 	if (ok) {
 		notice_send(cava, &notice);
+		file->announced = true;
 	}
 	TALLOC_FREE(frame);
+}
+
+/* What a rule leaves out is marked, and nobody is told. */
+static void notice_first_write(struct cava_file *file)
+{
+	int fd = fsp_get_io_fd(file->fsp);
+	enum verdict_result result = VERDICT_NONE;
+	struct filter_decision d = notice_decide(file->cava, fd, FILTER_CLOSE,
+						 &result);
+
+	if (result != VERDICT_INFECTED) {
+		if (notice_is_rule(d.reason)) {
+			cava_mark(fd, d.reason);
+		} else if (result != VERDICT_NONE) {
+			notice_remove_record(fd);
+		}
+	}
+	file->told = file->cava->generation;
+	if (d.action == FILTER_NOTIFY) {
+		notice_will_write(file);
+	}
 }
 
 static void notice_announce(struct tevent_context *ev,
@@ -101,7 +154,8 @@ static void notice_announce(struct tevent_context *ev,
 	struct cava_file *file = NULL;
 
 	for (file = cava->written; file != NULL; file = file->next) {
-		if (fsp_get_io_fd(file->fsp) != -1) {	/* not closing */
+		if (file->announced &&
+		    fsp_get_io_fd(file->fsp) != -1) {	/* not closing */
 			notice_will_write(file);
 		}
 	}
@@ -138,17 +192,16 @@ void cava_will_write(struct cava *cava, struct files_struct *fsp)
 		return;
 	}
 	if (!file->own) {
-		file->cleared = false;
+		file->cleared = 0;
 	}
 	if (!file->modified) {
 		file->modified = true;
 		DLIST_ADD(cava->written, file);
-		notice_remove_record(fsp_get_io_fd(fsp));
-		notice_will_write(file);
+		notice_first_write(file);
 		return;
 	}
 	(void)client_connect(cava->client);	/* is cavad back? */
-	if (file->told != cava->generation) {
+	if (file->announced && file->told != cava->generation) {
 		notice_will_write(file);
 	}
 }
@@ -164,7 +217,7 @@ void cava_written(struct cava *cava, struct files_struct *fsp)
 	ret = content_of_fd(fsp_get_io_fd(fsp), &file->content);
 	if (ret != 0 || !notice_exclusive(file, fsp)) {
 		file->own = false;
-		file->cleared = false;
+		file->cleared = 0;
 	}
 }
 
@@ -190,7 +243,7 @@ void cava_emptied(struct cava *cava, struct files_struct *fsp,
 		return;
 	}
 	file->own = true;
-	file->cleared = true;
+	file->cleared = cava->filter_number;
 	file->alone = (share_access & FILE_SHARE_WRITE) == 0;
 	cava_written(cava, fsp);
 }
@@ -199,10 +252,19 @@ struct proto_notice *cava_closing(struct cava *cava, struct files_struct *fsp)
 {
 	struct cava_file *file = cava_file_fetch(cava, fsp);
 	struct proto_notice *notice = NULL;
+	enum verdict_result result = VERDICT_NONE;
+	struct filter_decision d;
 	int fd = fsp_get_pathref_fd(fsp);
 	bool ok = false;
 
 	if (file == NULL || !file->modified || fd == -1) {
+		return NULL;
+	}
+	d = notice_decide(cava, fd, FILTER_CLOSE, &result);
+	if (d.action != FILTER_NOTIFY) {
+		cava_count(cava, fd, d.reason);
+	}
+	if (d.action != FILTER_NOTIFY && !file->announced) {
 		return NULL;
 	}
 	notice = talloc_zero(talloc_tos(), struct proto_notice);
@@ -225,11 +287,30 @@ void cava_closed(struct cava *cava, struct proto_notice *notice)
 	TALLOC_FREE(notice);
 }
 
+static void notice_renamed(struct cava *cava, int fd)
+{
+	TALLOC_CTX *frame = NULL;
+	enum verdict_result result = VERDICT_NONE;
+	struct filter_decision d = notice_decide(cava, fd, FILTER_RENAME,
+						 &result);
+	struct proto_notice notice;
+	bool ok = false;
+
+	if (d.action != FILTER_NOTIFY) {
+		cava_count(cava, fd, d.reason);
+		return;
+	}
+	frame = talloc_stackframe();
+	ok = notice_fill(cava, frame, fd, PROTO_KIND_RENAME, &notice);
+	if (ok) {
+		notice_send(cava, &notice);
+	}
+	TALLOC_FREE(frame);
+}
+
 void cava_renamed(struct cava *cava, struct files_struct *dirfsp,
 		  const struct smb_filename *atname)
 {
-	TALLOC_CTX *frame = NULL;
-	struct proto_notice notice;
 	struct stat st;
 	int saved_errno = errno;
 	int dirfd = fsp_get_pathref_fd(dirfsp);
@@ -247,15 +328,7 @@ void cava_renamed(struct cava *cava, struct files_struct *dirfsp,
 	}
 	ret = fstat(fd, &st);
 	if (ret == 0 && S_ISREG(st.st_mode)) {
-		bool ok = false;
-
-		frame = talloc_stackframe();
-		ok = notice_fill(cava, frame, fd, PROTO_KIND_RENAME,
-				 &notice);
-		if (ok) {
-			notice_send(cava, &notice);
-		}
-		TALLOC_FREE(frame);
+		notice_renamed(cava, fd);
 	}
 	close(fd);
 	errno = saved_errno;

@@ -1,10 +1,8 @@
 /*
- * A tree connect: its parameters, its scan socket, the filter in force.
+ * A tree connect: its parameters, and its scan socket.
  *
- * The filter comes from, in this order: CONFIG of cavad; the file that
- * cavad keeps for the time when it is away (cava:filters); cava:profile and
- * cava:open_on_fail of smb.conf. Whatever is missing or misspelt is named
- * in the log and never takes the share away.
+ * Whatever is missing or misspelt is named in the log and never takes the
+ * share away.
  *
  *   parameter           default
  *   cava:enabled        yes
@@ -13,7 +11,7 @@
  *   cava:socket         /run/cavad/ipc.sock
  *   cava:spool          /var/spool/cavad
  *   cava:filters        /var/lib/cavad/filters
- *   cava:profile        standard   or strict
+ *   cava:profile        standard   or strict, writes_only, no_scan
  *   cava:open_on_fail   yes
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
@@ -25,11 +23,11 @@
 
 #include "common/spool.h"
 
-#define CAVA_FILTERS_MAX 65536	/* bytes of cava:filters */
-
 static const struct enum_list cava_profiles[] = {
 	{ FILTER_STANDARD, "standard" },
 	{ FILTER_STRICT, "strict" },
+	{ FILTER_WRITES_ONLY, "writes_only" },
+	{ FILTER_NO_SCAN, "no_scan" },
 	{ -1, NULL }
 };
 
@@ -95,7 +93,7 @@ static void cava_config(void *private_data, const struct filter *filter)
 {
 	struct cava *cava = talloc_get_type_abort(private_data, struct cava);
 
-	cava->filter = *filter;
+	cava_filter_set(cava, filter);
 }
 
 static void cava_state(void *private_data, bool up, int error)
@@ -120,50 +118,6 @@ static const struct client_ops cava_client_ops = {
 	.state = cava_state,
 };
 
-/* One line of cava:filters: ZONE, a space, the filter in hex. */
-static bool cava_filter_line(const char *line, const char *zone,
-			     struct filter *filter)
-{
-	size_t len = strlen(zone);
-	uint8_t bytes[256];
-	struct buf b;
-	struct filter f;
-	size_t n = 0;
-
-	if (strncmp(line, zone, len) != 0 || line[len] != ' ') {
-		return false;
-	}
-	n = strhex_to_str((char *)bytes, sizeof(bytes), line + len + 1,
-			  strlen(line + len + 1));
-	b = buf_reader(bytes, n);
-	filter_get(&b, &f);
-	if (buf_finish(&b) != 0) {
-		return false;
-	}
-	*filter = f;
-	return true;
-}
-
-/* As root; the file belongs to cavad's account. */
-static void cava_filter_file(struct cava *cava, const char *path)
-{
-	TALLOC_CTX *frame = talloc_stackframe();
-	char **lines = NULL;
-	int count = 0;
-	int i = 0;
-
-	lines = file_lines_load(path, &count, CAVA_FILTERS_MAX, frame);
-	for (i = 0; lines != NULL && i < count; i++) {
-		bool found = cava_filter_line(lines[i], cava->zone,
-					      &cava->filter);
-
-		if (found) {
-			break;
-		}
-	}
-	TALLOC_FREE(frame);
-}
-
 static void cava_addresses(struct cava *cava)
 {
 	struct smbd_server_connection *sconn = cava->handle->conn->sconn;
@@ -184,26 +138,51 @@ static void cava_addresses(struct cava *cava)
 	}
 }
 
-static void cava_parameters(struct cava *cava)
+/* A copy: smbd frees its own when smb.conf is read again. */
+static const char *cava_parameter(struct cava *cava, const char *name,
+				  const char *otherwise)
+{
+	const char *value = lp_parm_const_string(SNUM(cava->handle->conn),
+						 "cava", name, otherwise);
+
+	return talloc_strdup(cava, value);
+}
+
+static const char *cava_root(struct cava *cava)
+{
+	const char *connectpath = cava->handle->conn->connectpath;
+	char path[PATH_MAX];
+	const char *known = realpath(connectpath, path);
+
+	return talloc_strdup(cava, known == NULL ? connectpath : known);
+}
+
+/* 0 or ENOMEM. */
+static int cava_parameters(struct cava *cava)
 {
 	int snum = SNUM(cava->handle->conn);
+	const char *filters = NULL;
 
 	cava->enabled = lp_parm_bool(snum, "cava", "enabled", true);
 	cava->check = lp_parm_enum(snum, "cava", "role", cava_roles,
 				   CAVA_ROLE_CLIENT) == CAVA_ROLE_CHECK;
-	cava->zone = lp_parm_const_string(snum, "cava", "zone", "System");
-	cava->socket = lp_parm_const_string(snum, "cava", "socket",
-					    "/run/cavad/ipc.sock");
-	cava->spool = lp_parm_const_string(snum, "cava", "spool",
-					   "/var/spool/cavad");
+	cava->zone = cava_parameter(cava, "zone", "System");
+	cava->socket = cava_parameter(cava, "socket", "/run/cavad/ipc.sock");
+	cava->spool = cava_parameter(cava, "spool", "/var/spool/cavad");
+	filters = cava_parameter(cava, "filters", "/var/lib/cavad/filters");
+	cava->root = cava_root(cava);
+	if (cava->zone == NULL || cava->socket == NULL ||
+	    cava->spool == NULL || filters == NULL || cava->root == NULL) {
+		return ENOMEM;
+	}
 	cava->filter = FILTER_DEFAULT;
+	cava->filter_number = 1;
 	cava->filter.profile = lp_parm_enum(snum, "cava", "profile",
 					    cava_profiles, FILTER_STANDARD);
 	cava->filter.open_on_fail = lp_parm_bool(snum, "cava", "open_on_fail",
 						 true);
-	cava_filter_file(cava,
-			 lp_parm_const_string(snum, "cava", "filters",
-					      "/var/lib/cavad/filters"));
+	cava_filter_load(cava, filters);
+	return 0;
 }
 
 int cava_connect(struct vfs_handle_struct *handle, struct cava **result)
@@ -211,13 +190,18 @@ int cava_connect(struct vfs_handle_struct *handle, struct cava **result)
 	struct connection_struct *conn = handle->conn;
 	struct proto_hello hello = { .pid = getpid() };
 	struct cava *cava = NULL;
+	int ret = 0;
 
 	cava = talloc_zero(conn, struct cava);
 	if (cava == NULL) {
 		return ENOMEM;
 	}
 	cava->handle = handle;
-	cava_parameters(cava);
+	ret = cava_parameters(cava);
+	if (ret != 0) {
+		TALLOC_FREE(cava);
+		return ret;
+	}
 	cava_addresses(cava);
 
 	/* CHECK$ is never open to all, whatever cava:enabled says. */

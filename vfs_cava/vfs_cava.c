@@ -7,13 +7,13 @@
  *   expose    openat pread pread_send sendfile offload_read
  *   change    pwrite pwrite_send recvfile ftruncate fallocate
  *             offload_write, and close as the end of it
- *   replace   renameat; create_file, for what it created or emptied
+ *   replace   renameat, linkat (a name for which other rules may hold);
+ *             create_file, for what it created or emptied
  *   keep      metadata, so that it costs no scan (meta.c); SMB's EAs are
  *             user.*, never security.cava
  *
  * Not hooked, since safe:
  *   unlinkat, mkdirat, symlinkat, mknodat: no content comes or goes.
- *   linkat: a hard link is the same inode with the same record.
  *   lchown, fchflags: ctime moves, so the record is stale and the file is
  *     scanned once more.
  *   fsync, lock, strict_lock_check, streaminfo, brl_*: no content.
@@ -139,6 +139,11 @@ static int cava_connect_fn(struct vfs_handle_struct *handle,
 
 static void cava_disconnect_fn(struct vfs_handle_struct *handle)
 {
+	struct cava *cava = cava_of(handle);
+
+	if (cava != NULL) {
+		cava_count_send(cava);
+	}
 	SMB_VFS_HANDLE_FREE_DATA(handle);
 	SMB_VFS_NEXT_DISCONNECT(handle);
 }
@@ -291,7 +296,7 @@ static int cava_openat_fn(struct vfs_handle_struct *handle,
 	}
 	file = cava_file_make(cava, fsp);
 	if (file != NULL) {
-		file->cleared = true;
+		file->cleared = cava->filter_number;
 		file->content = content;
 	}
 	return fd;
@@ -335,6 +340,7 @@ static struct vfs_fn_pointers cava_fns = {
 	.offload_read_recv_fn = cava_offload_read_recv_fn,
 	.offload_write_send_fn = cava_offload_write_send_fn,
 	.renameat_fn = cava_renameat_fn,
+	.linkat_fn = cava_linkat_fn,
 	.fset_nt_acl_fn = cava_fset_nt_acl_fn,
 	.fset_dos_attributes_fn = cava_fset_dos_attributes_fn,
 	.fchmod_fn = cava_fchmod_fn,

@@ -4,7 +4,8 @@
  *   vfs_cava.c  the table of hooks; connect, open, close
  *   read.c      hooks that expose content
  *   write.c     hooks that change or replace it
- *   params.c    one tree connect: parameters, the scan socket, the filter
+ *   params.c    one tree connect: parameters, the scan socket
+ *   filter.c    the filter in force, and what it lets through
  *   gate.c      may content be read? the decision, and waiting in a read
  *   park.c      waiting in an open
  *   notice.c    content was or will be changed: tell cavad
@@ -34,7 +35,12 @@ struct cava {
 	const char *socket;
 	const char *spool;
 	const char *zone;
-	struct filter filter;	/* in force; see params.c */
+	const char *root;	/* of the share, as the kernel has it */
+	struct filter filter;	/* in force; see filter.c */
+	TALLOC_CTX *filter_lists;	/* what it borrows */
+	uint32_t filter_number;	/* of the filter; 1 is the first */
+	struct proto_count count;	/* not yet sent */
+	struct tevent_timer *count_timer;
 	struct client *client;	/* NULL when not enabled */
 	const char *client_addr;
 	const char *server_addr;
@@ -64,11 +70,13 @@ struct cava_create {
 
 /* What an open handle needs; an fsp extension, made when first needed. */
 struct cava_file {
-	bool cleared;		/* content equal to .content may be read */
+	uint32_t cleared;	/* the filter_number by which content equal
+				 * to .content may be read, or 0 */
 	bool own;		/* .content was made by this handle alone */
 	bool alone;		/* its share mode keeps other writers out */
 	unsigned int writing;	/* our own writes that are under way */
 	bool modified;		/* by this handle: in cava->written */
+	bool announced;		/* WILL_WRITE was sent: CLOSE must follow */
 	uint32_t told;		/* generation that knows of WILL_WRITE */
 	struct cava *cava;
 	struct files_struct *fsp;
@@ -105,6 +113,29 @@ const char *cava_user(struct cava *cava);
  * mem_ctx; "" when /proc does not tell.
  */
 const char *cava_fd_path(TALLOC_CTX *mem_ctx, int fd);
+
+/* --- filter.c --- */
+
+/* Takes a copy. */
+void cava_filter_set(struct cava *cava, const struct filter *filter);
+
+/* From the file that cavad keeps; nothing changes if it does not tell. */
+void cava_filter_load(struct cava *cava, const char *path);
+
+/*
+ * Adds what rules look at: where the file behind fd is, who we are. Strings
+ * are on talloc_tos(). facts->state must be there.
+ */
+void cava_filter_facts(struct cava *cava, int fd, struct filter_facts *facts);
+
+/* A file passes unscanned; counted if `reason` is one of FILTER_SKIPS. */
+void cava_count(struct cava *cava, int fd, enum verdict_reason reason);
+
+/* Tells cavad the counts, if there are any. */
+void cava_count_send(struct cava *cava);
+
+/* Left out by a rule when it was written. */
+void cava_mark(int fd, enum verdict_reason reason);
 
 /* --- park.c --- */
 
@@ -302,6 +333,11 @@ struct tevent_req *cava_offload_write_send_fn(
 	struct tevent_context *ev, uint32_t fsctl, DATA_BLOB *token,
 	off_t transfer_offset, struct files_struct *dest_fsp, off_t dest_off,
 	off_t to_copy);
+int cava_linkat_fn(struct vfs_handle_struct *handle,
+		   struct files_struct *src_dirfsp,
+		   const struct smb_filename *src,
+		   struct files_struct *dst_dirfsp,
+		   const struct smb_filename *dst, int flags);
 int cava_renameat_fn(struct vfs_handle_struct *handle,
 		     struct files_struct *src_dirfsp,
 		     const struct smb_filename *src,

@@ -173,12 +173,29 @@ struct tevent_req *cava_offload_write_send_fn(
 		file = cava_file_fetch(cava, dest_fsp);
 		if (file != NULL) {
 			file->own = false;
-			file->cleared = false;
+			file->cleared = 0;
 		}
 	}
 	return SMB_VFS_NEXT_OFFLOAD_WRITE_SEND(handle, mem_ctx, ev, fsctl,
 					       token, transfer_offset,
 					       dest_fsp, dest_off, to_copy);
+}
+
+/* A new name, for which other rules may hold. */
+int cava_linkat_fn(struct vfs_handle_struct *handle,
+		   struct files_struct *src_dirfsp,
+		   const struct smb_filename *src,
+		   struct files_struct *dst_dirfsp,
+		   const struct smb_filename *dst, int flags)
+{
+	struct cava *cava = cava_of(handle);
+	int ret = SMB_VFS_NEXT_LINKAT(handle, src_dirfsp, src, dst_dirfsp,
+				      dst, flags);
+
+	if (ret == 0 && cava_on(cava)) {
+		cava_renamed(cava, dst_dirfsp, dst);
+	}
+	return ret;
 }
 
 int cava_renameat_fn(struct vfs_handle_struct *handle,

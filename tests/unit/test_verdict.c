@@ -267,6 +267,7 @@ static void test_not_a_record(void **p)
 		struct verdict v;
 		bool recorded = byte == VERDICT_CLEAN ||
 			byte == VERDICT_INFECTED ||
+			byte == VERDICT_SKIPPED ||
 			byte == VERDICT_UNSCANNABLE;
 
 		memcpy(rec, good, len);
@@ -356,9 +357,10 @@ static const struct {
 	  VERDICT_STATE_WAS_INFECTED, VERDICT_STATE_INFECTED },
 	{ VERDICT_UNSCANNABLE, VERDICT_STATE_UNSCANNABLE,
 	  VERDICT_STATE_STALE, VERDICT_STATE_STALE },
+	/* a mark, whatever the file has become since */
+	{ VERDICT_SKIPPED, VERDICT_STATE_MARKED, VERDICT_STATE_MARKED,
+	  VERDICT_STATE_MARKED },
 	/* never in a record; and if: no reason to let anybody read */
-	{ VERDICT_SKIPPED, VERDICT_STATE_STALE, VERDICT_STATE_STALE,
-	  VERDICT_STATE_STALE },
 	{ VERDICT_FAILED, VERDICT_STATE_STALE, VERDICT_STATE_STALE,
 	  VERDICT_STATE_STALE },
 	{ (enum verdict_result)77, VERDICT_STATE_STALE,
