@@ -46,3 +46,17 @@ def new_lab():
     yield get
     for lab in made:
         lab.close()
+
+
+@pytest.fixture(scope="module")
+def new_lab_of_module():
+    """As new_lab, for a fixture that a module's tests share."""
+    made = []
+
+    def get(*options):
+        made.append(Lab(*options))
+        return made[-1]
+
+    yield get
+    for lab in made:
+        lab.close()
