@@ -1,6 +1,6 @@
 /*
- * What scan.c (questions and who waits) and scan_run.c (the life of one
- * scan) share, and nobody else.
+ * What scan.c (questions and who waits), scan_run.c (the life of one scan)
+ * and scan_ask.c (a server is asked) share, and nobody else.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -17,8 +17,8 @@
 
 #define SCAN_BUCKETS 4096
 #define SCAN_CHANGES 5		/* times in a row that a file may change */
-#define SCAN_VOIDS 2		/* further tries after a wrong file, a lost
-				 * worker */
+#define SCAN_VOIDS 3		/* further tries after a wrong file, a name
+				 * that changed, a lost worker */
 
 enum scan_state {
 	SCAN_LOOKUP,		/* is there a current verdict? */
@@ -69,6 +69,9 @@ struct scan {
 	struct outstanding_entry *outstanding;
 	bool fetched;
 	bool wrong_file;
+	char *missed;		/* the path at which no server found it */
+	enum verdict_reason missed_reason;
+	char missed_by[VERDICT_TEXT_MAX];
 	unsigned int changes;
 	unsigned int voids;
 	int64_t began;		/* us, 0 = not yet */
@@ -132,5 +135,26 @@ void scan_lookup(struct scan *scan);
 
 /* It left the queue. */
 void scan_begin(struct scan *scan);
+
+/* Compares, records scan->verdict unless let_go, lets go of the file. */
+void scan_end(struct scan *scan);
+
+/* Lets go of what was opened; that is the answer then. */
+void scan_end_without(struct scan *scan, enum verdict_result result,
+		      enum verdict_reason reason);
+
+/* One more try? What voids it is not the file's fault. */
+bool scan_may_void(struct scan *scan);
+
+/* From scan_ask.c. */
+
+/* Asks a server; the scan ends with what it answers. */
+void scan_ask(struct scan *scan);
+
+/*
+ * A server has not opened the file at the path it had before: does it still
+ * have it? True: the scan ends with what the server said then.
+ */
+bool scan_missed_again(struct scan *scan);
 
 #endif

@@ -6,8 +6,7 @@
  *   queue    See queue.h.
  *   begin    The files process opens the file by its identity, leases it,
  *            and says what it is now.
- *   ask      A server is asked. A clean answer of one that fetches counts
- *            only when this very file was opened through CHECK$ meanwhile.
+ *   ask      A server is asked: scan_ask.c.
  *   end      The files process compares the file with what began, and writes
  *            the record if nothing moved. If something did, the answer is
  *            nobody's, and the scan begins again after a pause.
@@ -24,30 +23,23 @@
 #include <unistd.h>
 
 #include "cavad/scan_private.h"
-#include "cavad/unc.h"
 #include "common/log.h"
 
 #define SCAN_PAUSE_FIRST 50	/* ms, doubled each time */
-#define SCAN_PATIENCE 10	/* times scan_timeout that a scan may take */
-#define SCAN_TIME_MAX 86400	/* s */
 
 static void scan_looked_up(struct tevent_req *subreq);
 static void scan_begun(struct tevent_req *subreq);
-static void scan_picked(void *private_data, const char *server,
-			bool fetches);
-static void scan_asked(struct tevent_req *subreq);
-static void scan_end(struct scan *scan);
 static void scan_ended(struct tevent_req *subreq);
 static void scan_pause(struct scan *scan);
 static void scan_paused(struct tevent_req *subreq);
 static void scan_store(struct scan *scan);
 static void scan_stored(struct tevent_req *subreq);
 
-static int64_t scan_now(clockid_t clock)
+static int64_t scan_now(void)
 {
 	struct timespec ts;
 
-	clock_gettime(clock, &ts);
+	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
@@ -252,7 +244,7 @@ void scan_begin(struct scan *scan)
 	};
 
 	if (scan->began == 0) {
-		scan->began = scan_now(CLOCK_MONOTONIC) / 1000;
+		scan->began = scan_now() / 1000;
 	}
 	scan->id = ++s->last_id;
 	begin.scan_id = scan->id;
@@ -269,8 +261,8 @@ void scan_begin(struct scan *scan)
 }
 
 /* Lets go of what was opened; that is the answer then. */
-static void scan_end_without(struct scan *scan, enum verdict_result result,
-			     enum verdict_reason reason)
+void scan_end_without(struct scan *scan, enum verdict_result result,
+		      enum verdict_reason reason)
 {
 	scan->verdict = (struct verdict) {
 		.result = result,
@@ -281,69 +273,7 @@ static void scan_end_without(struct scan *scan, enum verdict_result result,
 	scan_end(scan);
 }
 
-/* s that a server may take; no SMB operation waits that long. */
-static uint32_t scan_time(const struct scan *scan)
-{
-	uint64_t time = scan->scans->config->settings.scan_timeout;
-
-	time *= SCAN_PATIENCE;
-	return time > SCAN_TIME_MAX ? SCAN_TIME_MAX : (uint32_t)time;
-}
-
-/* s after which a server counts as slow; a large file is no sign of it. */
-static uint32_t scan_overdue(const struct scan *scan)
-{
-	return scan->before.size > QUEUE_LARGE ? 0 :
-	       scan->scans->config->settings.scan_timeout;
-}
-
-/* NULL: the name cannot be carried; servers that need one are not asked. */
-static char *scan_unc(struct scan *scan)
-{
-	struct scans *s = scan->scans;
-	const struct settings *settings = &s->config->settings;
-	char *host = NULL;
-	char *unc = NULL;
-	int ret;
-
-	host = unc_host(scan, (const char *const *)settings->ip_pool,
-			s->turn++);
-	if (host == NULL) {
-		return NULL;
-	}
-	ret = unc_path(scan, host, settings->check_share,
-		       settings->check_root, scan->path, &unc);
-	talloc_free(host);
-	return ret == 0 ? unc : NULL;
-}
-
-static void scan_ask(struct scan *scan)
-{
-	struct scans *s = scan->scans;
-	char *unc = scan_unc(scan);
-	const struct engine_scan ask = {
-		.id = scan->id,
-		.path = scan->path,
-		.unc = unc,
-		.fd = scan->fd,
-		.size = scan->before.size,
-		.timeout = scan_time(scan),
-		.overdue = scan_overdue(scan),
-	};
-
-	scan->state = SCAN_ASK;
-	scan->subreq = servers_scan_send(scan, s->ev, s->servers, &ask,
-					 scan_picked, scan);
-	talloc_free(unc);
-	if (scan->subreq == NULL) {
-		scan_end_without(scan, VERDICT_FAILED, VERDICT_REASON_IO);
-		return;
-	}
-	tevent_req_set_callback(scan->subreq, scan_asked, scan);
-}
-
-/* A worker was lost or the wrong file was read: not the file's fault. */
-static bool scan_may_void(struct scan *scan)
+bool scan_may_void(struct scan *scan)
 {
 	if (scan->voids >= SCAN_VOIDS) {
 		return false;
@@ -375,6 +305,9 @@ static void scan_begun(struct tevent_req *subreq)
 	}
 	scan->fd = begun.fd;
 	scan->before = begun.content;
+	if (scan_missed_again(scan)) {
+		return;
+	}
 	if (scan_too_large(scan, begun.content.size)) {
 		scan->scans->counters->files_skipped_per_size++;
 		scan_end_without(scan, VERDICT_SKIPPED,
@@ -384,105 +317,9 @@ static void scan_begun(struct tevent_req *subreq)
 	scan_ask(scan);
 }
 
-/* Ask. */
-
-/* Called in the middle of the servers' walk: only takes note. */
-static void scan_picked(void *private_data, const char *server, bool fetches)
-{
-	struct scan *scan = talloc_get_type_abort(private_data, struct scan);
-	struct outstanding *o = scan->scans->outstanding;
-
-	outstanding_end(o, &scan->outstanding);
-	scan->fetched = false;
-	if (!fetches) {
-		return;
-	}
-	/* Without memory the server is refused, and the scan fails. */
-	scan->outstanding = outstanding_add(o, &scan->ident, scan->path,
-					    server);
-}
-
-static void scan_not_fetched(struct scan *scan, const char *server)
-{
-	event_raise(scan->scans->events, EVENT_CAVA_NOT_FETCHED, server,
-		    "it says %s is clean, but did not open it through %s: "
-		    "its answer does not count; check the server's antivirus "
-		    "and its access to the share", scan->path,
-		    scan->scans->config->settings.check_share);
-	scan_end_without(scan, VERDICT_FAILED, VERDICT_REASON_NOT_FETCHED);
-}
-
-static void scan_verdict_of(struct scan *scan,
-			    const struct engine_answer *answer,
-			    const char server[VERDICT_TEXT_MAX])
-{
-	struct verdict *v = &scan->verdict;
-
-	*v = (struct verdict) {
-		.result = answer->result,
-		.reason = answer->reason,
-		.content = scan->before,
-		.scan_time = scan_now(CLOCK_REALTIME),
-		.signature_time = answer->signature_time,
-	};
-	memcpy(v->engine, answer->engine, sizeof(v->engine));
-	memcpy(v->threat, answer->threat, sizeof(v->threat));
-	memcpy(v->server, server, sizeof(v->server));
-	scan->let_go = answer->result != VERDICT_CLEAN &&
-		       answer->result != VERDICT_INFECTED &&
-		       answer->result != VERDICT_UNSCANNABLE;
-}
-
-/* What opened through CHECK$ under the path was another file. */
-static void scan_was_wrong(struct scan *scan)
-{
-	log_notice("another file was found at %s while it was scanned: the "
-		   "answer does not count", scan->path);
-	scan->again = scan_may_void(scan);
-	scan_end_without(scan, VERDICT_FAILED, VERDICT_REASON_WRONG_FILE);
-}
-
-static void scan_asked(struct tevent_req *subreq)
-{
-	struct scan *scan = tevent_req_callback_data(subreq, struct scan);
-	struct scans *s = scan->scans;
-	struct engine_answer answer;
-	char server[VERDICT_TEXT_MAX];
-	bool fetches = false;
-	int ret;
-
-	ret = servers_scan_recv(subreq, &answer, server, &fetches);
-	TALLOC_FREE(scan->subreq);
-	outstanding_end(s->outstanding, &scan->outstanding);
-	if (ret != 0) {
-		log_warning("%s was not scanned: %s", scan->path,
-			    strerror(ret));
-		scan_end_without(scan, VERDICT_FAILED,
-				 VERDICT_REASON_SERVER_ERROR);
-		return;
-	}
-	if (scan->wrong_file) {
-		scan_was_wrong(scan);
-		return;
-	}
-	if (answer.result == VERDICT_CLEAN && fetches && !scan->fetched) {
-		scan_not_fetched(scan, server);
-		return;
-	}
-	if (answer.result == VERDICT_CLEAN && fetches) {
-		event_clear(s->events, EVENT_CAVA_NOT_FETCHED, server);
-	}
-	if (answer.result == VERDICT_FAILED && answer.detail[0] != '\0') {
-		log_info("antivirus server %s on %s: %s", server, scan->path,
-			 answer.detail);
-	}
-	scan_verdict_of(scan, &answer, server);
-	scan_end(scan);
-}
-
 /* End. */
 
-static void scan_end(struct scan *scan)
+void scan_end(struct scan *scan)
 {
 	struct scans *s = scan->scans;
 	const struct files_end end = {

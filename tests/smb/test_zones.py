@@ -6,9 +6,11 @@ SPDX-License-Identifier: GPL-3.0-or-later
 import os
 import pathlib
 import signal
+import struct
 
 import pytest
 
+from compound import Compound
 from lab import (ACCESS_DENIED, EICAR, OPEN, READ, SHARE_ALL,
                  VIRUS_INFECTED, WRITE, status_of, wait_for)
 
@@ -171,6 +173,20 @@ def test_directory_renamed_out_of_an_exclusion(lab):
     assert denied(smb, "tree\\virus.bin")
     assert read(smb, "tree\\text.bin") == TEXT
     settled(lab, lab.local("tree/text.bin"), CLEAN)
+
+
+def test_hard_link_out_of_an_exclusion(lab):
+    """FileLinkInformation: scanned at once, as after a rename."""
+    put(lab.connect(), "linkme.log", EICAR)
+    smb = Compound(lab)
+    name = "byclient.exe".encode("utf-16-le")
+    file = smb.low.create(smb.tree, "linkme.log", READ, SHARE_ALL, 0, OPEN, 0)
+    smb.low.setInfo(smb.tree, file, fileInfoClass=11, inputBlob=struct.pack(
+        "<B7xQI", 0, 0, len(name)) + name)
+    smb.low.close(smb.tree, file)
+    smb.close()
+    settled(lab, lab.local("byclient.exe"), INFECTED)
+    assert denied(lab.connect(), "byclient.exe")
 
 
 def test_local_hard_link_out_of_an_exclusion(lab):

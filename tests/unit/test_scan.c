@@ -272,7 +272,7 @@ static void test_wrong_file_voids(void **p)
 	assert_int_equal(answer.verdict.result, VERDICT_CLEAN);
 
 	req = ask(t, path, SCAN_ON_ACCESS, true);
-	for (i = 0; i < 3; i++) {
+	for (i = 0; i < 4; i++) {
 		RUNNING(t, 1);
 		scan_fetched(t->scans, &ident);
 		assert_true(scan_wrong_file(t->scans, path));
@@ -280,7 +280,39 @@ static void test_wrong_file_voids(void **p)
 	}
 	answer = answer_of(t, req);
 	assert_int_equal(answer.verdict.reason, VERDICT_REASON_WRONG_FILE);
-	assert_int_equal(t->servers->asked, 5);
+	assert_int_equal(t->servers->asked, 6);
+}
+
+/* A server that cannot find the file since it has another name by now. */
+static void test_renamed_while_asked(void **p)
+{
+	static const enum verdict_result said[] = { VERDICT_FAILED,
+						    VERDICT_CLEAN };
+	struct test *t = *p;
+	char *path = make_file(t, "a");
+	char *other = talloc_asprintf(t, "%s.new", path);
+	struct ident ident = ident_at(path);
+	struct tevent_req *req = NULL;
+	struct scan_answer answer;
+	size_t i;
+
+	t->servers->fetches = true;
+	for (i = 0; i < 2; i++) {
+		req = ask(t, path, SCAN_ON_ACCESS, true);
+		RUNNING(t, 1);
+		assert_string_equal(t->servers->running[0]->path, path);
+		assert_int_equal(rename(path, other), 0);
+		fake_end(t->servers, said[i]);
+		RUNNING(t, 1);
+		assert_string_equal(t->servers->running[0]->path, other);
+		scan_fetched(t->scans, &ident);
+		fake_end(t->servers, VERDICT_CLEAN);
+		answer = answer_of(t, req);
+		assert_int_equal(answer.verdict.result, VERDICT_CLEAN);
+		assert_int_equal(rename(other, path), 0);
+	}
+	assert_int_equal(t->servers->asked, 4);
+	assert_null(events_up(t->events, 0));
 }
 
 static void test_outstanding(void **p)
@@ -626,6 +658,7 @@ int main(void)
 		TEST(test_keeps_changing),
 		TEST(test_fetched_or_not),
 		TEST(test_wrong_file_voids),
+		TEST(test_renamed_while_asked),
 		TEST(test_outstanding),
 		TEST(test_answers_without_a_scan),
 		TEST(test_no_server_is_said_at_once),
