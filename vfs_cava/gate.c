@@ -53,8 +53,12 @@ enum gate_step gate_look(struct gate *g)
 	g->state = verdict_state(ret == 0 ? &v : NULL, &g->content,
 				 g->cava->filter.signature_min);
 
+	g->database = cava_store_database(g->cava, g->fd);
 	facts.state = g->state;
-	facts.gate = g->gate;
+	if (g->database && g->state == VERDICT_STATE_CLEAN) {
+		facts.state = VERDICT_STATE_STALE;	/* cavad knows better */
+	}
+	facts.gate = g->gate || (g->database && g->parkable);
 	facts.own_content = g->own;
 	facts.size = g->content.size;
 	cava_filter_facts(g->cava, g->fd, &facts);
@@ -80,11 +84,21 @@ enum gate_step gate_look(struct gate *g)
 	return gate_deny(g, d.reason);
 }
 
+/* Clean on the file, where cavad was to be asked: the last that is known. */
+static bool gate_allows(const struct gate *g, enum verdict_result result,
+			enum verdict_reason reason)
+{
+	if (result == VERDICT_FAILED && g->state == VERDICT_STATE_CLEAN &&
+	    reason != VERDICT_REASON_WAS_INFECTED) {
+		return true;
+	}
+	return filter_allows(&g->cava->filter, g->state, result, reason);
+}
+
 /* Nobody could answer: open_on_fail. */
 static enum gate_step gate_fail(struct gate *g, enum verdict_reason reason)
 {
-	bool allowed = filter_allows(&g->cava->filter, g->state,
-				     VERDICT_FAILED, reason);
+	bool allowed = gate_allows(g, VERDICT_FAILED, reason);
 
 	return allowed ? GATE_GO : gate_deny(g, reason);
 }
@@ -129,8 +143,7 @@ enum gate_step gate_answer(struct gate *g, int error,
 		strlcpy(g->threat, answer->threat, sizeof(g->threat));
 		return gate_deny(g, VERDICT_REASON_NONE);
 	}
-	allowed = filter_allows(&g->cava->filter, g->state, answer->result,
-				answer->reason);
+	allowed = gate_allows(g, answer->result, answer->reason);
 	return allowed ? GATE_GO : gate_deny(g, answer->reason);
 }
 

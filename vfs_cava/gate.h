@@ -14,6 +14,8 @@ struct gate {
 	int fd;
 	enum filter_operation operation;
 	bool gate;		/* of filter_facts */
+	bool parkable;		/* an open that can wait for an answer */
+	bool database;		/* the verdict is with cavad */
 	bool own;
 	struct content content;	/* as last looked at */
 	enum verdict_state state;

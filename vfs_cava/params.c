@@ -209,6 +209,9 @@ int cava_connect(struct vfs_handle_struct *handle, struct cava **result)
 		*result = cava;
 		return 0;
 	}
+	if (!cava->check) {
+		cava_store_probe(cava);
+	}
 
 	/*
 	 * sendfile() gives data to the client before anybody can look again

@@ -10,7 +10,8 @@
  *
  * Which reads are synchronous is smbd's choice (schedule_smb2_aio_read):
  * those in a compound, and all when `aio read size` is not 1, sendfile
- * among them. So an open that may be followed by one is gated like a read.
+ * among them. So an open that may be followed by one is gated like a read,
+ * and so is one where the verdict is with cavad alone (store.c).
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -174,10 +175,8 @@ static int gate_open_wait(struct gate *g, struct files_struct *fsp,
 
 /* Could a read that follows this open be synchronous? */
 static bool gate_read_is_sync(struct cava *cava,
-			      const struct files_struct *fsp)
+			      const struct smb_request *req)
 {
-	struct smb_request *req = park_request(cava, fsp);
-
 	if (req == NULL) {
 		return false;
 	}
@@ -205,6 +204,7 @@ int cava_gate_open(struct cava *cava, struct files_struct *fsp, int fd,
 {
 	const uint32_t read_mask = FILE_READ_DATA | FILE_EXECUTE;
 	struct gate g = { .cava = cava, .fd = fd, .operation = FILTER_OPEN };
+	struct smb_request *req = NULL;
 	enum gate_step step = GATE_DENY;
 	int ret = 0;
 
@@ -212,14 +212,16 @@ int cava_gate_open(struct cava *cava, struct files_struct *fsp, int fd,
 	if (gate_replaces(cava) || (fsp->access_mask & read_mask) == 0) {
 		return 0;	/* a write; that is how it is fixed */
 	}
-	g.gate = gate_read_is_sync(cava, fsp);
+	req = park_request(cava, fsp);
+	g.gate = gate_read_is_sync(cava, req);
+	g.parkable = req != NULL;
 	step = gate_look(&g);
 	if (step == GATE_ASK || step == GATE_ASK_OWED) {
 		ret = gate_open_wait(&g, fsp, step);
 		step = ret == 0 ? GATE_GO : GATE_DENY;
 		*cleared = ret == 0;
 	} else {
-		*cleared = g.state == VERDICT_STATE_CLEAN;
+		*cleared = g.state == VERDICT_STATE_CLEAN && !g.database;
 	}
 	*content = g.content;
 	if (g.infected && cava->create != NULL) {

@@ -117,8 +117,14 @@ static int cava_connect_fn(struct vfs_handle_struct *handle,
 			   const char *service, const char *user)
 {
 	struct cava *cava = NULL;
-	int ret = SMB_VFS_NEXT_CONNECT(handle, service, user);
+	bool fits = cava_store_fits(handle->conn);
+	int ret = -1;
 
+	if (!fits) {
+		errno = EINVAL;
+		return -1;
+	}
+	ret = SMB_VFS_NEXT_CONNECT(handle, service, user);
 	if (ret < 0) {
 		return ret;
 	}
@@ -169,9 +175,8 @@ static NTSTATUS cava_create_file_fn(struct vfs_handle_struct *handle,
 				    const struct smb2_create_blobs *in_blobs,
 				    struct smb2_create_blobs *out_blobs)
 {
-	struct cava *cava = talloc_get_type_abort(handle->data, struct cava);
+	struct cava *cava = cava_of(handle);
 	struct cava_create create = {
-		.outer = cava->create,
 		.req = req,
 		.disposition = create_disposition,
 		.share_access = share_access,
@@ -179,6 +184,11 @@ static NTSTATUS cava_create_file_fn(struct vfs_handle_struct *handle,
 	int info = FILE_WAS_OPENED;
 	NTSTATUS status;
 
+	if (cava == NULL) {
+		cava_store_unconnected(handle->conn);
+		return NT_STATUS_ACCESS_DENIED;
+	}
+	create.outer = cava->create;
 	if (cava_is_check(cava)) {
 		status = cava_check_create(access_mask, create_disposition);
 		if (!NT_STATUS_IS_OK(status)) {

@@ -5,6 +5,7 @@
  *   read.c      hooks that expose content
  *   write.c     hooks that change or replace it
  *   params.c    one tree connect: parameters, the scan socket
+ *   store.c     where verdicts are kept; stacks that do not work
  *   filter.c    the filter in force, and what it lets through
  *   gate.c      may content be read? the decision, and waiting in a read
  *   park.c      waiting in an open
@@ -42,6 +43,7 @@ struct cava {
 	struct proto_count count;	/* not yet sent */
 	struct tevent_timer *count_timer;
 	struct client *client;	/* NULL when not enabled */
+	bool database;		/* no attribute can be set here; store.c */
 	const char *client_addr;
 	const char *server_addr;
 	struct cava_create *create;	/* innermost one running */
@@ -113,6 +115,20 @@ const char *cava_user(struct cava *cava);
  * mem_ctx; "" when /proc does not tell.
  */
 const char *cava_fd_path(TALLOC_CTX *mem_ctx, int fd);
+
+/* --- store.c --- */
+
+/* Can this module do its work in that stack? Says why not. */
+bool cava_store_fits(struct connection_struct *conn);
+
+/* The tree connect never came here: says so. */
+void cava_store_unconnected(struct connection_struct *conn);
+
+/* Which store the share uses; logged. Called as root. */
+void cava_store_probe(struct cava *cava);
+
+/* Is the verdict of this file (O_PATH will do) with cavad alone? */
+bool cava_store_database(const struct cava *cava, int fd);
 
 /* --- filter.c --- */
 

@@ -1,0 +1,142 @@
+/*
+ * Where verdicts of a share are kept, and what it must not be stacked on.
+ *
+ * A verdict is an attribute on the file. Where it cannot be set (read-only,
+ * no attributes at all, a user namespace, immutable, append-only, a snapshot)
+ * cavad keeps it in its database, which then has the last word: an attribute
+ * that is there may be an old one that nobody could replace. So
+ *
+ * 1. the tree connect asks the kernel, by removing an attribute that no
+ *    directory has: ENODATA says that one could be set, and nothing changes;
+ * 2. where it cannot, or this one file cannot, "clean" on the file is no
+ *    answer: cavad is asked, once a handle, and already at the open, since a
+ *    file known infected is denied there and only cavad knows.
+ *
+ * Rule 2 finds by file what rule 1 cannot: mounts and subvolumes below the
+ * share, and one that was remounted read-only since.
+ *
+ * Modules that do something by themselves, without calling the next one,
+ * must come after this one in `vfs objects`: what they do is not seen here.
+ * And where files are not the kernel's there is nothing to look at: no
+ * descriptor, no lease, no file handle.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include "vfs_cava/vfs_cava.h"
+
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
+#include <sys/xattr.h>
+
+#define STORE_REMOTE "its files are not on a file system of the kernel"
+#define STORE_READS "it reads and writes without calling the next module"
+
+static const struct {
+	const char *module;
+	bool anywhere;		/* else: only before cava */
+	const char *why;
+} store_bad[] = {
+	{ "glusterfs", true, STORE_REMOTE "; mount the volume and use "
+	  "glusterfs_fuse" },
+	{ "ceph", true, STORE_REMOTE "; mount CephFS and leave the module "
+	  "out" },
+	{ "ceph_new", true, STORE_REMOTE "; mount CephFS and leave the module "
+	  "out" },
+	{ "io_uring", false, STORE_READS },
+	{ "aio_fork", false, STORE_READS },
+	{ "btrfs", false, "it clones files without calling the next module" },
+	{ "crossrename", false, "it copies files to another file system "
+	  "without calling the next module" },
+};
+
+/* "name" or "name:parameter" of `vfs objects`. */
+static bool store_is(const char *object, const char *module)
+{
+	size_t len = strlen(module);
+
+	return strncmp(object, module, len) == 0 &&
+		(object[len] == '\0' || object[len] == ':');
+}
+
+static const char *store_refuses(const char *object, bool before)
+{
+	size_t i = 0;
+
+	for (i = 0; i < ARRAY_SIZE(store_bad); i++) {
+		if ((before || store_bad[i].anywhere) &&
+		    store_is(object, store_bad[i].module)) {
+			return store_bad[i].why;
+		}
+	}
+	return NULL;
+}
+
+bool cava_store_fits(struct connection_struct *conn)
+{
+	const char **objects = lp_vfs_objects(SNUM(conn));
+	bool before = true;
+	size_t i = 0;
+
+	for (i = 0; objects != NULL && objects[i] != NULL; i++) {
+		const char *why = store_refuses(objects[i], before);
+
+		if (why != NULL) {
+			DBG_ERR("cava: share %s is refused: vfs objects has "
+				"%s%s: %s\n", lp_const_servicename(SNUM(conn)),
+				objects[i], before ? " before cava" : "", why);
+			return false;
+		}
+		before = before && !store_is(objects[i], "cava");
+	}
+	return true;
+}
+
+void cava_store_unconnected(struct connection_struct *conn)
+{
+	DBG_ERR("cava: share %s: every open is refused: a module before cava "
+		"in vfs objects has not called it at the tree connect; put "
+		"cava first\n", lp_const_servicename(SNUM(conn)));
+}
+
+/* As root. */
+void cava_store_probe(struct cava *cava)
+{
+	const char *share = lp_const_servicename(SNUM(cava->handle->conn));
+	int ret = removexattr(cava->root, VERDICT_XATTR);
+	int error = ret == 0 ? ENODATA : errno;
+
+	cava->database = error != ENODATA;
+	if (!cava->database) {
+		DBG_NOTICE("cava: share %s: verdicts are kept on the files, "
+			   "as the attribute %s\n", share, VERDICT_XATTR);
+		return;
+	}
+	DBG_NOTICE("cava: share %s: verdicts are kept in the database of "
+		   "cavad, which is asked at each open, since the attribute "
+		   "%s cannot be set below %s: %s\n", share, VERDICT_XATTR,
+		   cava->root, strerror(error));
+}
+
+bool cava_store_database(const struct cava *cava, int fd)
+{
+	const uint64_t fixed = STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND;
+	struct statx stx;
+	struct statfs fs;
+	int ret = 0;
+
+	if (cava->database) {
+		return true;
+	}
+	ret = fstatfs(fd, &fs);
+	if (ret != 0 || (fs.f_flags & ST_RDONLY) != 0) {
+		return true;
+	}
+	ret = statx(fd, "", AT_EMPTY_PATH, 0, &stx);
+	if (ret != 0 || (stx.stx_attributes & fixed) != 0) {
+		return true;
+	}
+	/* a read-only subvolume of btrfs shows nowhere else */
+	ret = faccessat(fd, "", W_OK, AT_EMPTY_PATH | AT_EACCESS);
+	return ret != 0 && errno == EROFS;
+}
