@@ -56,6 +56,22 @@ static void ipc_answer_without(struct ipc_peer *peer, uint64_t id,
 	ipc_answer(peer, id, &v);
 }
 
+/*
+ * No verdict. Where the store alone knows that the file was infected, smbd
+ * is told, so that open_on_fail lets nobody read it.
+ */
+static void ipc_answer_failed(struct ipc_peer *peer, uint64_t id,
+			      const struct ident *ident,
+			      const struct verdict *v)
+{
+	struct verdict was = *v;
+
+	if (scan_was_infected(peer->ipc->scans, ident)) {
+		was.reason = VERDICT_REASON_WAS_INFECTED;
+	}
+	ipc_answer(peer, id, &was);
+}
+
 /* SMB waited for it. */
 static void ipc_ask_count(const struct ipc_ask *ask)
 {
@@ -230,6 +246,7 @@ static void ipc_ask_scanned(struct tevent_req *subreq)
 	struct ipc_ask *ask = tevent_req_callback_data(subreq,
 						       struct ipc_ask);
 	struct ipc_peer *peer = ask->peer;
+	const struct ident ident = ask->ident;
 	struct scan_answer answer;
 	uint64_t id = ask->id;
 	int ret;
@@ -241,11 +258,17 @@ static void ipc_ask_scanned(struct tevent_req *subreq)
 	talloc_free(ask);	/* the subreq with it */
 	if (ret != 0) {
 		log_error("a scan ended without an answer: %d", ret);
-		ipc_answer_without(peer, id, VERDICT_FAILED,
-				   VERDICT_REASON_IO);
+		answer.verdict = (struct verdict) {
+			.result = VERDICT_FAILED,
+			.reason = VERDICT_REASON_IO,
+		};
+	}
+	if (answer.verdict.result == VERDICT_CLEAN ||
+	    answer.verdict.result == VERDICT_INFECTED) {
+		ipc_answer(peer, id, &answer.verdict);
 		return;
 	}
-	ipc_answer(peer, id, &answer.verdict);
+	ipc_answer_failed(peer, id, &ident, &answer.verdict);
 }
 
 static void ipc_ask_time(struct tevent_context *ev,
@@ -254,6 +277,11 @@ static void ipc_ask_time(struct tevent_context *ev,
 {
 	struct ipc_ask *ask = talloc_get_type_abort(private_data,
 						    struct ipc_ask);
+	const struct verdict v = {
+		.result = VERDICT_FAILED,
+		.reason = VERDICT_REASON_TIMEOUT,
+	};
+	const struct ident ident = ask->ident;
 	struct ipc_peer *peer = ask->peer;
 	uint64_t id = ask->id;
 
@@ -263,5 +291,5 @@ static void ipc_ask_time(struct tevent_context *ev,
 	ipc_ask_count(ask);
 	peer->ipc->counters->scan_timeouts++;
 	talloc_free(ask);
-	ipc_answer_without(peer, id, VERDICT_FAILED, VERDICT_REASON_TIMEOUT);
+	ipc_answer_failed(peer, id, &ident, &v);
 }

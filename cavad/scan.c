@@ -504,16 +504,18 @@ struct scans *scans_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 
 /* What is owed. */
 
-bool scan_owed(struct scans *s, const struct ident *ident)
+bool scan_was_infected(struct scans *s, const struct ident *ident)
 {
 	struct verdict known;
-	int ret;
+	int ret = store_result_get(s->store, ident, &known);
 
-	if (scan_find(s, ident) != NULL || debt_owed(s->debts, ident)) {
-		return true;
-	}
-	ret = store_result_get(s->store, ident, &known);
 	return ret == 0 && known.result == VERDICT_INFECTED;
+}
+
+bool scan_owed(struct scans *s, const struct ident *ident)
+{
+	return scan_find(s, ident) != NULL || debt_owed(s->debts, ident) ||
+	       scan_was_infected(s, ident);
 }
 
 struct tevent_req *scan_notice_send(TALLOC_CTX *mem_ctx,

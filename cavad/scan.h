@@ -65,6 +65,9 @@ int scan_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
  */
 bool scan_owed(struct scans *s, const struct ident *ident);
 
+/* Is the last verdict that the store has of it "infected"? */
+bool scan_was_infected(struct scans *s, const struct ident *ident);
+
 /*
  * A notice. Ends when the debt is committed; the scan then follows by
  * itself (CLOSE, RENAME) or after the writer has gone (WILL_WRITE: see

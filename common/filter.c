@@ -176,7 +176,7 @@ bool filter_allows(const struct filter *f, enum verdict_state before,
 	if (result == VERDICT_SKIPPED && reason == VERDICT_REASON_DISABLED) {
 		return true;
 	}
-	if (filter_infected(before)) {
+	if (filter_infected(before) || reason == VERDICT_REASON_WAS_INFECTED) {
 		return false;
 	}
 	if (result == VERDICT_SKIPPED) {
