@@ -308,20 +308,56 @@ static void notice_renamed(struct cava *cava, int fd)
 	TALLOC_FREE(frame);
 }
 
+/*
+ * The modules below may have another name for it (catia, cap): it is they
+ * who open it. A descriptor of the caller's, O_PATH, or -1.
+ */
+static int notice_open(struct cava *cava, struct files_struct *dirfsp,
+		       const struct smb_filename *atname)
+{
+	struct vfs_handle_struct *handle = cava->handle;
+	struct vfs_open_how how = {
+		.flags = O_RDONLY | O_NONBLOCK | O_NOFOLLOW,
+	};
+	struct smb_filename *name = NULL;
+	struct files_struct *fsp = NULL;
+	NTSTATUS status;
+	int fd = -1;
+	int copy = -1;
+
+	name = full_path_from_dirfsp_atname(talloc_tos(), dirfsp, atname);
+	if (name == NULL) {
+		return -1;
+	}
+	status = create_internal_fsp(handle->conn, name, &fsp);
+	TALLOC_FREE(name);
+	if (!NT_STATUS_IS_OK(status)) {
+		return -1;
+	}
+	fsp->fsp_flags.is_pathref = true;
+	fd = SMB_VFS_NEXT_OPENAT(handle, dirfsp, atname, fsp, &how);
+	if (fd != -1) {
+		copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		fsp_set_fd(fsp, fd);
+		(void)SMB_VFS_NEXT_CLOSE(handle, fsp);
+		fsp_set_fd(fsp, -1);
+	}
+	file_free(NULL, fsp);
+	return copy;
+}
+
 void cava_renamed(struct cava *cava, struct files_struct *dirfsp,
 		  const struct smb_filename *atname)
 {
 	struct stat st;
 	int saved_errno = errno;
-	int dirfd = fsp_get_pathref_fd(dirfsp);
 	int fd = -1;
 	int ret = -1;
 
 	if (!cava->filter.enabled || is_named_stream(atname)) {
 		return;
 	}
-	fd = openat(dirfd == -1 ? AT_FDCWD : dirfd, atname->base_name,
-		    O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	fd = notice_open(cava, dirfsp, atname);
 	if (fd == -1) {
 		errno = saved_errno;
 		return;		/* renamed on, or gone: not ours now */
