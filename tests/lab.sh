@@ -368,8 +368,9 @@ start_part()
 			touch "$DIR/run/avvendor"; }
 		;;
 	smbd)
-		launch smbd /usr/sbin/smbd -F --no-process-group \
-			-s "$DIR/smb.conf"
+		# LAB_SMBD_UNDER: words in front of it, e.g. of valgrind
+		launch smbd ${LAB_SMBD_UNDER-} /usr/sbin/smbd -F \
+			--no-process-group -s "$DIR/smb.conf"
 		await smbd "SMB port" port_open
 		;;
 	*) bad "unknown part $1: clamd agent cavad smbd" ;;

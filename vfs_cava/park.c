@@ -23,7 +23,7 @@
 /* An open that waits; a child of its smb_request. */
 struct cava_park {
 	struct cava_park *prev, *next;
-	struct cava *cava;
+	struct cava *cava;	/* NULL: the tree connect has ended */
 	struct smb_request *req;
 	struct smbXsrv_connection *xconn;
 	uint64_t mid;
@@ -38,8 +38,20 @@ static void park_answered(struct tevent_req *subreq);
 
 static int park_destructor(struct cava_park *park)
 {
-	DLIST_REMOVE(park->cava->parks, park);
+	if (park->cava != NULL) {
+		DLIST_REMOVE(park->cava->parks, park);
+	}
 	return 0;
+}
+
+void cava_park_forget(struct cava *cava)
+{
+	struct cava_park *park = NULL;
+
+	while ((park = cava->parks) != NULL) {
+		DLIST_REMOVE(cava->parks, park);
+		park->cava = NULL;
+	}
 }
 
 static struct cava_park *park_find(struct cava *cava,

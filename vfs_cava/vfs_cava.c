@@ -108,8 +108,12 @@ bool cava_is_content(const struct files_struct *fsp)
 
 /* --- tree connect --- */
 
+/* Called at the disconnect, and with the handle once more. */
 static void cava_free(void **data)
 {
+	if (*data != NULL) {
+		cava_park_forget(talloc_get_type_abort(*data, struct cava));
+	}
 	TALLOC_FREE(*data);
 }
 

@@ -114,7 +114,8 @@ class Lab:
         for fake in self.fakes:
             fake.stop()
         self.sh("stop", check=False)
-        shutil.rmtree(self.dir)
+        if "CAVA_KEEP_LAB" not in os.environ:     # to look at its logs
+            shutil.rmtree(self.dir)
 
     # --- files, as the server has them ---
 
