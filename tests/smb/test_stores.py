@@ -7,10 +7,11 @@ where it cannot, it asks once and nothing is scanned.
 SPDX-License-Identifier: GPL-3.0-or-later
 """
 import os
-import shutil
+import time
 
 import pytest
 
+import record
 from lab import (ACCESS_DENIED, EICAR, VIRUS_INFECTED, Lab, status_of,
                  wait_for)
 from mounts import Mounts, must
@@ -18,7 +19,7 @@ from mounts import Mounts, must
 TEXT = b"clean, and as long as the other one".ljust(len(EICAR))
 OTHER = b"clean too, but not the same at all".ljust(len(EICAR))
 DENIED = (ACCESS_DENIED, VIRUS_INFECTED)
-SNAPSHOT = "@GMT-2024.01.02-03.04.05"
+SNAPSHOT = "@GMT-2024.01.02-03.04.05"   # as clients ask for it
 
 
 class Place:
@@ -97,10 +98,14 @@ class Places:
         "worm": ("vfs objects = cava worm", "worm:grace_period = 1"),
         "worm2": ("vfs objects = worm cava", "worm:grace_period = 1"),
         "snap": ("vfs objects = cava shadow_copy2",
-                 "shadow:snapdir = .snapshots"),
+                 "shadow:snapdir = .snapshots",
+                 "shadow:format = daily-%Y%m%d-%H%M%S"),
         "snap2": ("vfs objects = shadow_copy2 cava",
-                  "shadow:snapdir = .snapshots"),
-        "standard": ("cava:zone = Standard",),
+                  "shadow:snapdir = .snapshots",
+                  "shadow:format = daily-%Y%m%d-%H%M%S"),
+        "gmt": ("vfs objects = cava shadow_copy2",
+                "shadow:snapdir = .snapshots"),
+        "ramstd": ("cava:zone = Standard",),
     }
     PLAIN = ("ext4", "xfs", "btrfs", "vfat", "tmpfs", "ramfs", "overlay",
              "bind", "rofs", "immutable", "append")
@@ -185,6 +190,36 @@ class Places:
 
     def make_append(self):
         return Place(self.lab, "append", flag="a", database=True)
+
+    def make_ramstd(self):
+        return self.mounted("ramstd", "-t", "ramfs", "ramfs", database=True)
+
+    def make_snap(self):
+        place = Place(self.lab, "snap",
+                      self.mounts.loop(self.data / "snap", "btrfs"))
+        place.write("was-eicar.txt", EICAR)
+        place.write("is-eicar.txt", TEXT)
+        place.write("scanned.txt", TEXT)
+        record.put(place.base / "scanned.txt")
+        (place.dir / ".snapshots").mkdir()
+        must("btrfs", "subvolume", "snapshot", "-r", place.dir,
+             place.dir / ".snapshots" / "daily-20240102-030405")
+        place.write("was-eicar.txt", TEXT)
+        place.write("is-eicar.txt", EICAR)
+        return place
+
+    def make_snap2(self):
+        if "snap" in self.missing:
+            raise self.missing["snap"]
+        return self.mounted("snap2", "--bind", self.data / "snap")
+
+    def make_gmt(self):
+        place = self.mounted("gmt", "-t", "tmpfs", "tmpfs")
+        directory = place.dir / ".snapshots" / SNAPSHOT
+        directory.mkdir(parents=True)
+        place.write("old.txt", TEXT)
+        (directory / "old.txt").write_bytes(EICAR)
+        return place
 
     def make_vfat(self):
         self.mounts.loop(self.data / "vfat", "vfat")
@@ -277,3 +312,134 @@ def test_changed_is_scanned_again(places, name):
     ("rofs", "Read-only file system")])
 def test_tree_connect_says_which_store(places, name, said):
     assert said in places.get(name).store()
+
+
+def test_lower_file_of_an_overlay(places):
+    """The record makes the kernel copy the file up; the verdict holds."""
+    place = places.get("overlay")
+    assert place.read("below.txt") == TEXT
+    assert place.has_record("below.txt")
+    count = Count(place.lab)
+    assert place.read("below.txt") == TEXT
+    assert count.since() == (0, 0)
+
+
+def test_database_overrides_the_attribute(places):
+    """An old record that nobody can replace is not the last word."""
+    place = places.get("rofs")
+    place.write("old.txt", EICAR)
+    record.put(place.base / "old.txt")
+    assert place.has_record("old.txt")
+    count = Count(place.lab)
+    assert place.read("old.txt") == EICAR       # as the record says
+    assert count.since() == (1, 0)
+    run = place.lab.cavactl("scan", "--force", str(place.dir / "old.txt"))
+    assert run.returncode == 2, run.stdout
+    assert place.status("old.txt") == VIRUS_INFECTED
+
+
+@pytest.fixture
+def no_server(places):
+    places.lab.sh("stop", "clamd")
+    yield
+    places.lab.sh("start", "clamd")
+
+
+def test_record_is_enough_without_a_server(places, no_server):
+    place = places.get("rofs")
+    place.write("alone.txt", TEXT)
+    record.put(place.base / "alone.txt")
+    assert place.read("alone.txt") == TEXT
+    place.write("none.txt", TEXT)
+    assert place.status("none.txt") == ACCESS_DENIED    # open_on_fail = no
+
+
+def test_infected_in_the_database_sticks(places):
+    """Changed since, in the profile that lets unscanned files through, and
+    then without a server, though open_on_fail is yes."""
+    lab = places.lab
+    place = places.get("ramstd")
+    place.write("sticky.txt", EICAR)
+    assert place.read("sticky.txt") == EICAR    # standard: not owed
+    run = lab.cavactl("scan", str(place.dir / "sticky.txt"))
+    assert run.returncode == 2, run.stdout
+    assert place.status("sticky.txt") == VIRUS_INFECTED
+    place.write("sticky.txt", EICAR)
+    assert place.status("sticky.txt") == VIRUS_INFECTED
+    place.write("sticky.txt", TEXT)
+    place.write("never.txt", TEXT)
+    lab.sh("stop", "clamd")
+    try:
+        assert place.status("sticky.txt") == ACCESS_DENIED
+        assert place.read("never.txt") == TEXT
+    finally:
+        lab.sh("start", "clamd")
+    wait_for("the file to be scanned",
+             lambda: place.status("sticky.txt") == 0)
+    assert place.read("sticky.txt") == TEXT
+
+
+@pytest.mark.parametrize("name", ["snap", "snap2"])
+def test_previous_versions(places, name):
+    """Both orders with shadow_copy2; a snapshot is a file system of its
+    own: what it holds is scanned, not what became of the file."""
+    place = places.get(name)
+    lab = place.lab
+    snap = SNAPSHOT + "\\"
+    assert place.status("was-eicar.txt") == 0
+    assert place.status(snap + "was-eicar.txt") in DENIED
+    assert place.status(snap + "was-eicar.txt") == VIRUS_INFECTED
+    assert place.read(snap + "is-eicar.txt") == TEXT
+    assert place.status("is-eicar.txt") in DENIED
+    count = Count(lab)
+    assert place.read(snap + "is-eicar.txt") == TEXT
+    assert place.status(snap + "was-eicar.txt") == VIRUS_INFECTED
+    assert count.since() == (2, 0)
+
+
+def test_directory_with_the_name_of_a_token(places):
+    """Clients take "@GMT-..." out of a path, the antivirus server's too: it
+    is never scanned as another file, nor read unscanned."""
+    place = places.get("gmt")
+    assert place.read("old.txt") == TEXT
+    assert place.status(SNAPSHOT + "\\old.txt") in DENIED
+
+
+def test_a_record_is_good_in_the_snapshot_too(places):
+    place = places.get("snap")
+    count = Count(place.lab)
+    assert place.read(SNAPSHOT + "\\scanned.txt") == TEXT
+    assert count.since() == (1, 0)
+
+
+@pytest.mark.parametrize("name", ["worm", "worm2"])
+def test_worm(places, name):
+    """A scan is no change: it opens no new grace period."""
+    place = places.get(name)
+    smb = place.connect()
+    smb.savefile("kept.txt", TEXT)
+    assert smb.loadfile("kept.txt") == TEXT
+    assert place.has_record("kept.txt")
+    old = place.dir / "kept.txt"
+    grace_is_over(old)
+    assert status_of(smb.savefile, "kept.txt", OTHER) == ACCESS_DENIED
+    for _ in range(2):
+        run = place.lab.cavactl("scan", "--force", str(old))
+        assert run.returncode == 0, run.stdout
+        assert time.time() - os.stat(old).st_ctime < 0.9    # by the record
+        smb = place.connect()
+        assert status_of(smb.savefile, "kept.txt", OTHER) == ACCESS_DENIED
+        assert status_of(smb.unlink, "kept.txt") == ACCESS_DENIED
+        assert status_of(smb.rename, "kept.txt", "no.txt") == ACCESS_DENIED
+    count = Count(place.lab)
+    assert place.read("kept.txt") == TEXT
+    assert count.since() == (0, 0)
+    # changed locally: young again, as it is without us, and scanned
+    old.write_bytes(EICAR)
+    assert place.status("kept.txt") in DENIED
+    assert status_of(place.connect().unlink, "kept.txt") == 0
+
+
+def grace_is_over(path):
+    wait_for("the grace period to end",
+             lambda: time.time() - os.stat(path).st_ctime > 1.1)
