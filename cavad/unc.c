@@ -3,7 +3,8 @@
  *
  * Refused are the names of which Samba or Windows would make something
  * else: separators and wildcards, control characters, a dot or space at the
- * end (Windows drops those), and what is no valid UTF-8.
+ * end (Windows drops those), what is no valid UTF-8, and "@GMT-" at the
+ * start: that is how SMB clients ask for a snapshot, and they take it out.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -12,6 +13,7 @@
 #include <limits.h>
 #include <stdint.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "cavad/unc.h"
@@ -63,6 +65,9 @@ bool unc_name_valid(const char *name, size_t len)
 	size_t i = 0;
 
 	if (len == 0 || p[len - 1] == '.' || p[len - 1] == ' ') {
+		return false;
+	}
+	if (len >= 5 && strncasecmp(name, "@GMT-", 5) == 0) {
 		return false;
 	}
 	while (i < len) {

@@ -33,6 +33,8 @@ static void test_names(void **p)
 		{ "a*b", false }, { "a<b", false }, { "a>b", false },
 		{ "a?b", false }, { "a|b", false }, { "a\nb", false },
 		{ "a\x01", false }, { "\x1f", false },
+		{ "@GMT-2024.01.02-03.04.05", false }, { "@gmt-", false },
+		{ "@GMT", true }, { "a@GMT-2024.01.02-03.04.05", true },
 		/* what is no UTF-8 */
 		{ "\x80", false }, { "\xff", false }, { "\xc3", false },
 		{ "a\xc3", false }, { "\xc3(", false }, { "\xe2\x82", false },
@@ -51,6 +53,7 @@ static void test_names(void **p)
 	}
 	/* the length counts: nothing behind it is looked at */
 	assert_true(unc_name_valid("ab:", 2));
+	assert_true(unc_name_valid("@GMT-2024.01.02-03.04.05", 4));
 	assert_false(unc_name_valid("\xc3\xbc", 1));
 }
 
