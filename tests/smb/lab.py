@@ -105,6 +105,23 @@ class Lab:
                 env[name] = value
         return env
 
+    def add_share(self, name, *options):
+        """As [share], of data/NAME; these options have the last word. Before
+        smbd is started."""
+        conf = self.dir / "smb.conf"
+        text = conf.read_text()
+        start = text.index("[share]")
+        end = text.find("\n[", start)
+        body = text[start:end if end > 0 else None]
+        body = body.replace("[share]", "[%s]" % name)
+        body = body.replace("/data/share\n", "/data/%s\n" % name)
+        path = self.dir / "data" / name
+        path.mkdir(exist_ok=True)
+        path.chmod(0o777)
+        conf.write_text("%s\n%s%s\n" % (
+            text, body, "".join("\n\t" + option for option in options)))
+        return path
+
     def start(self, *parts):
         self.sh("start", *parts)
         self.env = self.read_env()

@@ -75,21 +75,6 @@ class Place:
         return wait_for("the log to tell the store", lines)[-1]
 
 
-def add_share(lab, name, *options):
-    """As [share], with another path, and options that come last."""
-    conf = lab.dir / "smb.conf"
-    text = conf.read_text()
-    start = text.index("[share]")
-    end = text.find("\n[", start)
-    body = text[start:end if end > 0 else None]
-    body = body.replace("[share]", "[%s]" % name)
-    body = body.replace("data/share\n", "data/%s\n" % name)
-    (lab.dir / "data" / name).mkdir(exist_ok=True)
-    (lab.dir / "data" / name).chmod(0o777)
-    conf.write_text("%s\n%s%s\n" % (text, body,
-                                    "".join("\n\t" + o for o in options)))
-
-
 class Places:
     """One lab, and the places of it: mounted before smbd, who must see."""
 
@@ -115,9 +100,9 @@ class Places:
         self.lab = Lab("--engine", "cee", "--profile", "strict",
                        "--samba-option", "global:log level = 3")
         for name in self.PLAIN:
-            add_share(self.lab, name)
+            self.lab.add_share(name)
         for name, options in self.SHARES.items():
-            add_share(self.lab, name, *options)
+            self.lab.add_share(name, *options)
         self.lab.configure("filter System", "open_on_fail", "no")
         with open(self.lab.env["CAVAD_CONF"], "a") as conf:
             conf.write("\n[filter Standard]\nscan_profile = standard\n"
