@@ -148,6 +148,43 @@ static const char *cava_parameter(struct cava *cava, const char *name,
 	return talloc_strdup(cava, value);
 }
 
+static const struct enum_list cava_bools[] = {
+	{ true, "yes" }, { true, "true" }, { true, "on" }, { true, "1" },
+	{ false, "no" }, { false, "false" }, { false, "off" }, { false, "0" },
+	{ -1, NULL }
+};
+
+/* What is misspelt is said, and is as if it were not there. */
+static int cava_choice(struct cava *cava, const char *name,
+		       const struct enum_list *list, int otherwise)
+{
+	const char *value = lp_parm_const_string(SNUM(cava->handle->conn),
+						 "cava", name, NULL);
+	const struct enum_list *e = NULL;
+	char *accepted = talloc_strdup(talloc_tos(), "");
+	const char *taken = "";
+
+	for (e = list; value != NULL && e->name != NULL; e++) {
+		if (strwicmp(value, e->name) == 0) {
+			TALLOC_FREE(accepted);
+			return e->value;
+		}
+		talloc_asprintf_addbuf(&accepted, "%s%s",
+				       e == list ? "" : ", ", e->name);
+		if (e->value == otherwise && taken[0] == '\0') {
+			taken = e->name;
+		}
+	}
+	if (value != NULL) {
+		DBG_ERR("cava: share %s: cava:%s = %s is not one of %s; %s "
+			"is in force\n", lp_const_servicename(
+				SNUM(cava->handle->conn)),
+			name, value, accepted == NULL ? "" : accepted, taken);
+	}
+	TALLOC_FREE(accepted);
+	return otherwise;
+}
+
 static const char *cava_root(struct cava *cava)
 {
 	const char *connectpath = cava->handle->conn->connectpath;
@@ -160,12 +197,11 @@ static const char *cava_root(struct cava *cava)
 /* 0 or ENOMEM. */
 static int cava_parameters(struct cava *cava)
 {
-	int snum = SNUM(cava->handle->conn);
 	const char *filters = NULL;
 
-	cava->enabled = lp_parm_bool(snum, "cava", "enabled", true);
-	cava->check = lp_parm_enum(snum, "cava", "role", cava_roles,
-				   CAVA_ROLE_CLIENT) == CAVA_ROLE_CHECK;
+	cava->enabled = cava_choice(cava, "enabled", cava_bools, true);
+	cava->check = cava_choice(cava, "role", cava_roles,
+				  CAVA_ROLE_CLIENT) == CAVA_ROLE_CHECK;
 	cava->zone = cava_parameter(cava, "zone", "System");
 	cava->socket = cava_parameter(cava, "socket", "/run/cavad/ipc.sock");
 	cava->spool = cava_parameter(cava, "spool", "/var/spool/cavad");
@@ -177,10 +213,10 @@ static int cava_parameters(struct cava *cava)
 	}
 	cava->filter = FILTER_DEFAULT;
 	cava->filter_number = 1;
-	cava->filter.profile = lp_parm_enum(snum, "cava", "profile",
-					    cava_profiles, FILTER_STANDARD);
-	cava->filter.open_on_fail = lp_parm_bool(snum, "cava", "open_on_fail",
-						 true);
+	cava->filter.profile = cava_choice(cava, "profile", cava_profiles,
+					   FILTER_STANDARD);
+	cava->filter.open_on_fail = cava_choice(cava, "open_on_fail",
+						cava_bools, true);
 	cava_filter_load(cava, filters);
 	return 0;
 }
