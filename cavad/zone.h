@@ -3,9 +3,9 @@
  *
  * A zone exists because cavad.conf has a section for it, or because a module
  * announced it (cava:zone); then its filter has the defaults. What was
- * announced is kept in the database: at most twice
- * FILTER_ZONES_MAX zones, with those of cavad.conf, and ZONE_SHARES shares. What is beyond that, or has no proper name, is served
- * with the defaults, said once, and not kept.
+ * announced is kept in the database: at most twice FILTER_ZONES_MAX zones,
+ * with those of cavad.conf, and ZONE_SHARES shares. What is beyond that, or
+ * has no proper name, is served with the defaults, said once, and not kept.
  *
  * The effective filters are also in STATE_DIR/filters, which a module reads
  * while cavad is away: a line "ZONE HEX" a zone, HEX = filter_put().
