@@ -16,8 +16,8 @@ top = "."
 out = "build/out"
 
 PKGS = ("talloc tevent libcurl lmdb libmicrohttpd jansson expat popt "
-        "smartcols libsystemd libseccomp libcap inih smbclient cmocka")
-COMMON = "TALLOC TEVENT EXPAT LIBSYSTEMD"
+        "smartcols libsystemd libseccomp libcap inih smbclient cmocka nettle")
+COMMON = "TALLOC TEVENT EXPAT LIBSYSTEMD NETTLE"
 DAEMON = COMMON + (" LIBCURL LMDB LIBMICROHTTPD JANSSON POPT LIBSECCOMP "
                    "LIBCAP INIH")
 # Where Samba's private headers are, below its source.
@@ -144,14 +144,15 @@ def build_module(bld, glob):
                                              "common/log.c"])
     bld.objects(target="module_common", source=shared_common,
                 cflags=["-fPIC", "-fvisibility=hidden"], includes=".",
-                use="TALLOC TEVENT")
+                use="TALLOC TEVENT NETTLE")
     bld.objects(target="module_hooks", source=glob("vfs_cava/*.c"),
                 defines=SAMBA_DEFINES.split() +
                 ['CAVA_BUILT_FOR="%s"' % bld.env.SMBD],
                 use="TALLOC TEVENT", **shared)
     env = bld.env.derive()
     env.cshlib_PATTERN = "%s.so"
-    bld.shlib(target="cava", use="module_hooks module_common TALLOC TEVENT",
+    bld.shlib(target="cava",
+              use="module_hooks module_common TALLOC TEVENT NETTLE",
               source=[], features="c cshlib", env=env,
               install_path=bld.env.MODULESDIR + "/vfs")
 

@@ -25,12 +25,14 @@ struct ident {
 	uint64_t fsid;		/* statfs f_fsid; st_dev where that is 0 */
 	uint64_t ino;
 	int64_t btime;		/* ns since the epoch; 0 = not known */
-	char stream[IDENT_STREAM_MAX];	/* named stream, "" = the file */
+	char stream[IDENT_STREAM_MAX];	/* attribute that holds the named
+					 * stream (stream.h); "" = the file */
 	int32_t handle_type;	/* of name_to_handle_at(2) */
 	uint32_t handle_len;	/* 0 = the file system has no handles */
 	uint8_t handle[IDENT_HANDLE_MAX];
 };
 
+/* Of a named stream: see stream.h. */
 struct content {
 	uint64_t size;		/* bytes */
 	int64_t mtime;		/* ns since the epoch */
@@ -49,8 +51,8 @@ bool ident_equal(const struct ident *a, const struct ident *b);
 bool content_equal(const struct content *a, const struct content *b);
 
 /*
- * The database key: fsid, ino, btime big-endian, then 16 bytes of hash of
- * the stream name if there is one. Returns its length, 24 or 40.
+ * The database key: fsid, ino, btime big-endian, then 16 bytes of
+ * SHA-256 of `stream` if there is one. Returns its length, 24 or 40.
  */
 size_t ident_key(const struct ident *id, uint8_t key[IDENT_KEY_MAX]);
 

@@ -1,0 +1,19 @@
+/*
+ * SHA-256.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#ifndef COMMON_DIGEST_H
+#define COMMON_DIGEST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define DIGEST_SIZE 32
+
+void digest_of(const void *data, size_t len, uint8_t digest[DIGEST_SIZE]);
+
+/* The first 16 bytes of it, as two numbers. */
+void digest_halves(const void *data, size_t len, uint64_t halves[2]);
+
+#endif
