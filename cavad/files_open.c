@@ -147,7 +147,8 @@ static enum files_status found_facts(struct files_found *found)
 	if (ret == -1) {
 		return found_io(found, errno);
 	}
-	if (!S_ISREG(st.st_mode)) {
+	if (!S_ISREG(st.st_mode) &&
+	    !(found->any_type && S_ISDIR(st.st_mode))) {
 		return FILES_NOT_REGULAR;
 	}
 	if (st.st_nlink == 0) {
@@ -382,7 +383,8 @@ static enum files_status find_by_handle(const struct files_root *root,
 					const char *hint,
 					struct files_found *found)
 {
-	struct files_found opened = { .fd = -1 };
+	struct files_found opened = { .fd = -1,
+				      .any_type = found->any_type };
 	enum files_status status = FILES_OK;
 	int mount_fd = -1;
 	int ret = 0;
@@ -412,16 +414,12 @@ static enum files_status find_by_handle(const struct files_root *root,
 	return status;
 }
 
-enum files_status files_find(const struct files_root *root,
-			     const struct ident *want, const char *path,
-			     struct files_found *found)
+static enum files_status find(const struct files_root *root,
+			      const struct ident *want, const char *path,
+			      struct files_found *found)
 {
 	enum files_status status = FILES_OK;
 
-	*found = (struct files_found) { .fd = -1 };
-	if (want != NULL && want->stream[0] != '\0') {
-		return found_io(found, ENOTSUP);
-	}
 	status = find_by_path(root, path, found);
 	if (want != NULL &&
 	    !(status == FILES_OK && ident_equal(want, &found->ident))) {
@@ -435,6 +433,28 @@ enum files_status files_find(const struct files_root *root,
 	}
 	if (status != FILES_OK) {
 		found_close(found);
+	}
+	return status;
+}
+
+enum files_status files_find(const struct files_root *root,
+			     const struct ident *want, const char *path,
+			     struct files_found *found)
+{
+	enum files_status status = FILES_OK;
+	struct ident file;
+
+	*found = (struct files_found) { .fd = -1 };
+	if (want == NULL || want->stream[0] == '\0') {
+		return find(root, want, path, found);
+	}
+	file = *want;
+	file.stream[0] = '\0';
+	found->any_type = true;
+	status = find(root, &file, path, found);
+	if (status == FILES_OK) {
+		memcpy(found->ident.stream, want->stream,
+		       sizeof(found->ident.stream));
 	}
 	return status;
 }

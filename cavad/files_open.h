@@ -19,6 +19,7 @@ struct files_root {
 struct files_found {
 	int fd;				/* O_PATH; -1 unless FILES_OK */
 	int error;			/* errno with FILES_IO */
+	bool any_type;			/* directories have streams too */
 	struct ident ident;
 	char path[FILES_PATH_MAX];	/* below root->configured */
 };
@@ -27,8 +28,9 @@ struct files_found {
 int files_root_open(const char *check_root, struct files_root *root);
 
 /*
- * Finds a regular file below root. want NULL: by path alone. Opens nothing
- * for reading, so it disturbs nobody's lease.
+ * Finds a regular file below root. want NULL: by path alone. Of a named
+ * stream it is the file, or directory, that has it. Opens nothing for
+ * reading, so it disturbs nobody's lease.
  */
 enum files_status files_find(const struct files_root *root,
 			     const struct ident *want, const char *path,

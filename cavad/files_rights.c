@@ -78,6 +78,7 @@ static const struct {
 	{ SCMP_SYS(fgetxattr), BOTH },
 	{ SCMP_SYS(fsetxattr), BOTH },
 	{ SCMP_SYS(fremovexattr), BOTH },
+	{ SCMP_SYS(memfd_create), BOTH },
 
 	/* the spool */
 	{ SCMP_SYS(flock), BOTH },

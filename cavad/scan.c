@@ -579,7 +579,7 @@ void scan_outstanding_paths(struct scans *s,
 
 void scan_fetched(struct scans *s, const struct ident *ident)
 {
-	struct scan *scan = scan_find(s, ident);
+	struct scan *scan = scan_asked_find(s, ident);
 
 	if (scan != NULL && scan->outstanding != NULL) {
 		scan->fetched = true;
@@ -593,7 +593,7 @@ bool scan_wrong_file(struct scans *s, const char *path)
 
 	LIST_FOREACH(scan, &s->all, entry) {
 		if (scan->outstanding != NULL &&
-		    strcmp(scan->path, path) == 0) {
+		    strcmp(scan_name(scan), path) == 0) {
 			scan->wrong_file = true;
 			found = true;
 		}

@@ -51,6 +51,17 @@ static uint32_t scan_overdue(const struct scan *scan)
 	       scan->scans->config->settings.scan_timeout;
 }
 
+/* A stream's, of the file's. */
+static char *scan_unc_name(const struct scan *scan, char *unc)
+{
+	const char *token = strrchr(scan_name(scan), ':');
+
+	if (!scan_is_stream(scan) || token == NULL) {
+		return unc;
+	}
+	return talloc_strdup_append(unc, token);
+}
+
 /* NULL: the name cannot be carried; servers that need one are not asked. */
 static char *scan_unc(struct scan *scan)
 {
@@ -68,7 +79,7 @@ static char *scan_unc(struct scan *scan)
 	ret = unc_path(scan, host, settings->check_share,
 		       settings->check_root, scan->path, &unc);
 	talloc_free(host);
-	return ret == 0 ? unc : NULL;
+	return ret == 0 ? scan_unc_name(scan, unc) : NULL;
 }
 
 void scan_ask(struct scan *scan)
@@ -77,7 +88,7 @@ void scan_ask(struct scan *scan)
 	char *unc = scan_unc(scan);
 	const struct engine_scan ask = {
 		.id = scan->id,
-		.path = scan->path,
+		.path = scan_name(scan),
 		.unc = unc,
 		.fd = scan->fd,
 		.size = scan->before.size,
@@ -101,6 +112,7 @@ static void scan_picked(void *private_data, const char *server, bool fetches)
 {
 	struct scan *scan = talloc_get_type_abort(private_data, struct scan);
 	struct outstanding *o = scan->scans->outstanding;
+	struct ident asked = scan_asked_ident(scan);
 
 	outstanding_end(o, &scan->outstanding);
 	scan->fetched = false;
@@ -139,7 +151,7 @@ static void scan_not_fetched(struct scan *scan, const char *server,
 			    server, "it says %s is clean, but did not open "
 			    "it through %s: its answer does not count; check "
 			    "the server's antivirus and its access to the "
-			    "share", scan->path,
+			    "share", scan_name(scan),
 			    scan->scans->config->settings.check_share);
 	}
 	scan_end_without(scan, VERDICT_FAILED, reason);
@@ -182,7 +194,7 @@ static void scan_verdict_of(struct scan *scan,
 static void scan_was_wrong(struct scan *scan)
 {
 	log_notice("another file was found at %s while it was scanned: the "
-		   "answer does not count", scan->path);
+		   "answer does not count", scan_name(scan));
 	scan->again = scan_may_void(scan);
 	scan_end_without(scan, VERDICT_FAILED, VERDICT_REASON_WRONG_FILE);
 }
@@ -200,7 +212,7 @@ static void scan_asked(struct tevent_req *subreq)
 	TALLOC_FREE(scan->subreq);
 	outstanding_end(s->outstanding, &scan->outstanding);
 	if (ret != 0) {
-		log_warning("%s was not scanned: %s", scan->path,
+		log_warning("%s was not scanned: %s", scan_name(scan),
 			    strerror(ret));
 		scan_end_without(scan, VERDICT_FAILED,
 				 VERDICT_REASON_SERVER_ERROR);
@@ -211,8 +223,8 @@ static void scan_asked(struct tevent_req *subreq)
 		return;
 	}
 	if (answer.result == VERDICT_FAILED && answer.detail[0] != '\0') {
-		log_info("antivirus server %s on %s: %s", server, scan->path,
-			 answer.detail);
+		log_info("antivirus server %s on %s: %s", server,
+			 scan_name(scan), answer.detail);
 	}
 	if (fetches && !scan->fetched &&
 	    (answer.result == VERDICT_CLEAN ||

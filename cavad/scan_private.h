@@ -53,6 +53,7 @@ struct scan {
 	bool have_ident;
 	struct ident ident;
 	char *path;		/* a hint at first, then as it is */
+	char *name;		/* of a stream: FILE:TOKEN; else NULL */
 	char *user;
 	char *client;
 	bool ignore_previous;
@@ -127,6 +128,26 @@ void scans_wake(struct scans *s);
 
 /* May one more be in memory? A part is kept for those that wait. */
 bool scans_room(const struct scans *s, bool urgent);
+
+/* From scan_stream.c. */
+
+bool scan_is_stream(const struct scan *scan);
+
+/* What servers and the log call it; set anew when the path is. */
+void scan_set_name(struct scan *scan);
+const char *scan_name(const struct scan *scan);
+
+/* By what CHECK$ will say that it opened it; and the other way round. */
+struct ident scan_asked_ident(const struct scan *scan);
+struct scan *scan_asked_find(const struct scans *s,
+			     const struct ident *ident);
+
+/* Is there a verdict on these bytes? */
+bool scan_stream_current(const struct scans *s, const struct content *now,
+			 struct verdict *v);
+
+/* Where the verdict goes; known: there is one under the identity. */
+struct ident scan_result_key(struct scan *scan, bool known);
 
 /* From scan_run.c. */
 

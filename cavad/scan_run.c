@@ -61,10 +61,10 @@ static void scan_fail(struct scan *scan, enum verdict_reason reason,
 	/* of the many that no server can take there is one event */
 	if (reason == VERDICT_REASON_NO_SERVER ||
 	    reason == VERDICT_REASON_GONE) {
-		log_debug("no verdict on %s: %s", scan->path,
+		log_debug("no verdict on %s: %s", scan_name(scan),
 			  verdict_reason_text(reason));
 	} else {
-		log_notice("no verdict on %s: %s%s%s", scan->path,
+		log_notice("no verdict on %s: %s%s%s", scan_name(scan),
 			   verdict_reason_text(reason),
 			   detail[0] != '\0' ? ": " : "", detail);
 	}
@@ -145,6 +145,7 @@ static void scan_set_path(struct scan *scan, char *path)
 	}
 	talloc_free(scan->path);
 	scan->path = talloc_steal(scan, path);
+	scan_set_name(scan);
 }
 
 /* Is there a current verdict? It is in *v then, with the content of now. */
@@ -157,6 +158,9 @@ static bool scan_current(struct scan *scan, const struct files_begun *begun,
 	ret = store_result_get(scan->scans->store, &begun->ident, v);
 	if (ret == 0 && content_equal(&v->content, &begun->content)) {
 		return true;
+	}
+	if (scan_is_stream(scan)) {
+		return scan_stream_current(scan->scans, &begun->content, v);
 	}
 	state = verdict_state(begun->have_record ? &begun->record : NULL,
 			      &begun->content, 0);
@@ -351,7 +355,7 @@ static void scan_end_failed(struct scan *scan, int error)
 {
 	if (scan->verdict.result == VERDICT_INFECTED) {
 		log_warning("%s is infected, which cannot be written on it: "
-			    "%s; the database keeps it", scan->path,
+			    "%s; the database keeps it", scan_name(scan),
 			    strerror(error));
 		scan->verdict.stamp = scan->verdict.content.ctime;
 		scan_store(scan);
@@ -370,7 +374,7 @@ static void scan_done(struct scan *scan)
 	s->counters->bytes_scanned += v->content.size;
 	if (v->result == VERDICT_INFECTED) {
 		event_log(s->events, EVENT_SW_AVSCAN_CAVA_INFECTED,
-			  scan->path, "threat %s, found by %s (%s); user %s, "
+			  scan_name(scan), "threat %s, found by %s (%s); user %s, "
 			  "client %s", v->threat, v->server, v->engine,
 			  scan->user[0] != '\0' ? scan->user : "unknown",
 			  scan->client[0] != '\0' ? scan->client : "unknown");
@@ -421,7 +425,7 @@ static void scan_changed(struct scan *scan)
 	scan->changes++;
 	if (infected) {
 		log_warning("%s was infected (%s) and changed while it was "
-			    "scanned", scan->path, v->threat);
+			    "scanned", scan_name(scan), v->threat);
 	}
 	if (scan->changes < SCAN_CHANGES) {
 		scan_pause(scan);
@@ -481,7 +485,7 @@ static void scan_ended(struct tevent_req *subreq)
 	default:
 		if (scan->verdict.result == VERDICT_INFECTED) {
 			log_warning("%s was infected (%s) and is gone",
-				    scan->path, scan->verdict.threat);
+				    scan_name(scan), scan->verdict.threat);
 		}
 		scan_fail_status(scan, ended.status, ended.error);
 		return;
@@ -491,9 +495,10 @@ static void scan_ended(struct tevent_req *subreq)
 static void scan_store(struct scan *scan)
 {
 	struct scans *s = scan->scans;
+	struct ident key = scan_result_key(scan, scan_wants_store(scan));
 
-	scan->subreq = store_result_put_send(scan, s->ev, s->store,
-					     &scan->ident, &scan->verdict);
+	scan->subreq = store_result_put_send(scan, s->ev, s->store, &key,
+					     &scan->verdict);
 	if (scan->subreq == NULL) {
 		scan_fail_error(scan, ENOMEM);
 		return;
@@ -513,9 +518,9 @@ static void scan_stored(struct tevent_req *subreq)
 	if (ret == ENOSPC) {
 		event_raise(events, EVENT_CAVA_STORE_FULL, "",
 			    "the verdict on %s was not kept: raise "
-			    "store_size in cavad.conf", scan->path);
+			    "store_size in cavad.conf", scan_name(scan));
 	} else if (ret != 0) {
-		log_error("the verdict on %s was not kept: %s", scan->path,
+		log_error("the verdict on %s was not kept: %s", scan_name(scan),
 			  strerror(ret));
 	} else {
 		event_clear(events, EVENT_CAVA_STORE_FULL, "");

@@ -5,6 +5,9 @@
  */
 #include "tests/unit/files_test.h"
 #include "common/spool.h"
+#include "common/stream.h"
+
+#include <sys/xattr.h>
 
 static void test_path_alone(void **p)
 {
@@ -220,10 +223,78 @@ static void test_stream(void **p)
 	char *a = make_file(t, "a");
 	struct files_begun begun = begin_path(t, a);
 
-	strcpy(begun.ident.stream, "s");
+	strcpy(begun.ident.stream, "security.s");
 	begun = begin_ident(t, a, &begun.ident);
 	assert_int_equal(begun.status, FILES_IO);
-	assert_int_equal(begun.error, ENOTSUP);
+	assert_int_equal(begun.error, EINVAL);
+	strcpy(begun.ident.stream, "user.s");
+	begun = begin_ident(t, a, &begun.ident);
+	assert_int_equal(begun.status, FILES_GONE);
+}
+
+/* The attribute's bytes, wherever its file or directory is by now. */
+static void stream_of(struct test *t, const char *path)
+{
+	struct files_begun begun;
+	struct ident ident;
+	struct content c;
+	struct files_end end;
+	struct files_ended ended;
+	struct verdict record = { .result = VERDICT_CLEAN };
+	int fd = open(path, O_PATH | O_CLOEXEC);
+	char text[8] = "";
+
+	assert_int_equal(ident_of_fd(fd, &ident), 0);
+	close(fd);
+	strcpy(ident.stream, "user.s");
+	stream_content((const uint8_t *)"abc", 4, &c);
+	assert_int_equal(setxattr(path, "user.s", "abc", 4, 0), 0);
+	begun = begin_ident(t, path_in(t, "nowhere"), &ident);
+	assert_int_equal(begun.status, FILES_OK);
+	assert_string_equal(begun.path, path);
+	assert_string_equal(begun.ident.stream, "user.s");
+	assert_true(content_equal(&begun.content, &c));
+	assert_false(begun.have_record);
+	assert_false(begun.leased);
+
+	begun = begin_as(t, &(struct files_begin) { .scan_id = 99,
+		.have_ident = true, .ident = ident, .path = path,
+		.lock = true, .want_fd = true });
+	assert_int_equal(begun.status, FILES_OK);
+	assert_int_equal(read(begun.fd, text, sizeof(text)), 3);
+	assert_string_equal(text, "abc");
+	assert_int_equal(write(begun.fd, "x", 1), -1);
+	close(begun.fd);
+
+	end = (struct files_end) { .scan_id = 99, .ident = ident,
+		.path = path, .before = c, .record = &record };
+	assert_int_equal(end_error(t, &end, &ended), 0);
+	assert_int_equal(ended.status, FILES_NO_ATTRIBUTE);
+	assert_true(content_equal(&ended.content, &c));
+	assert_int_equal(getxattr(path, VERDICT_XATTR, text, 0), -1);
+
+	assert_int_equal(setxattr(path, "user.s", "abd", 4, 0), 0);
+	assert_int_equal(end_error(t, &end, &ended), 0);
+	assert_int_equal(ended.status, FILES_CHANGED);
+	assert_int_equal(removexattr(path, "user.s"), 0);
+	assert_int_equal(end_error(t, &end, &ended), 0);
+	assert_int_equal(ended.status, FILES_GONE);
+}
+
+static void test_stream_of_file(void **p)
+{
+	struct test *t = *p;
+
+	stream_of(t, make_file(t, "a"));
+}
+
+static void test_stream_of_directory(void **p)
+{
+	struct test *t = *p;
+	char *dir = path_in(t, "d");
+
+	assert_int_equal(mkdir(dir, 0700), 0);
+	stream_of(t, dir);
 }
 
 static void test_want_fd(void **p)
@@ -313,6 +384,8 @@ int main(void)
 		TEST(root_by_symlink),
 		TEST(root_missing),
 		TEST(stream),
+		TEST(stream_of_file),
+		TEST(stream_of_directory),
 		TEST(want_fd),
 		TEST(spool),
 	};

@@ -1,0 +1,81 @@
+/*
+ * Named streams that are attributes of a file, for the worker.
+ *
+ * Nothing is locked and no record is written: an attribute is read as a
+ * whole, what is handed out is a copy in memory that nobody can change, and
+ * the verdict is on those bytes (common/stream.h). So who sets the attribute
+ * meanwhile changes nothing about what was scanned; his bytes have another
+ * verdict, or none. Attributes user.* only: cavad is not to see others.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include "cavad/files_stream.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/stream.h"
+
+static enum files_status stream_load(int path_fd, const char *attribute,
+				     const uint8_t **value, size_t *len,
+				     int *error)
+{
+	static uint8_t bytes[STREAM_VALUE_MAX];
+	int ret = strncmp(attribute, "user.", 5) != 0 ? EINVAL :
+		  stream_read(path_fd, attribute, bytes, len);
+
+	if (ret == ENODATA) {
+		return FILES_GONE;
+	}
+	if (ret != 0) {
+		*error = ret;
+		return FILES_IO;
+	}
+	*value = bytes;
+	return FILES_OK;
+}
+
+enum files_status files_stream_begin(int path_fd,
+				     const struct files_begin *begin,
+				     struct files_begun *begun)
+{
+	const uint8_t *value = NULL;
+	size_t len = 0;
+	enum files_status status = stream_load(path_fd, begin->ident.stream,
+					       &value, &len, &begun->error);
+	int ret = 0;
+
+	if (status != FILES_OK) {
+		return status;
+	}
+	stream_content(value, len, &begun->content);
+	if (begin->want_fd) {
+		ret = stream_memory(value, len, &begun->fd);
+	}
+	if (ret != 0) {
+		begun->error = ret;
+		return FILES_IO;
+	}
+	return FILES_OK;
+}
+
+enum files_status files_stream_end(int path_fd, const struct files_end *end,
+				   struct files_ended *ended)
+{
+	const uint8_t *value = NULL;
+	size_t len = 0;
+	enum files_status status = stream_load(path_fd, end->ident.stream,
+					       &value, &len, &ended->error);
+
+	if (status != FILES_OK) {
+		return status;
+	}
+	stream_content(value, len, &ended->content);
+	if (!content_equal(&ended->content, &end->before)) {
+		return FILES_CHANGED;
+	}
+	ended->record = *end->record;
+	ended->record.content = ended->content;
+	ended->record.stamp = ended->content.ctime;
+	return FILES_NO_ATTRIBUTE;
+}
