@@ -43,27 +43,6 @@ static int64_t clock_ns(clockid_t clock)
 	return ts.tv_sec * SECOND + ts.tv_nsec;
 }
 
-/*
- * ctime as it would be without records: that of now, unless the record that
- * is there is what moved it.
- */
-static int64_t changed_of(int fd, const struct content *now)
-{
-	struct verdict old;
-	enum verdict_state state = VERDICT_STATE_NONE;
-	int ret = verdict_read(fd, &old);
-
-	state = verdict_state(ret == 0 ? &old : NULL, now, 0);
-	switch (state) {
-	case VERDICT_STATE_CLEAN:
-	case VERDICT_STATE_INFECTED:
-	case VERDICT_STATE_UNSCANNABLE:
-		return old.changed != 0 ? old.changed : now->ctime;
-	default:
-		return now->ctime;
-	}
-}
-
 static bool same_but_ctime(const struct content *a, const struct content *b)
 {
 	return a->size == b->size && a->mtime == b->mtime;
@@ -176,7 +155,6 @@ enum files_status files_record_write(int fd, const struct content *before,
 	int ret = 0;
 
 	ended->record = *record;
-	ended->record.changed = changed_of(fd, before);
 	if (written_to && record->result != VERDICT_INFECTED) {
 		return keep_of_writer(fd, before, ended);
 	}

@@ -18,7 +18,6 @@
  *  32  8  scan time, ns     40  8  signature time, s (0 = not known)
  *  48  .. fields: u8 tag, u8 length, bytes; unknown tags are skipped
  *         1 engine ("ClamAV 1.4.1")   2 threat   3 server name
- *         4 ctime before the record, 8 bytes, ns
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -91,7 +90,6 @@ struct verdict {
 	int64_t stamp;		/* T, ns since the epoch */
 	int64_t scan_time;	/* end of the scan, ns since the epoch */
 	int64_t signature_time;	/* s since the epoch; 0 = not known */
-	int64_t changed;	/* ctime without records; 0 = not known */
 	char engine[VERDICT_TEXT_MAX];
 	char threat[VERDICT_TEXT_MAX];	/* "" unless infected */
 	char server[VERDICT_TEXT_MAX];

@@ -224,10 +224,6 @@ int cava_stat_fn(struct vfs_handle_struct *handle,
 
 	CAVA_AS_ROOT(cava_of(handle),
 		     ret = SMB_VFS_NEXT_STAT(handle, smb_fname));
-	if (ret == 0) {
-		cava_worm_path(cava_of(handle), -1, smb_fname->base_name,
-			       &smb_fname->st);
-	}
 	return ret;
 }
 
@@ -238,10 +234,6 @@ int cava_lstat_fn(struct vfs_handle_struct *handle,
 
 	CAVA_AS_ROOT(cava_of(handle),
 		     ret = SMB_VFS_NEXT_LSTAT(handle, smb_fname));
-	if (ret == 0) {
-		cava_worm_path(cava_of(handle), -1, smb_fname->base_name,
-			       &smb_fname->st);
-	}
 	return ret;
 }
 
@@ -255,10 +247,6 @@ int cava_fstatat_fn(struct vfs_handle_struct *handle,
 	CAVA_AS_ROOT(cava_of(handle),
 		     ret = SMB_VFS_NEXT_FSTATAT(handle, dirfsp, smb_fname,
 						sbuf, flags));
-	if (ret == 0) {
-		cava_worm_path(cava_of(handle), fsp_get_pathref_fd(dirfsp),
-			       smb_fname->base_name, sbuf);
-	}
 	return ret;
 }
 

@@ -18,9 +18,6 @@ int cava_fstat_fn(struct vfs_handle_struct *handle, struct files_struct *fsp,
 	struct cava *cava = cava_of(handle);
 	int ret = SMB_VFS_NEXT_FSTAT(handle, fsp, sbuf);
 
-	if (ret == 0) {
-		cava_worm_fd(cava, fsp_get_pathref_fd(fsp), sbuf);
-	}
 	if (ret == 0 && cava != NULL && cava->durable) {
 		sbuf->st_ex_atime = sbuf->st_ex_mtime;
 		sbuf->st_ex_ctime = sbuf->st_ex_mtime;

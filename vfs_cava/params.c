@@ -247,7 +247,6 @@ int cava_connect(struct vfs_handle_struct *handle, struct cava **result)
 	}
 	if (!cava->check) {
 		cava_store_probe(cava);
-		cava->worm = cava_store_has(conn, "worm");
 	}
 
 	/*

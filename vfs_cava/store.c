@@ -92,19 +92,6 @@ bool cava_store_fits(struct connection_struct *conn)
 	return true;
 }
 
-bool cava_store_has(struct connection_struct *conn, const char *module)
-{
-	const char **objects = lp_vfs_objects(SNUM(conn));
-	size_t i = 0;
-
-	for (i = 0; objects != NULL && objects[i] != NULL; i++) {
-		if (store_is(objects[i], module)) {
-			return true;
-		}
-	}
-	return false;
-}
-
 void cava_store_unconnected(struct connection_struct *conn)
 {
 	DBG_ERR("cava: share %s: every open is refused: a module before cava "

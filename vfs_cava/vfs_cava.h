@@ -11,7 +11,6 @@
  *   park.c      waiting in an open
  *   notice.c    content was or will be changed: tell cavad
  *   meta.c      metadata changes and the verdict stays
- *   worm.c      vfs_worm's clock
  *   durable.c   handles that outlive a connection
  *   check.c     role check: the share CHECK$
  *
@@ -45,7 +44,6 @@ struct cava {
 	struct tevent_timer *count_timer;
 	struct client *client;	/* NULL when not enabled */
 	bool database;		/* no attribute can be set here; store.c */
-	bool worm;		/* vfs_worm is in the stack; worm.c */
 	const char *client_addr;
 	const char *server_addr;
 	struct cava_create *create;	/* innermost one running */
@@ -126,21 +124,11 @@ bool cava_store_fits(struct connection_struct *conn);
 /* The tree connect never came here: says so. */
 void cava_store_unconnected(struct connection_struct *conn);
 
-/* Is the module in `vfs objects`? */
-bool cava_store_has(struct connection_struct *conn, const char *module);
-
 /* Which store the share uses; logged. Called as root. */
 void cava_store_probe(struct cava *cava);
 
 /* Is the verdict of this file (O_PATH will do) with cavad alone? */
 bool cava_store_database(const struct cava *cava, int fd);
-
-/* --- worm.c --- */
-
-/* The ctime of vfs_worm's shares; fd may be O_PATH, path is below dirfd. */
-void cava_worm_fd(const struct cava *cava, int fd, SMB_STRUCT_STAT *st);
-void cava_worm_path(const struct cava *cava, int dirfd, const char *path,
-		    SMB_STRUCT_STAT *st);
 
 /* --- filter.c --- */
 

@@ -58,7 +58,8 @@ class Mounts:
         where.mkdir(parents=True, exist_ok=True)
         must("mount", *options, where)
         self.mounted.append(where)
-        where.chmod(0o777) if os.access(where, os.W_OK) else None
+        if os.access(where, os.W_OK):
+            where.chmod(0o777)
         return where
 
     def loop(self, where, kind):
@@ -91,6 +92,9 @@ class Mounts:
 
     def close(self):
         self.end()
-        call("setns", self.before, CLONE_NEWNS)
+        try:
+            call("setns", self.before, CLONE_NEWNS)
+            os.chdir(self.cwd)
+        except OSError:
+            pass    # another thread is left; it goes with the process
         os.close(self.before)
-        os.chdir(self.cwd)

@@ -399,7 +399,10 @@ def test_a_record_is_good_in_the_snapshot_too(places):
 
 @pytest.mark.parametrize("name", ["worm", "worm2"])
 def test_worm(places, name):
-    """A scan is no change: it opens no new grace period."""
+    """A scan is no change: it opens no new grace period. (vfs_worm looks at
+    ctime, which a record moves; but in Samba 4.17 the seconds of st_ex_ctime
+    are those of mtime. Where that is mended, this fails, and scans of WORM
+    shares need another store.)"""
     place = places.get(name)
     smb = place.connect()
     smb.savefile("kept.txt", TEXT)
@@ -411,7 +414,6 @@ def test_worm(places, name):
     for _ in range(2):
         run = place.lab.cavactl("scan", "--force", str(old))
         assert run.returncode == 0, run.stdout
-        assert time.time() - os.stat(old).st_ctime < 0.9    # by the record
         smb = place.connect()
         assert status_of(smb.savefile, "kept.txt", OTHER) == ACCESS_DENIED
         assert status_of(smb.unlink, "kept.txt") == ACCESS_DENIED

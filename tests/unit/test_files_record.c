@@ -6,7 +6,6 @@
 #include <linux/fs.h>
 #include <signal.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 
 #include "cavad/files_record.h"
 #include "tests/unit/files_test.h"
@@ -36,44 +35,6 @@ static void test_record(void **p)
 	assert_int_equal(again.record.stamp, ended.record.stamp);
 	assert_string_equal(again.record.engine, "test 1");
 	assert_true(content_equal(&again.content, &ended.content));
-}
-
-static int64_t recorded_ctime(const char *path)
-{
-	int fd = open_file(path, O_RDONLY);
-	struct verdict v;
-
-	assert_int_equal(verdict_read(fd, &v), 0);
-	close(fd);
-	return v.changed;
-}
-
-/* A second record keeps what the first one found; a change does not. */
-static void test_ctime_before(void **p)
-{
-	struct test *t = *p;
-	char *a = make_file(t, "a");
-	struct files_begun begun = begin_lock(t, 1, a);
-	int64_t first = begun.content.ctime;
-	struct files_ended ended = end_with(t, 1, &begun, VERDICT_CLEAN);
-
-	assert_int_equal(ended.status, FILES_OK);
-	assert_true(ended.content.ctime > first);
-	assert_true(recorded_ctime(a) == first);
-	wait_settled(t, ended.record.stamp);
-
-	begun = begin_lock(t, 2, a);
-	ended = end_with(t, 2, &begun, VERDICT_INFECTED);
-	assert_int_equal(ended.status, FILES_OK);
-	assert_true(recorded_ctime(a) == first);
-	wait_settled(t, ended.record.stamp);
-
-	assert_int_equal(chmod(a, 0600), 0);
-	begun = begin_lock(t, 3, a);
-	assert_true(begun.content.ctime > first);
-	ended = end_with(t, 3, &begun, VERDICT_CLEAN);
-	assert_int_equal(ended.status, FILES_OK);
-	assert_true(recorded_ctime(a) == begun.content.ctime);
 }
 
 static void test_lease_keeps_writers_out(void **p)
@@ -397,7 +358,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(record),
-		TEST(ctime_before),
 		TEST(lease_keeps_writers_out),
 		TEST(let_go),
 		TEST(lease_of_others),

@@ -48,7 +48,6 @@ static void assert_same(const struct verdict *a, const struct verdict *b)
 	assert_true(a->stamp == b->stamp);
 	assert_true(a->scan_time == b->scan_time);
 	assert_true(a->signature_time == b->signature_time);
-	assert_true(a->changed == b->changed);
 	assert_string_equal(a->engine, b->engine);
 	assert_string_equal(a->threat, b->threat);
 	assert_string_equal(a->server, b->server);
@@ -329,25 +328,6 @@ static void test_fields(void **p)
 	assert_string_equal(v.engine, "two");	/* the last one holds */
 	assert_string_equal(v.threat, "a");	/* a string of C */
 	assert_int_equal(v.result, VERDICT_INFECTED);
-}
-
-static void test_ctime_before(void **p)
-{
-	struct verdict v = example;
-	struct verdict back;
-	uint8_t rec[VERDICT_RECORD_MAX];
-	size_t without = verdict_encode(&v, rec, sizeof(rec));
-	size_t len = 0;
-
-	(void)p;
-	v.changed = -3;
-	len = verdict_encode(&v, rec, sizeof(rec));
-	assert_int_equal(len, without + 10);
-	assert_int_equal(rec[without], 4);
-	assert_int_equal(rec[without + 1], 8);
-	assert_int_equal(verdict_decode(rec, len, &back), 0);
-	assert_true(back.changed == -3);
-	assert_int_equal(verdict_decode(rec, len - 1, &back), EBADMSG);
 }
 
 /* ---- the state ---- */
@@ -669,7 +649,6 @@ int main(void)
 		cmocka_unit_test(test_not_a_record),
 		cmocka_unit_test(test_too_long),
 		cmocka_unit_test(test_fields),
-		cmocka_unit_test(test_ctime_before),
 		cmocka_unit_test(test_state),
 		cmocka_unit_test(test_window),
 		cmocka_unit_test(test_signatures),
