@@ -78,8 +78,8 @@ static void spooled_lost(struct spooled *sp)
 {
 	if (sp->overflow) {
 		event_raise(sp->events, EVENT_CAVA_SPOOL_FULL, "",
-			    "what was written since is scanned when it is "
-			    "read, in profile strict, or by a job");
+			    "what was written since is marked and scanned "
+			    "when it is read, or by a job");
 	}
 	if (sp->damaged > 0) {
 		event_raise(sp->events, EVENT_CAVA_SPOOL_DAMAGED, "",

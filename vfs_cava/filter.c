@@ -14,7 +14,8 @@
  * A file that a rule leaves out when it is written gets a mark, a record
  * with the result "skipped". Who reads it where no rule leaves it out (its
  * directory was renamed, it has another name in another share, the filter
- * was changed) waits for a scan, in profile standard too.
+ * was changed) waits for a scan, in profile standard too. The same mark is
+ * left where a notice is lost, since neither cavad nor the spool takes it.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -197,13 +198,55 @@ void cava_count(struct cava *cava, int fd, enum verdict_reason reason)
 }
 
 /* The mark: see above. The store may not take it; then there is none. */
-void cava_mark(int fd, enum verdict_reason reason)
+int cava_mark(int fd, enum verdict_reason reason)
 {
 	struct verdict mark = { .result = VERDICT_SKIPPED, .reason = reason };
 	uint8_t rec[VERDICT_RECORD_MAX];
 	size_t len = verdict_encode(&mark, rec, sizeof(rec));
+	int ret = 0;
 
 	become_root();
-	(void)fsetxattr(fd, VERDICT_XATTR, rec, len, 0);
+	ret = fsetxattr(fd, VERDICT_XATTR, rec, len, 0) == 0 ? 0 : errno;
 	unbecome_root();
+	return ret;
+}
+
+/* As root. Not over "infected", which is a mark of its own. */
+static int mark_lost(const struct proto_notice *notice)
+{
+	struct verdict v;
+	struct ident now;
+	int fd = open(notice->path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW |
+				    O_NOATIME | O_CLOEXEC);
+	int ret = 0;
+
+	if (fd == -1) {
+		return errno;
+	}
+	ret = ident_of_fd(fd, &now);
+	if (ret == 0 && !ident_equal(&now, &notice->ident)) {
+		ret = ENOENT;
+	}
+	if (ret == 0) {
+		ret = verdict_read(fd, &v);
+		if (ret != 0 || v.result != VERDICT_INFECTED) {
+			ret = cava_mark(fd, VERDICT_REASON_NO_CAVAD);
+		}
+	}
+	close(fd);
+	return ret;
+}
+
+int cava_mark_lost(const uint8_t *msg, size_t len)
+{
+	struct proto_message m;
+	int ret = proto_decode(msg, len, &m);
+
+	if (ret != 0 || m.number != PROTO_NOTICE) {
+		return EBADMSG;
+	}
+	become_root();
+	ret = mark_lost(&m.u.notice);
+	unbecome_root();
+	return ret;
 }

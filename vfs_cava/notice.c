@@ -136,7 +136,7 @@ static void notice_first_write(struct cava_file *file)
 
 	if (result != VERDICT_INFECTED) {
 		if (notice_is_rule(d.reason)) {
-			cava_mark(fd, d.reason);
+			(void)cava_mark(fd, d.reason);
 		} else if (result != VERDICT_NONE) {
 			notice_remove_record(fd);
 		}

@@ -76,17 +76,25 @@ static int cava_spool(void *private_data, const uint8_t *msg, size_t len)
 {
 	struct cava *cava = talloc_get_type_abort(private_data, struct cava);
 	int ret = 0;
+	int marked = 0;
 
 	become_root();
 	ret = spool_append(cava->spool, msg, len);
 	unbecome_root();
-
-	if (ret != 0) {
-		DBG_ERR("cava: a notice could not be kept in %s: %s; the file "
-			"is not scanned before it is read in profile strict "
-			"or by a job\n", cava->spool, strerror(ret));
+	if (ret == 0) {
+		cava->spool_error = 0;
+		return 0;
 	}
-	return ret;
+	marked = cava_mark_lost(msg, len);
+	if (cava->spool_error != ret) {
+		DBG_ERR("cava: notices cannot be kept in %s: %s; %s\n",
+			cava->spool, strerror(ret), marked == 0 ?
+			"files are marked, and scanned when they are read" :
+			"they are scanned when they are read in profile "
+			"strict, or by a job");
+	}
+	cava->spool_error = ret;
+	return marked;
 }
 
 static void cava_config(void *private_data, const struct filter *filter)

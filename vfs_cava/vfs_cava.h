@@ -35,6 +35,7 @@ struct cava {
 	bool check;		/* cava:role = check */
 	const char *socket;
 	const char *spool;
+	int spool_error;	/* that has been said */
 	const char *zone;
 	const char *root;	/* of the share, as the kernel has it */
 	struct filter filter;	/* in force; see filter.c */
@@ -150,8 +151,11 @@ void cava_count(struct cava *cava, int fd, enum verdict_reason reason);
 /* Tells cavad the counts, if there are any. */
 void cava_count_send(struct cava *cava);
 
-/* Left out by a rule when it was written. */
-void cava_mark(int fd, enum verdict_reason reason);
+/* Its next reader waits for a scan, in any profile that scans. 0 or errno. */
+int cava_mark(int fd, enum verdict_reason reason);
+
+/* The same for the file of a notice that is lost. 0 or errno. */
+int cava_mark_lost(const uint8_t *msg, size_t len);
 
 /* --- park.c --- */
 
