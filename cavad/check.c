@@ -2,7 +2,9 @@
  * The law of CHECK$: see check.h.
  *
  * A refusal says what would allow it, is counted, and is an event about
- * "account@address" until that pair is allowed something.
+ * "account@address" until that pair is allowed something. There are as many
+ * of them as somebody has addresses: at most CHECK_EVENTS are up, and then
+ * one about all others.
  *
  * ip_pool is compared only when all of it is numeric: a name in it stands
  * for addresses that are not known here.
@@ -21,6 +23,8 @@
 
 #define CHECK_ACCOUNT_MAX 300	/* bytes */
 #define CHECK_SCOPE_ALL 1	/* of check_scope in object.def */
+#define CHECK_EVENTS 32
+#define CHECK_OTHERS "others"
 
 struct check {
 	const struct config *config;
@@ -240,13 +244,21 @@ struct check_found {
 	bool may;		/* at a server that the address belongs to */
 	bool fetches;		/* and that server is at it now */
 	const char *server;
+	const char *path;
 };
+
+/* Does check_scope lift what follows? Never for a change. */
+static bool check_all(const struct check *c, const struct proto_check *ask)
+{
+	return c->config->settings.check_scope == CHECK_SCOPE_ALL &&
+		ask->what != PROTO_WHAT_CHANGE;
+}
 
 static struct check_found check_find(struct check *c,
 				     const struct proto_check *ask)
 {
-	bool all = c->config->settings.check_scope == CHECK_SCOPE_ALL;
-	struct check_found f = { .server = "" };
+	bool all = check_all(c, ask);
+	struct check_found f = { .server = "", .path = "" };
 	struct scan_outstanding o;
 	unsigned int i;
 
@@ -259,8 +271,17 @@ static struct check_found check_find(struct check *c,
 		f.may |= may;
 		f.fetches |= may && !o.ended;
 		f.server = o.server;
+		f.path = o.path;
 	}
 	return f;
+}
+
+/* Another file is there now. Reading it would be scanning it. */
+static bool check_is_wrong(struct check *c, const struct proto_check *ask,
+			   const struct check_found *f)
+{
+	return ask->what == PROTO_WHAT_OPEN && !f->here &&
+		scan_wrong_file(c->scans, ask->path);
 }
 
 /*
@@ -268,25 +289,23 @@ static struct check_found check_find(struct check *c,
  * would judge that one, even where that one may be opened too: two files
  * that are scanned at a time could change places.
  */
-static char *check_open(struct check *c, TALLOC_CTX *mem_ctx,
+static char *check_file(struct check *c, TALLOC_CTX *mem_ctx,
 			const struct proto_check *ask)
 {
-	struct check_found f;
-	char *why = check_tree(c, mem_ctx, ask);
+	struct check_found f = check_find(c, ask);
 
-	if (why != NULL) {
-		return why;
-	}
-	f = check_find(c, ask);
-	if (!f.here && scan_wrong_file(c->scans, ask->path)) {
+	if (check_is_wrong(c, ask, &f)) {
 		return talloc_asprintf(mem_ctx, "%s is not the file that is "
 				       "being scanned under this name",
 				       ask->path);
 	}
-	if (f.fetches) {
+	if (f.fetches && ask->what == PROTO_WHAT_OPEN) {
 		scan_fetched(c->scans, &ask->ident);
 	}
-	if (f.may || c->config->settings.check_scope == CHECK_SCOPE_ALL) {
+	if (f.fetches && ask->what == PROTO_WHAT_CHANGE) {
+		scan_unlock(c->scans, &ask->ident);
+	}
+	if (f.may || check_all(c, ask)) {
 		return NULL;
 	}
 	if (f.any) {
@@ -296,9 +315,77 @@ static char *check_open(struct check *c, TALLOC_CTX *mem_ctx,
 			"fetch_addresses of [server %s]", ask->path, f.server,
 			ask->addr, f.server);
 	}
+	if (ask->what == PROTO_WHAT_CHANGE) {
+		return talloc_asprintf(mem_ctx, "nobody asked to scan %s; "
+				       "allow_clean is for what a server was "
+				       "asked to scan", ask->path);
+	}
 	return talloc_asprintf(mem_ctx, "nobody asked to scan %s; to let "
 			       "AVVendor accounts open any file, set "
 			       "check_scope = all", ask->path);
+}
+
+static char *check_change(struct check *c, TALLOC_CTX *mem_ctx,
+			  const struct proto_check *ask)
+{
+	if (!c->config->settings.allow_clean) {
+		return talloc_asprintf(mem_ctx, "a change of %s; to let "
+				       "servers repair the files they scan, "
+				       "set allow_clean = yes and run cavad "
+				       "--setup-share", ask->path);
+	}
+	return check_file(c, mem_ctx, ask);
+}
+
+static char *check_law(struct check *c, TALLOC_CTX *mem_ctx,
+		       const struct proto_check *ask)
+{
+	char *why = NULL;
+
+	if (ask->what == PROTO_WHAT_REFUSED) {
+		return talloc_strdup(mem_ctx, ask->path);
+	}
+	why = check_tree(c, mem_ctx, ask);
+	if (why != NULL) {
+		return why;
+	}
+	switch (ask->what) {
+	case PROTO_WHAT_OPEN:
+	case PROTO_WHAT_META:
+		return check_file(c, mem_ctx, ask);
+	case PROTO_WHAT_CHANGE:
+		return check_change(c, mem_ctx, ask);
+	default:
+		return NULL;
+	}
+}
+
+/* "account@address", or "others" when there are too many of them. */
+static const char *check_event_about(const struct check *c, const char *who)
+{
+	const struct event *e = NULL;
+	unsigned int count = 0;
+	unsigned int i;
+
+	for (i = 0; (e = events_up(c->events, i)) != NULL; i++) {
+		if (e->number != EVENT_CAVA_CHECK_REFUSED) {
+			continue;
+		}
+		if (strcmp(e->what, who) == 0) {
+			return who;
+		}
+		count++;
+	}
+	return count < CHECK_EVENTS ? who : CHECK_OTHERS;
+}
+
+static void check_refused(struct check *c, const char *who, const char *why)
+{
+	const char *about = check_event_about(c, who);
+
+	c->counters->check_refused++;
+	event_raise(c->events, EVENT_CAVA_CHECK_REFUSED, about, "%s%s%s", why,
+		    about == who ? "" : "; ", about == who ? "" : who);
 }
 
 void check_ask(struct check *c, TALLOC_CTX *mem_ctx,
@@ -315,13 +402,10 @@ void check_ask(struct check *c, TALLOC_CTX *mem_ctx,
 		answer->reason = "out of memory";
 		return;
 	}
-	why = ask->what == PROTO_WHAT_OPEN ? check_open(c, mem_ctx, ask) :
-					     check_tree(c, mem_ctx, ask);
+	why = check_law(c, mem_ctx, ask);
 	if (why != NULL) {
 		answer->reason = why;
-		c->counters->check_refused++;
-		event_raise(c->events, EVENT_CAVA_CHECK_REFUSED, who, "%s",
-			    why);
+		check_refused(c, who, why);
 		talloc_free(who);
 		return;
 	}
@@ -331,6 +415,34 @@ void check_ask(struct check *c, TALLOC_CTX *mem_ctx,
 		event_clear(c->events, EVENT_CAVA_CHECK_REFUSED, who);
 	}
 	talloc_free(who);
+}
+
+bool check_done(struct check *c, const struct proto_check *done)
+{
+	const char *what = NULL;
+	struct check_found f;
+
+	switch (done->what) {
+	case PROTO_WHAT_WRITTEN:
+		what = "written; it is scanned again";
+		break;
+	case PROTO_WHAT_RENAMED:
+		what = "renamed; it is scanned again";
+		break;
+	case PROTO_WHAT_DELETED:
+		what = "deleted";
+		break;
+	default:
+		return false;
+	}
+	f = check_find(c, done);
+	c->counters->check_changes++;
+	event_log(c->events, EVENT_CAVA_CHECK_CHANGED, done->path,
+		  "%s by %s at %s, server %s%s%s", what, done->account,
+		  done->addr, f.server[0] != '\0' ? f.server : "unknown",
+		  done->what == PROTO_WHAT_RENAMED ? ", from " : "",
+		  done->what == PROTO_WHAT_RENAMED ? f.path : "");
+	return true;
 }
 
 /* Listings. */

@@ -4,8 +4,8 @@
  * smbd in role check asks at tree connect and at every open of content.
  * Allowed: an AVVendor account, and then only a file with a scan
  * outstanding at the server whose address it comes from (check_scope = all
- * lifts that last part). Each refusal is counted and says what would allow
- * it.
+ * lifts that last part). With allow_clean it may change such a file, never
+ * another one. Each refusal is counted and says what would allow it.
  *
  * An AVVendor entry is a SID ("S-1-5-..."), "DOMAIN\name", or a bare name,
  * which matches a local account only; case does not matter.
@@ -30,6 +30,12 @@ int check_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 void check_ask(struct check *c, TALLOC_CTX *mem_ctx,
 	       const struct proto_check *ask,
 	       struct proto_check_answer *answer);
+
+/*
+ * What a server did to a file: the audit line of it. False: `what` is none
+ * of those.
+ */
+bool check_done(struct check *c, const struct proto_check *done);
 
 /* Names pending below the directory, each ended by '\n'. */
 char *check_names(struct check *c, TALLOC_CTX *mem_ctx, const char *dir);

@@ -36,6 +36,7 @@
 	C(notices, "notices of written and renamed files") \
 	C(check_allowed, "opens of CHECK$ allowed") \
 	C(check_refused, "opens and connects of CHECK$ refused") \
+	C(check_changes, "files changed through CHECK$ (allow_clean)") \
 	C(ipc_connections, "connections of smbds, all in all") \
 	C(ipc_errors, "connections ended for what they sent")
 

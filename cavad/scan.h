@@ -117,6 +117,12 @@ bool scan_outstanding(struct scans *s, const struct ident *ident,
 void scan_fetched(struct scans *s, const struct ident *ident);
 
 /*
+ * Its server is about to repair the file: it must not wait for the lock of
+ * its own scan. What it changes voids the answer.
+ */
+void scan_unlock(struct scans *s, const struct ident *ident);
+
+/*
  * What was opened at this path was another file: the scan is void. False
  * when no scan is running under this path.
  */

@@ -120,8 +120,32 @@ static void scan_picked(void *private_data, const char *server, bool fetches)
 		return;
 	}
 	/* Without memory the server is refused, and the scan fails. */
-	scan->outstanding = outstanding_add(o, &scan->ident, scan->path,
+	scan->outstanding = outstanding_add(o, &asked, scan_name(scan),
 					    server);
+}
+
+void scan_unlock(struct scans *s, const struct ident *ident)
+{
+	struct scan *scan = scan_find(s, ident);
+	struct tevent_req *req = NULL;
+	struct files_end end;
+
+	if (scan == NULL || scan->state != SCAN_ASK) {
+		return;
+	}
+	end = (struct files_end) {
+		.scan_id = scan->id,
+		.ident = scan->ident,
+		.path = scan->path,
+		.before = scan->before,
+	};
+	/* The comparison at the end opens the file anew. */
+	req = files_end_send(scan, s->ev, s->files, &end);
+	if (req == NULL) {
+		log_error("%s cannot be unlocked for its repair: %s",
+			  scan->path, strerror(ENOMEM));
+	}
+	talloc_free(req);	/* it is carried out all the same */
 }
 
 /* It did not open the file: is it because of the name? */

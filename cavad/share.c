@@ -35,7 +35,7 @@ static const struct {
 	{ "path", NULL },
 	{ "comment", "Antivirus servers read files to scan here" },
 	{ "browseable", "no" },
-	{ "read only", "yes" },
+	{ "read only", NULL },
 	{ "guest ok", "no" },
 	{ "vfs objects", "cava" },
 	{ "cava:role", "check" },
@@ -68,6 +68,9 @@ static const char *share_value(const struct config *c, size_t row)
 	}
 	if (strcmp(name, "path") == 0) {
 		return c->settings.check_root;
+	}
+	if (strcmp(name, "read only") == 0) {
+		return c->settings.allow_clean ? "no" : "yes";
 	}
 	if (strcmp(name, "cava:socket") == 0) {
 		return c->settings.ipc_socket;

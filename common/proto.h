@@ -39,7 +39,16 @@ enum proto_kind {
 enum proto_what {
 	PROTO_WHAT_TREE = 0,	/* connect to CHECK$ */
 	PROTO_WHAT_OPEN = 1,	/* open content; ident is what was opened */
-	PROTO_WHAT_LIST = 2	/* list the directory `path` */
+	PROTO_WHAT_LIST = 2,	/* list the directory `path` */
+	PROTO_WHAT_LOOK = 3,	/* open for attributes; a directory */
+	PROTO_WHAT_META = 4,	/* open for a security descriptor, EAs */
+	PROTO_WHAT_CHANGE = 5,	/* write, delete or rename: a repair */
+	/* what was done; the answer is yes */
+	PROTO_WHAT_WRITTEN = 6,
+	PROTO_WHAT_RENAMED = 7,	/* path: the new one */
+	PROTO_WHAT_DELETED = 8,
+	/* the module refuses by itself, path says what; the answer is no */
+	PROTO_WHAT_REFUSED = 9
 };
 
 #define PROTO_C_u8 uint8_t

@@ -2,27 +2,42 @@
  * Role check: the share CHECK$, through which antivirus servers read.
  *
  * The law is cavad's (check.h there) and is asked at run time, at tree
- * connect and before the content of any open can be read: which account,
- * from which address, which inode. With cavad away the answer is no. The
- * question waits in poll(), at most CHECK_WAIT: this smbd serves one
- * scanner and nobody else.
+ * connect and at each open: which account, from which address, which inode,
+ * to do what. With cavad away the answer is no. The question waits in
+ * poll(), at most CHECK_WAIT: this smbd serves one scanner and nobody else.
  *
  * What an account may ask for it can read whatever its rights on the file:
  * the hooks run as root (vfs_cava.c), never `admin users`, since that would
- * lift the share's other limits too. Nothing can be changed here; the share
- * is read only and the module refuses again.
+ * lift the share's other limits too. A change is a question of its own, and
+ * clean.c.
  *
- * A listing shows the names with a scan outstanding, and the directories
- * that lead to one. Opens for attributes alone show no content and are not
- * asked about.
+ *   open for           is asked as
+ *   content            OPEN, when there is a descriptor to be read
+ *   attributes         LOOK: every AVVendor account may
+ *   a directory        LOOK; its descriptor shows no ACL, no watch on it
+ *                      ever sees a change, and a listing has the names with
+ *                      a scan outstanding and those that lead to one
+ *   an ACL, EAs        META: of the files whose content may be read
+ *   a change           CHANGE; nothing is ever made, and nothing is changed
+ *                      but regular files
+ *
+ * Refused whoever asks: SMB1 (other ways to the same files), connects that
+ * smbd makes for its RPC services, server-side copies, and other FSCTLs.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 #include "vfs_cava/vfs_cava.h"
 
 #define CHECK_WAIT 2000		/* ms */
+#define CHECK_HANDLES 1024	/* open at a time in a tree connect */
+#define CHECK_LINES 20		/* of the log in a minute of a flood */
+#define CHECK_LEASE_SLEEP 5	/* ms */
 
-/* Sets CHECK$'s share modes, locks and leases apart from the clients'. */
+/*
+ * Sets CHECK$'s share modes, locks and leases apart from the clients'. Not
+ * those of a repair: it must not meet what a client has in its cache, nor a
+ * file that somebody keeps to himself.
+ */
 #define CAVA_CHECK_EXTID 0x4341564143484b24ULL	/* "CAVACHK$" */
 
 /* Strings are on talloc_tos(). */
@@ -57,6 +72,29 @@ static struct proto_check check_question(struct cava *cava,
 	return check;
 }
 
+/* cavad counts them all, and raises an event. */
+static void check_log(const struct proto_check *check, const char *what,
+		      const char *why)
+{
+	static time_t minute;
+	static unsigned int refused;
+	time_t now = time_mono(NULL) / 60;
+
+	if (now != minute) {
+		if (refused > CHECK_LINES) {
+			DBG_ERR("cava: and %u more refusals\n",
+				refused - CHECK_LINES);
+		}
+		minute = now;
+		refused = 0;
+	}
+	refused++;
+	if (refused <= CHECK_LINES) {
+		DBG_ERR("cava: refused %s to %s at %s: %s\n", what,
+			check->account, check->addr, why);
+	}
+}
+
 static int check_ask(struct cava *cava, const struct proto_check *check,
 		     const char *what)
 {
@@ -65,74 +103,237 @@ static int check_ask(struct cava *cava, const struct proto_check *check,
 			       &answer);
 
 	if (ret != 0) {
-		DBG_ERR("cava: refused %s to %s at %s: cavad does not "
-			"answer: %s\n", what, check->account, check->addr,
-			strerror(ret));
+		TALLOC_CTX *frame = talloc_stackframe();
+		const char *why = talloc_asprintf(
+			frame, "cavad does not answer: %s", strerror(ret));
+
+		check_log(check, what, why == NULL ? "" : why);
+		TALLOC_FREE(frame);
 		return EACCES;
 	}
 	if (!answer.allowed) {
-		DBG_ERR("cava: refused %s to %s at %s: %s\n", what,
-			check->account, check->addr, answer.reason);
+		check_log(check, what, answer.reason);
 		return EACCES;
 	}
 	return 0;
 }
 
+void cava_check_refuse(struct cava *cava, const char *why)
+{
+	TALLOC_CTX *frame = talloc_stackframe();
+	struct proto_check check = check_question(cava, PROTO_WHAT_REFUSED);
+
+	check.path = why;
+	(void)check_ask(cava, &check, "it");
+	TALLOC_FREE(frame);
+}
+
+/* smbd's own connects have no client, and no address to be asked about. */
+static const char *check_protocol(const struct connection_struct *conn)
+{
+	const struct smbXsrv_client *client = conn->sconn->client;
+
+	if (client == NULL || client->connections == NULL) {
+		return "an RPC service of smbd, by which files may not be "
+		       "reached";
+	}
+	if (client->connections->protocol < PROTOCOL_SMB2_02) {
+		return "SMB1, by which files may not be reached; let the "
+		       "server speak SMB2 or later";
+	}
+	return NULL;
+}
+
 int cava_check_tree(struct cava *cava)
 {
 	TALLOC_CTX *frame = talloc_stackframe();
-	struct proto_check check = check_question(cava, PROTO_WHAT_TREE);
-	int ret = check_ask(cava, &check,
-			    lp_const_servicename(SNUM(cava->handle->conn)));
+	const struct connection_struct *conn = cava->handle->conn;
+	const char *why = check_protocol(conn);
+	struct proto_check check = check_question(cava, why == NULL ?
+						  PROTO_WHAT_TREE :
+						  PROTO_WHAT_REFUSED);
+	int ret = 0;
 
+	if (why != NULL) {
+		check.path = why;
+	}
+	ret = check_ask(cava, &check, lp_const_servicename(SNUM(conn)));
 	TALLOC_FREE(frame);
 	return ret;
+}
+
+int cava_check_fd(struct cava *cava, enum proto_what what, int fd,
+		  const char *path)
+{
+	TALLOC_CTX *frame = talloc_stackframe();
+	struct proto_check check = check_question(cava, what);
+	int ret = fd == -1 ? 0 : ident_of_fd(fd, &check.ident);
+
+	check.path = path;
+	if (ret == 0) {
+		ret = check_ask(cava, &check, path);
+	}
+	TALLOC_FREE(frame);
+	return ret == 0 ? 0 : EACCES;
 }
 
 /*
  * The path is the one that was asked for, not where the descriptor's file is
  * by now: directories may be renamed under us.
  */
-int cava_check_open(struct cava *cava, struct files_struct *fsp, int fd)
+static int check_name(struct cava *cava, enum proto_what what, int fd,
+		      const struct smb_filename *name)
 {
 	TALLOC_CTX *frame = talloc_stackframe();
-	struct proto_check check = check_question(cava, PROTO_WHAT_OPEN);
-	int ret = ident_of_fd(fd, &check.ident);
+	const char *path = talloc_asprintf(
+		frame, "%s/%s", cava->handle->conn->connectpath,
+		name->base_name);
+	int ret = path == NULL ? EACCES :
+		  cava_check_fd(cava, what, fd, path);
 
-	if (ret == 0) {
-		check.path = talloc_asprintf(frame, "%s/%s",
-					     fsp->conn->connectpath,
-					     fsp->fsp_name->base_name);
-		ret = check.path == NULL ? ENOMEM : 0;
-	}
-	if (ret == 0) {
-		ret = check_ask(cava, &check, check.path);
-	}
 	TALLOC_FREE(frame);
-	return ret == 0 ? 0 : EACCES;
+	return ret;
 }
 
-void cava_check_list(struct cava *cava, int dirfd)
+/* --- opens --- */
+
+#define CHECK_CONTENT (FILE_READ_DATA | FILE_EXECUTE)
+#define CHECK_PROPERTIES (SEC_STD_READ_CONTROL | FILE_READ_EA)
+#define CHECK_CHANGE (FILE_WRITE_DATA | FILE_APPEND_DATA | FILE_WRITE_EA | \
+		      FILE_WRITE_ATTRIBUTES | SEC_STD_DELETE)
+#define CHECK_NEVER (FILE_DELETE_CHILD | SEC_STD_WRITE_DAC | \
+		     SEC_STD_WRITE_OWNER | SEC_FLAG_SYSTEM_SECURITY)
+
+/* The most that is allowed here is to read; root would get more. */
+static uint32_t check_mask(uint32_t mask)
+{
+	const struct generic_mapping mapping = {
+		.generic_read = FILE_GENERIC_READ,
+		.generic_write = FILE_GENERIC_WRITE,
+		.generic_execute = FILE_GENERIC_EXECUTE,
+		.generic_all = FILE_GENERIC_ALL,
+	};
+
+	if ((mask & SEC_FLAG_MAXIMUM_ALLOWED) != 0) {
+		mask &= ~SEC_FLAG_MAXIMUM_ALLOWED;
+		mask |= SEC_GENERIC_READ | SEC_GENERIC_EXECUTE;
+	}
+	se_map_generic(&mask, &mapping);
+	return mask;
+}
+
+/* Only what exists. CREATE stays, and is refused. */
+static uint32_t check_disposition(uint32_t disposition)
+{
+	switch (disposition) {
+	case FILE_OPEN_IF:
+		return FILE_OPEN;
+	case FILE_OVERWRITE_IF:
+	case FILE_SUPERSEDE:
+		return FILE_OVERWRITE;
+	default:
+		return disposition;
+	}
+}
+
+/* 0 or EACCES. fd: O_PATH, of what is there. */
+static int check_open_file(struct cava *cava,
+			   const struct smb_filename *name, int fd,
+			   uint32_t mask, bool change)
+{
+	enum proto_what what = PROTO_WHAT_LOOK;
+
+	if (change) {
+		what = PROTO_WHAT_CHANGE;
+	} else if ((mask & CHECK_CONTENT) != 0) {
+		return 0;	/* asked in openat */
+	} else if ((mask & CHECK_PROPERTIES) != 0) {
+		what = PROTO_WHAT_META;
+	}
+	return check_name(cava, what, fd, name);
+}
+
+NTSTATUS cava_check_create(struct cava *cava,
+			   const struct smb_filename *name, uint32_t options,
+			   uint32_t *access_mask, uint32_t *disposition,
+			   bool *change)
+{
+	uint32_t mask = check_mask(*access_mask);
+	int fd = name->fsp == NULL ? -1 : fsp_get_pathref_fd(name->fsp);
+	bool directory = fd != -1 && S_ISDIR(name->st.st_ex_mode);
+	int ret = 0;
+
+	if (cava->handle->conn->num_files_open >= CHECK_HANDLES) {
+		cava_check_refuse(cava, "one more open: a scanner has no use "
+				  "for so many at a time in a connection");
+		return NT_STATUS_TOO_MANY_OPENED_FILES;
+	}
+	*disposition = check_disposition(*disposition);
+	*change = (mask & CHECK_CHANGE) != 0 || *disposition != FILE_OPEN ||
+		(options & FILE_DELETE_ON_CLOSE) != 0;
+	if ((mask & CHECK_NEVER) != 0 || *disposition == FILE_CREATE ||
+	    (*change && (directory || (fd != -1 &&
+				       !S_ISREG(name->st.st_ex_mode))))) {
+		cava_check_refuse(cava, "to make something, to change a "
+				  "directory, or to see or change who may "
+				  "use a file: no scanner needs that");
+		return NT_STATUS_ACCESS_DENIED;
+	}
+	if (directory || fd == -1) {
+		mask &= ~CHECK_PROPERTIES;
+		ret = check_name(cava, PROTO_WHAT_LOOK, fd, name);
+	} else {
+		ret = check_open_file(cava, name, fd, mask, *change);
+	}
+	if (ret != 0) {
+		return NT_STATUS_ACCESS_DENIED;
+	}
+	if (fd == -1) {		/* it is not there, and is not made */
+		mask &= ~CHECK_CHANGE;
+		*disposition = FILE_OPEN;
+		*change = false;
+	}
+	*access_mask = mask;
+	return NT_STATUS_OK;
+}
+
+/*
+ * What changes below a directory is nobody's business here: a watch is there
+ * already, which sees nothing, and a client's joins it.
+ */
+void cava_check_created(struct files_struct *fsp)
+{
+	if (fsp->fsp_flags.is_directory && fsp->notify == NULL) {
+		(void)change_notify_create(fsp, 0, 0, false);
+	}
+}
+
+/* --- listings --- */
+
+static void check_list(struct cava *cava, struct files_struct *fsp)
 {
 	TALLOC_CTX *frame = talloc_stackframe();
 	struct proto_check check = check_question(cava, PROTO_WHAT_LIST);
+	struct cava_file *file = cava_file_make(cava, fsp);
 	char *names = NULL;
-	int ret = 0;
+	int ret = ENOMEM;
 
-	TALLOC_FREE(cava->listing);
-	check.path = cava_fd_path(frame, dirfd);
-	ret = client_check_names(cava->client, frame, CHECK_WAIT, &check,
-				 &names);
+	check.path = cava_fd_path(frame, fsp_get_pathref_fd(fsp));
+	if (file != NULL) {
+		TALLOC_FREE(file->listing);
+		ret = client_check_names(cava->client, frame, CHECK_WAIT,
+					 &check, &names);
+	}
 	if (ret == 0) {
-		cava->listing = talloc_steal(cava, names);
+		file->listing = talloc_steal(cava, names);
 	}
 	TALLOC_FREE(frame);
 }
 
-bool cava_check_listed(struct cava *cava, const char *name)
+static bool check_listed(const struct cava_file *file, const char *name)
 {
 	size_t len = strlen(name);
-	const char *p = cava->listing;
+	const char *p = file == NULL ? NULL : file->listing;
 
 	if (ISDOT(name) || ISDOTDOT(name)) {
 		return true;
@@ -148,21 +349,27 @@ bool cava_check_listed(struct cava *cava, const char *name)
 	return false;
 }
 
-/* Only reading, only what exists. */
-NTSTATUS cava_check_create(uint32_t access_mask, uint32_t disposition)
+/* The lock of the scan, which cavad takes off for a repair. */
+static int check_openat_root(struct vfs_handle_struct *handle,
+			     const struct files_struct *dirfsp,
+			     const struct smb_filename *smb_fname,
+			     struct files_struct *fsp,
+			     const struct vfs_open_how *how)
 {
-	const uint32_t change = FILE_WRITE_DATA | FILE_APPEND_DATA |
-		FILE_WRITE_EA | FILE_WRITE_ATTRIBUTES | FILE_DELETE_CHILD |
-		SEC_STD_DELETE | SEC_STD_WRITE_DAC | SEC_STD_WRITE_OWNER |
-		SEC_GENERIC_WRITE | SEC_GENERIC_ALL;
+	struct timeval end = timeval_current_ofs_msec(CHECK_WAIT);
+	int fd = -1;
 
-	if ((access_mask & change) != 0) {
-		return NT_STATUS_ACCESS_DENIED;
+	while (true) {
+		fd = SMB_VFS_NEXT_OPENAT(handle, dirfsp, smb_fname, fsp, how);
+		if (fd != -1 || errno != EAGAIN) {
+			return fd;
+		}
+		if (timeval_expired(&end)) {
+			errno = EACCES;
+			return -1;
+		}
+		smb_msleep(CHECK_LEASE_SLEEP);
 	}
-	if (disposition != FILE_OPEN && disposition != FILE_OPEN_IF) {
-		return NT_STATUS_ACCESS_DENIED;
-	}
-	return NT_STATUS_OK;
 }
 
 int cava_check_openat(struct vfs_handle_struct *handle,
@@ -177,23 +384,31 @@ int cava_check_openat(struct vfs_handle_struct *handle,
 	int fd = -1;
 	bool content = (how->flags & (O_PATH | O_DIRECTORY)) == 0 &&
 		!fsp->fsp_flags.is_pathref && !fsp->fsp_flags.is_directory;
+	bool writes = content && (how->flags & O_ACCMODE) != O_RDONLY;
 
 	if (content && !S_ISREG(fsp->fsp_name->st.st_ex_mode)) {
-		errno = EACCES;	/* opening a device or pipe is an act */
+		/* opening a device or pipe is an act */
+		cava_check_refuse(cava, "what is no regular file");
+		errno = EACCES;
+		return -1;
+	}
+	if (writes && (cava->create == NULL || !cava->create->change)) {
+		errno = EACCES;
 		return -1;
 	}
 	if (content) {
 		safe.flags |= O_NONBLOCK | O_NOATIME;
+		safe.flags &= ~O_CREAT;
 	}
 	become_root();
-	fd = SMB_VFS_NEXT_OPENAT(handle, dirfsp, smb_fname, fsp, &safe);
+	fd = check_openat_root(handle, dirfsp, smb_fname, fsp, &safe);
 	saved_errno = errno;
 	unbecome_root();
 	errno = saved_errno;
-	if (fd == -1 || !content) {
+	if (fd == -1 || !content || (how->flags & O_ACCMODE) == O_WRONLY) {
 		return fd;
 	}
-	saved_errno = cava_check_open(cava, fsp, fd);
+	saved_errno = check_name(cava, PROTO_WHAT_OPEN, fd, fsp->fsp_name);
 	if (saved_errno != 0) {
 		close(fd);
 		errno = saved_errno;
@@ -278,7 +493,7 @@ DIR *cava_fdopendir_fn(struct vfs_handle_struct *handle,
 	struct cava *cava = cava_of(handle);
 
 	if (cava_is_check(cava)) {
-		cava_check_list(cava, fsp_get_pathref_fd(fsp));
+		check_list(cava, fsp);
 	}
 	return SMB_VFS_NEXT_FDOPENDIR(handle, fsp, mask, attr);
 }
@@ -295,7 +510,8 @@ struct dirent *cava_readdir_fn(struct vfs_handle_struct *handle,
 		CAVA_AS_ROOT(cava, entry = SMB_VFS_NEXT_READDIR(
 				     handle, dirfsp, dirp, sbuf));
 		if (entry != NULL && cava_is_check(cava)) {
-			listed = cava_check_listed(cava, entry->d_name);
+			listed = check_listed(cava_file_fetch(cava, dirfsp),
+					      entry->d_name);
 		}
 	} while (entry != NULL && !listed);
 	return entry;
@@ -304,9 +520,12 @@ struct dirent *cava_readdir_fn(struct vfs_handle_struct *handle,
 struct file_id cava_file_id_create_fn(struct vfs_handle_struct *handle,
 				      const SMB_STRUCT_STAT *sbuf)
 {
+	struct cava *cava = cava_of(handle);
 	struct file_id id = SMB_VFS_NEXT_FILE_ID_CREATE(handle, sbuf);
+	bool change = cava != NULL && cava->create != NULL &&
+		cava->create->change;
 
-	if (cava_is_check(cava_of(handle))) {
+	if (cava_is_check(cava) && !change) {
 		id.extid ^= CAVA_CHECK_EXTID;
 	}
 	return id;

@@ -206,6 +206,34 @@ void cava_will_write(struct cava *cava, struct files_struct *fsp)
 	}
 }
 
+bool cava_repairs(struct cava *cava, struct files_struct *fsp)
+{
+	struct cava_file *file = cava_file_make(cava, fsp);
+	int fd = fsp_get_io_fd(fsp);
+	struct verdict v;
+	int ret = 0;
+
+	if (file == NULL) {
+		DBG_ERR("cava: out of memory; %s is repaired and no scan "
+			"follows\n", fsp_str_dbg(fsp));
+		return false;
+	}
+	if (file->modified) {
+		if (file->told != cava->generation) {
+			notice_will_write(file);
+		}
+		return false;
+	}
+	file->modified = true;
+	DLIST_ADD(cava->written, file);
+	ret = verdict_read(fd, &v);
+	if (ret != ENODATA && (ret != 0 || v.result != VERDICT_INFECTED)) {
+		notice_remove_record(fd);
+	}
+	notice_will_write(file);
+	return true;
+}
+
 void cava_written(struct cava *cava, struct files_struct *fsp)
 {
 	struct cava_file *file = cava_file_fetch(cava, fsp);
@@ -287,25 +315,29 @@ void cava_closed(struct cava *cava, struct proto_notice *notice)
 	TALLOC_FREE(notice);
 }
 
+void cava_tell_renamed(struct cava *cava, int fd)
+{
+	TALLOC_CTX *frame = talloc_stackframe();
+	struct proto_notice notice;
+	bool ok = notice_fill(cava, frame, fd, PROTO_KIND_RENAME, &notice);
+
+	if (ok) {
+		notice_send(cava, &notice);
+	}
+	TALLOC_FREE(frame);
+}
+
 static void notice_renamed(struct cava *cava, int fd)
 {
-	TALLOC_CTX *frame = NULL;
 	enum verdict_result result = VERDICT_NONE;
 	struct filter_decision d = notice_decide(cava, fd, FILTER_RENAME,
 						 &result);
-	struct proto_notice notice;
-	bool ok = false;
 
 	if (d.action != FILTER_NOTIFY) {
 		cava_count(cava, fd, d.reason);
 		return;
 	}
-	frame = talloc_stackframe();
-	ok = notice_fill(cava, frame, fd, PROTO_KIND_RENAME, &notice);
-	if (ok) {
-		notice_send(cava, &notice);
-	}
-	TALLOC_FREE(frame);
+	cava_tell_renamed(cava, fd);
 }
 
 /*

@@ -242,6 +242,11 @@ struct tevent_req *cava_offload_read_send_fn(
 		.ev = ev, .handle = handle, .fsp = fsp, .fsctl = fsctl,
 		.ttl = ttl, .offset = offset, .to_copy = to_copy,
 	};
+	if (cava_is_check(cava)) {
+		cava_check_refuse(cava, "a server-side copy out of CHECK$");
+		tevent_req_nterror(req, NT_STATUS_ACCESS_DENIED);
+		return tevent_req_post(req, ev);
+	}
 	if (!cava_on(cava) || cava_gate_fast(cava, fsp)) {
 		cava_offload_next(req);
 		if (!tevent_req_is_in_progress(req)) {

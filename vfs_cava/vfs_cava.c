@@ -13,7 +13,8 @@
  *             user.*, never security.cava
  *
  * Not hooked, since safe:
- *   unlinkat, mkdirat, symlinkat, mknodat: no content comes or goes.
+ *   unlinkat, mkdirat, symlinkat, mknodat: no content comes or goes (the
+ *     hooks are those of CHECK$, clean.c).
  *   lchown, fchflags: ctime moves, so the record is stale and the file is
  *     scanned once more.
  *   fsync, lock, strict_lock_check, streaminfo, brl_*: no content.
@@ -70,6 +71,7 @@ static void cava_file_destroy(void *p)
 	struct cava_file *file = p;
 
 	cava_gate_forget(file);
+	TALLOC_FREE(file->listing);
 	if (file->modified) {
 		DLIST_REMOVE(file->cava->written, file);
 	}
@@ -194,7 +196,9 @@ static NTSTATUS cava_create_file_fn(struct vfs_handle_struct *handle,
 	}
 	create.outer = cava->create;
 	if (cava_is_check(cava)) {
-		status = cava_check_create(access_mask, create_disposition);
+		status = cava_check_create(cava, smb_fname, create_options,
+					   &access_mask, &create_disposition,
+					   &create.change);
 		if (!NT_STATUS_IS_OK(status)) {
 			return status;
 		}
@@ -209,6 +213,9 @@ static NTSTATUS cava_create_file_fn(struct vfs_handle_struct *handle,
 	cava->create = create.outer;
 	if (cava->check) {
 		unbecome_root();
+	}
+	if (cava->check && NT_STATUS_IS_OK(status)) {
+		cava_check_created(*result);
 	}
 
 	if (pinfo != NULL) {
@@ -324,7 +331,7 @@ static int cava_close_fn(struct vfs_handle_struct *handle,
 	int saved_errno = 0;
 	int ret = 0;
 
-	if (cava_on(cava)) {
+	if (cava_on(cava) || cava_is_check(cava)) {
 		notice = cava_closing(cava, fsp);
 	}
 	ret = SMB_VFS_NEXT_CLOSE(handle, fsp);
@@ -355,6 +362,11 @@ static struct vfs_fn_pointers cava_fns = {
 	.offload_write_send_fn = cava_offload_write_send_fn,
 	.renameat_fn = cava_renameat_fn,
 	.linkat_fn = cava_linkat_fn,
+	.unlinkat_fn = cava_unlinkat_fn,
+	.mkdirat_fn = cava_mkdirat_fn,
+	.symlinkat_fn = cava_symlinkat_fn,
+	.mknodat_fn = cava_mknodat_fn,
+	.fsctl_fn = cava_fsctl_fn,
 	.fset_nt_acl_fn = cava_fset_nt_acl_fn,
 	.fset_dos_attributes_fn = cava_fset_dos_attributes_fn,
 	.fchmod_fn = cava_fchmod_fn,

@@ -13,6 +13,7 @@
  *   meta.c      metadata changes and the verdict stays
  *   durable.c   handles that outlive a connection
  *   check.c     role check: the share CHECK$
+ *   clean.c     role check: a scanner repairs a file
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -49,7 +50,6 @@ struct cava {
 	const char *server_addr;
 	struct cava_create *create;	/* innermost one running */
 	struct cava_park *parks;	/* opens that wait for a verdict */
-	char *listing;		/* check: names to be listed */
 	struct cava_file *written;	/* handles that changed content */
 	unsigned int meta_depth;	/* metadata operations in each other */
 	struct cava_restamp {
@@ -69,6 +69,7 @@ struct cava_create {
 	uint32_t disposition;
 	uint32_t share_access;
 	bool infected;		/* an openat in it was denied for that */
+	bool change;		/* check: a repair is allowed */
 };
 
 /* What an open handle needs; an fsp extension, made when first needed. */
@@ -86,6 +87,7 @@ struct cava_file {
 	struct cava_file *prev, *next;	/* of cava->written */
 	struct content content;
 	struct cava_wait *waits;	/* gates waiting on this handle */
+	char *listing;		/* check: names of a directory to be listed */
 };
 
 /* NULL before the tree connect is complete. */
@@ -222,6 +224,15 @@ struct proto_notice *cava_closing(struct cava *cava,
 				  struct files_struct *fsp);
 void cava_closed(struct cava *cava, struct proto_notice *notice);
 
+/*
+ * A scanner changes content through fsp; told whatever the filter says.
+ * True: it is the first change through that handle.
+ */
+bool cava_repairs(struct cava *cava, struct files_struct *fsp);
+
+/* The file behind fd was renamed, and is to be scanned. */
+void cava_tell_renamed(struct cava *cava, int fd);
+
 /* The name `atname` in dirfsp is where a file was just renamed to. */
 void cava_renamed(struct cava *cava, struct files_struct *dirfsp,
 		  const struct smb_filename *atname);
@@ -231,15 +242,25 @@ void cava_renamed(struct cava *cava, struct files_struct *dirfsp,
 /* 0, or EACCES: who may connect to CHECK$. */
 int cava_check_tree(struct cava *cava);
 
-/* 0, or EACCES: an open of content through CHECK$. */
-int cava_check_open(struct cava *cava, struct files_struct *fsp, int fd);
+/* 0 or EACCES. fd: of the file, O_PATH will do; -1: of no file. */
+int cava_check_fd(struct cava *cava, enum proto_what what, int fd,
+		  const char *path);
 
-/* Prepares the names that cava_check_listed() lets through. */
-void cava_check_list(struct cava *cava, int dirfd);
-bool cava_check_listed(struct cava *cava, const char *name);
+/* Counts what is refused whoever asks; `why` begins with what it is. */
+void cava_check_refuse(struct cava *cava, const char *why);
 
-/* Only reading, only what exists. */
-NTSTATUS cava_check_create(uint32_t access_mask, uint32_t disposition);
+/*
+ * May this be opened so? Access mask and disposition are made such that
+ * nothing is created, and no more is given than was asked about. *change: it
+ * may be changed through this handle.
+ */
+NTSTATUS cava_check_create(struct cava *cava,
+			   const struct smb_filename *name, uint32_t options,
+			   uint32_t *access_mask, uint32_t *disposition,
+			   bool *change);
+
+/* It was opened. */
+void cava_check_created(struct files_struct *fsp);
 int cava_check_openat(struct vfs_handle_struct *handle,
 		      const struct files_struct *dirfsp,
 		      const struct smb_filename *smb_fname,
@@ -266,6 +287,36 @@ struct dirent *cava_readdir_fn(struct vfs_handle_struct *handle,
 			       SMB_STRUCT_STAT *sbuf);
 struct file_id cava_file_id_create_fn(struct vfs_handle_struct *handle,
 				      const SMB_STRUCT_STAT *sbuf);
+
+/* --- clean.c --- */
+
+/* Content of a file of CHECK$ is about to be changed. */
+void cava_clean_write(struct cava *cava, struct files_struct *fsp);
+
+int cava_clean_renameat(struct cava *cava, struct files_struct *src_dirfsp,
+			const struct smb_filename *src,
+			struct files_struct *dst_dirfsp,
+			const struct smb_filename *dst);
+int cava_unlinkat_fn(struct vfs_handle_struct *handle,
+		     struct files_struct *dirfsp,
+		     const struct smb_filename *name, int flags);
+int cava_mkdirat_fn(struct vfs_handle_struct *handle,
+		    struct files_struct *dirfsp,
+		    const struct smb_filename *name, mode_t mode);
+int cava_symlinkat_fn(struct vfs_handle_struct *handle,
+		      const struct smb_filename *target,
+		      struct files_struct *dirfsp,
+		      const struct smb_filename *name);
+int cava_mknodat_fn(struct vfs_handle_struct *handle,
+		    struct files_struct *dirfsp,
+		    const struct smb_filename *name, mode_t mode,
+		    SMB_DEV_T dev);
+NTSTATUS cava_fsctl_fn(struct vfs_handle_struct *handle,
+		       struct files_struct *fsp, TALLOC_CTX *mem_ctx,
+		       uint32_t function, uint16_t req_flags,
+		       const uint8_t *in_data, uint32_t in_len,
+		       uint8_t **out_data, uint32_t max_out_len,
+		       uint32_t *out_len);
 
 /* --- meta.c: the hooks; see Samba's vfs.h --- */
 

@@ -15,6 +15,7 @@ ssize_t cava_pwrite_fn(struct vfs_handle_struct *handle,
 	int saved_errno = 0;
 
 	if (!cava_on(cava)) {
+		cava_clean_write(cava, fsp);
 		return SMB_VFS_NEXT_PWRITE(handle, fsp, data, n, offset);
 	}
 	cava_will_write(cava, fsp);
@@ -45,6 +46,7 @@ struct tevent_req *cava_pwrite_send_fn(
 	struct tevent_req *req = NULL;
 
 	if (!cava_on(cava)) {
+		cava_clean_write(cava, fsp);
 		return SMB_VFS_NEXT_PWRITE_SEND(mem_ctx, ev, handle, fsp,
 						data, n, offset);
 	}
@@ -105,6 +107,7 @@ ssize_t cava_recvfile_fn(struct vfs_handle_struct *handle, int fromfd,
 	int saved_errno = 0;
 
 	if (!cava_on(cava)) {
+		cava_clean_write(cava, fsp);
 		return SMB_VFS_NEXT_RECVFILE(handle, fromfd, fsp, offset, n);
 	}
 	cava_will_write(cava, fsp);
@@ -123,6 +126,7 @@ int cava_ftruncate_fn(struct vfs_handle_struct *handle,
 	int ret = -1;
 
 	if (!cava_on(cava)) {
+		cava_clean_write(cava, fsp);
 		return SMB_VFS_NEXT_FTRUNCATE(handle, fsp, len);
 	}
 	cava_will_write(cava, fsp);
@@ -147,6 +151,7 @@ int cava_fallocate_fn(struct vfs_handle_struct *handle,
 	int ret = -1;
 
 	if (!cava_on(cava)) {
+		cava_clean_write(cava, fsp);
 		return SMB_VFS_NEXT_FALLOCATE(handle, fsp, mode, offset, len);
 	}
 	cava_will_write(cava, fsp);
@@ -164,7 +169,12 @@ struct tevent_req *cava_offload_write_send_fn(
 	off_t to_copy)
 {
 	struct cava *cava = cava_of(handle);
+	DATA_BLOB nothing = data_blob_null;
 
+	if (cava_is_check(cava)) {
+		cava_check_refuse(cava, "a server-side copy into CHECK$");
+		token = &nothing;	/* is of no file: it fails */
+	}
 	if (cava_on(cava)) {
 		struct cava_file *file = NULL;
 
@@ -189,9 +199,14 @@ int cava_linkat_fn(struct vfs_handle_struct *handle,
 		   const struct smb_filename *dst, int flags)
 {
 	struct cava *cava = cava_of(handle);
-	int ret = SMB_VFS_NEXT_LINKAT(handle, src_dirfsp, src, dst_dirfsp,
-				      dst, flags);
+	int ret = -1;
 
+	if (cava_is_check(cava)) {
+		errno = EACCES;
+		return -1;
+	}
+	ret = SMB_VFS_NEXT_LINKAT(handle, src_dirfsp, src, dst_dirfsp, dst,
+				  flags);
 	if (ret == 0 && cava_on(cava)) {
 		cava_renamed(cava, dst_dirfsp, dst);
 	}
@@ -205,9 +220,13 @@ int cava_renameat_fn(struct vfs_handle_struct *handle,
 		     const struct smb_filename *dst)
 {
 	struct cava *cava = cava_of(handle);
-	int ret = SMB_VFS_NEXT_RENAMEAT(handle, src_dirfsp, src, dst_dirfsp,
-					dst);
+	int ret = -1;
 
+	if (cava_is_check(cava)) {
+		return cava_clean_renameat(cava, src_dirfsp, src, dst_dirfsp,
+					   dst);
+	}
+	ret = SMB_VFS_NEXT_RENAMEAT(handle, src_dirfsp, src, dst_dirfsp, dst);
 	if (ret == 0 && cava_on(cava)) {
 		cava_renamed(cava, dst_dirfsp, dst);
 	}

@@ -28,6 +28,7 @@ struct row {
 	bool ended;
 	bool fetched;		/* as scan_fetched() said */
 	bool wrong;		/* as scan_wrong_file() said */
+	bool unlocked;		/* as scan_unlock() said */
 };
 
 struct scans {
@@ -61,6 +62,17 @@ void scan_fetched(struct scans *s, const struct ident *ident)
 	for (row = 0; row < s->count; row++) {
 		if (s->rows[row].ino == ident->ino && !s->rows[row].ended) {
 			s->rows[row].fetched = true;
+		}
+	}
+}
+
+void scan_unlock(struct scans *s, const struct ident *ident)
+{
+	unsigned int row;
+
+	for (row = 0; row < s->count; row++) {
+		if (s->rows[row].ino == ident->ino && !s->rows[row].ended) {
+			s->rows[row].unlocked = true;
 		}
 	}
 }
@@ -301,7 +313,8 @@ static void test_account_of_every_kind(void **p)
 
 	scanned(t, 1, "/srv/a", "av1", false);
 	t->config.settings.check_scope = 1;
-	for (what = PROTO_WHAT_TREE; what <= PROTO_WHAT_LIST; what++) {
+	t->config.settings.allow_clean = true;
+	for (what = PROTO_WHAT_TREE; what <= PROTO_WHAT_CHANGE; what++) {
 		t->ask.what = what;
 		t->ask.account = "DOM\\svc";
 		assert_true(allowed(t));
@@ -492,6 +505,130 @@ static void test_event(void **p)
 	assert_null(events_up(t->events, 0));
 }
 
+static const struct event *event_of(struct test *t, const char *what)
+{
+	const struct event *e = NULL;
+	unsigned int i;
+
+	for (i = 0; (e = events_up(t->events, i)) != NULL; i++) {
+		if (strcmp(e->what, what) == 0) {
+			break;
+		}
+	}
+	return e;
+}
+
+/* Whoever has many addresses fills no more than a part of the events. */
+static void test_flood(void **p)
+{
+	struct test *t = *p;
+	unsigned int i;
+
+	for (i = 0; i < 200; i++) {
+		t->ask.addr = talloc_asprintf(t, "fd00::%x", i);
+		assert_false(allowed(t));
+	}
+	assert_non_null(event_of(t, "DOM\\svc@fd00::0"));
+	assert_non_null(event_of(t, "DOM\\svc@fd00::1f"));
+	assert_null(event_of(t, "DOM\\svc@fd00::20"));
+	assert_int_equal(event_of(t, "others")->count, 168);
+	assert_null(events_up(t->events, 33));
+	/* one that is up goes on counting */
+	t->ask.addr = "fd00::1f";
+	assert_false(allowed(t));
+	assert_int_equal(event_of(t, "DOM\\svc@fd00::1f")->count, 2);
+	assert_int_equal(t->counters.check_refused, 201);
+}
+
+/* Attributes are shown to every scanner, what else there is is not. */
+static void test_look_and_meta(void **p)
+{
+	struct test *t = *p;
+	struct row *row = NULL;
+
+	t->ask.what = PROTO_WHAT_LOOK;
+	assert_true(allowed(t));
+	t->ask.what = PROTO_WHAT_META;
+	REFUSED(t, "nobody asked to scan /srv/a");
+	row = scanned(t, 1, "/srv/a", "av1", false);
+	assert_true(allowed(t));
+	assert_false(row->fetched);
+	t->ask.addr = "10.0.0.2";
+	REFUSED(t, "to which 10.0.0.2 does not belong");
+	/* no content was read, so the scan is as good as before */
+	t->ask.addr = "10.0.0.1";
+	t->ask.ident.ino = 2;
+	REFUSED(t, "nobody asked");
+	assert_false(row->wrong);
+}
+
+static void test_refused_by_the_module(void **p)
+{
+	struct test *t = *p;
+
+	t->ask.what = PROTO_WHAT_REFUSED;
+	t->ask.path = "SMB1";
+	scanned(t, 1, "SMB1", "av1", false);
+	REFUSED(t, "SMB1");
+	assert_int_equal(t->counters.check_refused, 1);
+}
+
+/* Repairs. */
+
+static void test_change_needs_allow_clean(void **p)
+{
+	struct test *t = *p;
+	struct row *row = scanned(t, 1, "/srv/a", "av1", false);
+
+	t->ask.what = PROTO_WHAT_CHANGE;
+	REFUSED(t, "set allow_clean = yes and run cavad --setup-share");
+	assert_false(row->unlocked);
+	t->config.settings.allow_clean = true;
+	assert_true(allowed(t));
+	assert_true(row->unlocked);
+	assert_false(row->fetched);
+}
+
+/* check_scope = all lets read, and nothing more. */
+static void test_change_only_what_is_scanned(void **p)
+{
+	struct test *t = *p;
+	struct row *row = NULL;
+
+	t->ask.what = PROTO_WHAT_CHANGE;
+	t->config.settings.allow_clean = true;
+	t->config.settings.check_scope = 1;
+	REFUSED(t, "nobody asked to scan /srv/a; allow_clean is for");
+	row = scanned(t, 1, "/srv/a", "av1", false);
+	t->ask.addr = "10.0.0.2";
+	REFUSED(t, "to which 10.0.0.2 does not belong");
+	assert_false(row->unlocked);
+	t->ask.addr = "10.0.0.1";
+	t->ask.ident.ino = 2;
+	REFUSED(t, "nobody asked");
+	assert_false(row->wrong);
+	t->ask.ident.ino = 1;
+	row->ended = true;		/* within check_grace */
+	assert_true(allowed(t));
+	t->ask.account = "DOM\\other";
+	REFUSED(t, "no AVVendor account");
+}
+
+static void test_done(void **p)
+{
+	struct test *t = *p;
+	uint8_t what;
+
+	for (what = PROTO_WHAT_TREE; what <= PROTO_WHAT_REFUSED; what++) {
+		t->ask.what = what;
+		assert_int_equal(check_done(t->check, &t->ask),
+				 what >= PROTO_WHAT_WRITTEN &&
+				 what <= PROTO_WHAT_DELETED);
+	}
+	assert_int_equal(t->counters.check_changes, 3);
+	assert_int_equal(t->counters.check_refused, 0);
+}
+
 /* Listings. */
 
 static void test_names(void **p)
@@ -528,7 +665,11 @@ int main(void)
 		TEST(test_address_of_the_server), TEST(test_ended),
 		TEST(test_wrong_inode), TEST(test_swapped),
 		TEST(test_swapped_with_ended), TEST(test_renamed),
-		TEST(test_scope_all), TEST(test_event), TEST(test_names),
+		TEST(test_scope_all), TEST(test_event), TEST(test_flood),
+		TEST(test_look_and_meta), TEST(test_refused_by_the_module),
+		TEST(test_change_needs_allow_clean),
+		TEST(test_change_only_what_is_scanned), TEST(test_done),
+		TEST(test_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
