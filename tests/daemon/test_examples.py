@@ -32,7 +32,7 @@ def test_smb_conf_loads():
 
 
 def test_smb_conf_names_parameters_that_exist():
-    read = re.findall(r'"cava",\s*"(\w+)"',
+    read = re.findall(r'cava_(?:parameter|choice)\(cava,\s*"(\w+)"',
                       (ROOT / "vfs_cava" / "params.c").read_text())
     used = re.findall(r"^\s*cava:(\w+) =", SMB_CONF.read_text(), re.M)
     assert used and set(used) <= set(read)
