@@ -16,9 +16,11 @@ PENDING = 0x103
 
 
 class Compound:
+    dialect = SMB2_DIALECT_21
+
     def __init__(self, lab, share=None):
         host = lab.env["SMB_HOST"]
-        self.smb = SMBConnection(host, host, preferredDialect=SMB2_DIALECT_21,
+        self.smb = SMBConnection(host, host, preferredDialect=self.dialect,
                                  timeout=30)
         self.smb.login(lab.env["SMB_USER"], lab.env["SMB_PASS"])
         self.low = self.smb.getSMBServer()

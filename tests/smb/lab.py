@@ -179,14 +179,15 @@ class Lab:
                             user=self.env["AV_USER"],
                             password=self.env["AV_PASS"], **more)
 
-    def smbclient(self, command, share=None, user=None, password=None):
+    def smbclient(self, command, share=None, user=None, password=None,
+                  options=()):
         share = share or self.env["SHARE"]
         return subprocess.run(
             ["smbclient", "-s", os.devnull,
              "//%s/%s" % (self.env["SMB_HOST"], share),
              "-U", "%s%%%s" % (user or self.env["SMB_USER"],
                                password or self.env["SMB_PASS"]),
-             "-c", command],
+             *options, "-c", command],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, timeout=60)
 
