@@ -162,19 +162,32 @@ int cava_check_tree(struct cava *cava)
 	return ret;
 }
 
-int cava_check_fd(struct cava *cava, enum proto_what what, int fd,
-		  const char *path)
+int cava_check_ident(struct cava *cava, enum proto_what what,
+		     const struct ident *ident, const char *path)
 {
 	TALLOC_CTX *frame = talloc_stackframe();
 	struct proto_check check = check_question(cava, what);
-	int ret = fd == -1 ? 0 : ident_of_fd(fd, &check.ident);
+	int ret = 0;
 
-	check.path = path;
-	if (ret == 0) {
-		ret = check_ask(cava, &check, path);
+	if (ident != NULL) {
+		check.ident = *ident;
 	}
+	check.path = path;
+	ret = check_ask(cava, &check, path);
 	TALLOC_FREE(frame);
 	return ret == 0 ? 0 : EACCES;
+}
+
+int cava_check_fd(struct cava *cava, enum proto_what what, int fd,
+		  const char *path)
+{
+	struct ident ident;
+	int ret = fd == -1 ? 0 : ident_of_fd(fd, &ident);
+
+	if (ret != 0) {
+		return EACCES;
+	}
+	return cava_check_ident(cava, what, fd == -1 ? NULL : &ident, path);
 }
 
 /*
@@ -386,6 +399,9 @@ int cava_check_openat(struct vfs_handle_struct *handle,
 		!fsp->fsp_flags.is_pathref && !fsp->fsp_flags.is_directory;
 	bool writes = content && (how->flags & O_ACCMODE) != O_RDONLY;
 
+	if (fsp_is_alternate_stream(fsp)) {
+		return cava_check_stream_openat(handle, fsp, how);
+	}
 	if (content && !S_ISREG(fsp->fsp_name->st.st_ex_mode)) {
 		/* opening a device or pipe is an act */
 		cava_check_refuse(cava, "what is no regular file");
@@ -437,6 +453,9 @@ int cava_stat_fn(struct vfs_handle_struct *handle,
 {
 	int ret = -1;
 
+	if (cava_is_check(cava_of(handle)) && is_named_stream(smb_fname)) {
+		return cava_check_stream_stat(handle, smb_fname);
+	}
 	CAVA_AS_ROOT(cava_of(handle),
 		     ret = SMB_VFS_NEXT_STAT(handle, smb_fname));
 	return ret;

@@ -16,8 +16,12 @@ int cava_fstat_fn(struct vfs_handle_struct *handle, struct files_struct *fsp,
 		  SMB_STRUCT_STAT *sbuf)
 {
 	struct cava *cava = cava_of(handle);
-	int ret = SMB_VFS_NEXT_FSTAT(handle, fsp, sbuf);
+	int ret = -1;
 
+	if (cava_is_check(cava) && fsp_is_alternate_stream(fsp)) {
+		return cava_check_stream_fstat(handle, fsp, sbuf);
+	}
+	ret = SMB_VFS_NEXT_FSTAT(handle, fsp, sbuf);
 	if (ret == 0 && cava != NULL && cava->durable) {
 		sbuf->st_ex_atime = sbuf->st_ex_mtime;
 		sbuf->st_ex_ctime = sbuf->st_ex_mtime;

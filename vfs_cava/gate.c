@@ -9,8 +9,8 @@
  *     the scan goes on. For reads that smbd does synchronously on a handle
  *     that no gate has cleared.
  *
- * Named streams that are not files of their own (streams_xattr) have no
- * descriptor of content; they are not scanned yet and pass.
+ * Named streams that are not files of their own are asked about by the
+ * bytes that were seen (stream.c), which are not looked at again.
  *
  * A wait ends on a descriptor number that the fsp still owns; when the
  * handle goes away first, cava_gate_forget() ends it.
@@ -18,6 +18,7 @@
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 #include "vfs_cava/gate.h"
+#include "vfs_cava/stream.h"
 
 #define CAVA_ROUNDS 3		/* verdicts that a file may outrun */
 
@@ -38,6 +39,29 @@ static enum gate_step gate_deny(struct gate *g, enum verdict_reason reason)
 	return GATE_DENY;
 }
 
+/* 0 or errno. The record, if there is one, is in *v. */
+static int gate_facts(struct gate *g, struct verdict *v)
+{
+	int ret = 0;
+
+	if (g->stream != NULL) {
+		bool clean = cava_stream_is_clean(g->cava, g->stream);
+
+		g->content = g->stream->content;
+		g->state = clean ? VERDICT_STATE_CLEAN : VERDICT_STATE_NONE;
+		return 0;
+	}
+	ret = content_of_fd(g->fd, &g->content);
+	if (ret != 0) {
+		return ret;
+	}
+	ret = verdict_read(g->fd, v);
+	g->state = verdict_state(ret == 0 ? v : NULL, &g->content,
+				 g->cava->filter.signature_min);
+	g->database = cava_store_database(g->cava, g->fd);
+	return 0;
+}
+
 enum gate_step gate_look(struct gate *g)
 {
 	struct filter_decision d;
@@ -45,15 +69,10 @@ enum gate_step gate_look(struct gate *g)
 	struct verdict v;
 	int ret = 0;
 
-	ret = content_of_fd(g->fd, &g->content);
+	ret = gate_facts(g, &v);
 	if (ret != 0) {
 		return gate_deny(g, VERDICT_REASON_IO);
 	}
-	ret = verdict_read(g->fd, &v);
-	g->state = verdict_state(ret == 0 ? &v : NULL, &g->content,
-				 g->cava->filter.signature_min);
-
-	g->database = cava_store_database(g->cava, g->fd);
 	facts.state = g->state;
 	if (g->database && g->state == VERDICT_STATE_CLEAN) {
 		facts.state = VERDICT_STATE_STALE;	/* cavad knows better */
@@ -110,7 +129,17 @@ static enum gate_step gate_fail(struct gate *g, enum verdict_reason reason)
 static enum gate_step gate_clean(struct gate *g,
 				 const struct proto_answer *answer)
 {
-	enum gate_step step = gate_look(g);
+	enum gate_step step = GATE_DENY;
+
+	if (g->stream != NULL) {
+		g->changed = !content_equal(&g->content, &answer->content);
+		if (g->changed) {
+			return GATE_DENY;
+		}
+		cava_stream_clean(g->cava, &g->content);
+		return GATE_GO;
+	}
+	step = gate_look(g);
 
 	if (step == GATE_GO || step == GATE_DENY) {
 		return step;
@@ -158,7 +187,16 @@ int gate_question(TALLOC_CTX *mem_ctx, struct gate *g, enum gate_step step,
 		.user = cava_user(g->cava),
 		.client = g->cava->client_addr,
 	};
-	return ident_of_fd(g->fd, &ask->ident);
+	return gate_ident(g, &ask->ident);
+}
+
+int gate_ident(const struct gate *g, struct ident *ident)
+{
+	if (g->stream == NULL) {
+		return ident_of_fd(g->fd, ident);
+	}
+	return cava_stream_ident(g->fd, g->stream->attribute, &g->content,
+				 ident);
 }
 
 static void gate_cleared(struct cava_file *file, const struct gate *g)
@@ -172,7 +210,7 @@ static struct gate gate_of_fsp(struct cava *cava, struct files_struct *fsp,
 {
 	return (struct gate) {
 		.cava = cava,
-		.fd = fsp_get_io_fd(fsp),
+		.fd = cava_fd(fsp),
 		.operation = FILTER_READ,
 		.own = file->own,
 	};
@@ -194,7 +232,7 @@ bool cava_gate_fast(struct cava *cava, struct files_struct *fsp)
 	if (file->own && file->writing > 0) {
 		return true;	/* what it reads is what it writes */
 	}
-	ret = content_of_fd(fsp_get_io_fd(fsp), &now);
+	ret = content_of_fd(cava_fd(fsp), &now);
 	if (ret != 0 || !content_equal(&now, &file->content)) {
 		file->cleared = 0;
 		file->own = false;
@@ -325,38 +363,49 @@ void cava_gate_forget(struct cava_file *file)
 
 /* --- wait in poll() --- */
 
-int cava_gate_sync(struct cava *cava, struct files_struct *fsp)
+enum gate_step gate_sync(struct gate *g)
 {
 	TALLOC_CTX *frame = talloc_stackframe();
+	enum gate_step step = gate_look(g);
+
+	while (step == GATE_ASK || step == GATE_ASK_OWED) {
+		struct proto_answer answer = { .result = VERDICT_NONE };
+		struct proto_ask ask;
+		int error = gate_question(frame, g, step, PROTO_WHY_READ,
+					  g->cava->filter.sync_wait, &ask);
+
+		if (error != 0 && g->stream != NULL) {
+			g->changed = true;	/* nowhere to be found */
+			step = GATE_DENY;
+			break;
+		}
+		if (error == 0) {
+			error = client_ask_sync(g->cava->client, frame, &ask,
+						&answer);
+		}
+		if (error == ETIMEDOUT) {
+			step = gate_deny(g, VERDICT_REASON_SYNC);
+			break;
+		}
+		step = gate_answer(g, error, &answer);
+	}
+	TALLOC_FREE(frame);
+	return step;
+}
+
+int cava_gate_sync(struct cava *cava, struct files_struct *fsp)
+{
 	struct cava_file *file = cava_file_make(cava, fsp);
 	enum gate_step step = GATE_DENY;
 	struct gate g;
 
 	if (file == NULL) {
-		TALLOC_FREE(frame);
 		return EACCES;
 	}
 	g = gate_of_fsp(cava, fsp, file);
-	step = gate_look(&g);
-	while (step == GATE_ASK || step == GATE_ASK_OWED) {
-		struct proto_answer answer = { .result = VERDICT_NONE };
-		struct proto_ask ask;
-		int error = gate_question(frame, &g, step, PROTO_WHY_READ,
-					  cava->filter.sync_wait, &ask);
-
-		if (error == 0) {
-			error = client_ask_sync(cava->client, frame, &ask,
-						&answer);
-		}
-		if (error == ETIMEDOUT) {
-			step = gate_deny(&g, VERDICT_REASON_SYNC);
-			break;
-		}
-		step = gate_answer(&g, error, &answer);
-	}
+	step = gate_sync(&g);
 	if (step == GATE_GO) {
 		gate_cleared(file, &g);
 	}
-	TALLOC_FREE(frame);
 	return step == GATE_GO ? 0 : EACCES;
 }

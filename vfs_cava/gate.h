@@ -17,6 +17,8 @@ struct gate {
 	bool parkable;		/* an open that can wait for an answer */
 	bool database;		/* the verdict is with cavad */
 	bool own;
+	const struct cava_stream *stream;	/* content is what was seen */
+	bool changed;		/* a stream: it is another one by now */
 	struct content content;	/* as last looked at */
 	enum verdict_state state;
 	unsigned int rounds;
@@ -32,6 +34,12 @@ enum gate_step gate_look(struct gate *g);
 /* What an answer means for it; error: 0, ETIMEDOUT or why there is none. */
 enum gate_step gate_answer(struct gate *g, int error,
 			   const struct proto_answer *answer);
+
+/* Which file, or stream of it. 0 or errno. */
+int gate_ident(const struct gate *g, struct ident *ident);
+
+/* Waits for the answers in poll(), at most filter.sync_wait each. */
+enum gate_step gate_sync(struct gate *g);
 
 /* The question to ask; its strings are on mem_ctx. 0 or errno. */
 int gate_question(TALLOC_CTX *mem_ctx, struct gate *g, enum gate_step step,

@@ -117,7 +117,7 @@ static void notice_will_write(struct cava_file *file)
 
 	/* first: while it is sent, the connection may turn out to be lost */
 	file->told = cava->generation;
-	ok = notice_fill(cava, frame, fsp_get_io_fd(file->fsp),
+	ok = notice_fill(cava, frame, cava_fd(file->fsp),
 			 PROTO_KIND_WILL_WRITE, &notice);
 	if (ok) {
 		notice_send(cava, &notice);
@@ -129,7 +129,7 @@ static void notice_will_write(struct cava_file *file)
 /* What a rule leaves out is marked, and nobody is told. */
 static void notice_first_write(struct cava_file *file)
 {
-	int fd = fsp_get_io_fd(file->fsp);
+	int fd = cava_fd(file->fsp);
 	enum verdict_result result = VERDICT_NONE;
 	struct filter_decision d = notice_decide(file->cava, fd, FILTER_CLOSE,
 						 &result);
@@ -154,8 +154,13 @@ static void notice_announce(struct tevent_context *ev,
 	struct cava_file *file = NULL;
 
 	for (file = cava->written; file != NULL; file = file->next) {
-		if (file->announced &&
-		    fsp_get_io_fd(file->fsp) != -1) {	/* not closing */
+		if (!file->announced ||
+		    fsp_get_io_fd(file->fsp) == -1) {	/* closing */
+			continue;
+		}
+		if (file->stream != NULL) {
+			cava_stream_will_write(file);
+		} else {
 			notice_will_write(file);
 		}
 	}
@@ -242,7 +247,7 @@ void cava_written(struct cava *cava, struct files_struct *fsp)
 	if (file == NULL || !file->own) {
 		return;
 	}
-	ret = content_of_fd(fsp_get_io_fd(fsp), &file->content);
+	ret = content_of_fd(cava_fd(fsp), &file->content);
 	if (ret != 0 || !notice_exclusive(file, fsp)) {
 		file->own = false;
 		file->cleared = 0;
@@ -287,6 +292,12 @@ struct proto_notice *cava_closing(struct cava *cava, struct files_struct *fsp)
 
 	if (file == NULL || !file->modified || fd == -1) {
 		return NULL;
+	}
+	if (file->stream != NULL) {
+		return cava_stream_closing(file);
+	}
+	if (fsp_is_alternate_stream(fsp)) {
+		fd = cava_fd(fsp);
 	}
 	d = notice_decide(cava, fd, FILTER_CLOSE, &result);
 	if (d.action != FILTER_NOTIFY) {

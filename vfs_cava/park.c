@@ -16,8 +16,10 @@
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 #include "vfs_cava/gate.h"
+#include "vfs_cava/stream.h"
 
 #define CAVA_PARK_MAX 65000	/* ms; smbd gives up after 70 s */
+#define GATE_READ_MASK (FILE_READ_DATA | FILE_EXECUTE)
 #define CAVA_LEASE_POLL 25000	/* us until an open tries again */
 
 /* An open that waits; a child of its smb_request. */
@@ -161,7 +163,7 @@ static int gate_open_wait(struct gate *g, struct files_struct *fsp,
 	if (req == NULL) {
 		return EACCES;	/* asked for by gate_read_is_sync() */
 	}
-	ret = ident_of_fd(g->fd, &ident);
+	ret = gate_ident(g, &ident);
 	if (ret != 0) {
 		return EACCES;
 	}
@@ -214,14 +216,13 @@ static bool gate_replaces(const struct cava *cava)
 int cava_gate_open(struct cava *cava, struct files_struct *fsp, int fd,
 		   bool *cleared, struct content *content)
 {
-	const uint32_t read_mask = FILE_READ_DATA | FILE_EXECUTE;
 	struct gate g = { .cava = cava, .fd = fd, .operation = FILTER_OPEN };
 	struct smb_request *req = NULL;
 	enum gate_step step = GATE_DENY;
 	int ret = 0;
 
 	*cleared = false;
-	if (gate_replaces(cava) || (fsp->access_mask & read_mask) == 0) {
+	if (gate_replaces(cava) || (fsp->access_mask & GATE_READ_MASK) == 0) {
 		return 0;	/* a write; that is how it is fixed */
 	}
 	req = park_request(cava, fsp);
@@ -240,6 +241,43 @@ int cava_gate_open(struct cava *cava, struct files_struct *fsp, int fd,
 		cava->create->infected = true;
 	}
 	if (step == GATE_GO) {
+		return 0;
+	}
+	return ret == 0 ? EACCES : ret;
+}
+
+/*
+ * A stream is always read synchronously. What cannot be parked, or is found
+ * to be another one, is left to the gate of the read.
+ */
+int cava_gate_open_stream(struct cava *cava, struct files_struct *fsp, int fd,
+			  const struct cava_stream *seen)
+{
+	struct gate g = { .cava = cava, .fd = fd, .operation = FILTER_OPEN,
+			  .gate = true, .stream = seen };
+	enum gate_step step = GATE_GO;
+	struct ident ident;
+	int ret = 0;
+
+	if (gate_replaces(cava) || (fsp->access_mask & GATE_READ_MASK) == 0 ||
+	    cava_stream_is_clean(cava, seen) ||
+	    park_request(cava, fsp) == NULL ||
+	    gate_ident(&g, &ident) != 0) {
+		return 0;
+	}
+	step = gate_look(&g);
+	if (step == GATE_ASK || step == GATE_ASK_OWED) {
+		ret = gate_open_wait(&g, fsp, step);
+		step = ret == 0 ? GATE_GO : GATE_DENY;
+	}
+	if (g.changed) {
+		return 0;
+	}
+	if (g.infected) {
+		cava->create->infected = true;
+	}
+	if (step == GATE_GO) {
+		cava_stream_cleared(cava, fsp, seen);
 		return 0;
 	}
 	return ret == 0 ? EACCES : ret;

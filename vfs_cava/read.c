@@ -22,6 +22,9 @@ ssize_t cava_pread_fn(struct vfs_handle_struct *handle,
 	if (!cava_on(cava)) {
 		return SMB_VFS_NEXT_PREAD(handle, fsp, data, n, offset);
 	}
+	if (cava_stream_is(fsp)) {
+		return cava_stream_pread(handle, fsp, data, n, offset);
+	}
 	for (rounds = 0; rounds < CAVA_READ_ROUNDS; rounds++) {
 		ssize_t got = -1;
 		bool still = false;

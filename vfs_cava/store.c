@@ -46,6 +46,8 @@ static const struct {
 	{ "io_uring", false, STORE_READS },
 	{ "aio_fork", false, STORE_READS },
 	{ "btrfs", false, "it clones files without calling the next module" },
+	{ "streams_xattr", false, "it reads and writes named streams without "
+	  "calling the next module" },
 	{ "crossrename", false, "it copies files to another file system "
 	  "without calling the next module" },
 };

@@ -4,13 +4,15 @@
  * Every operation that can expose, change or replace content is here; each
  * hook gathers, asks (gate.c), tells (notice.c), and calls the next module.
  *
- *   expose    openat pread pread_send sendfile offload_read
+ *   expose    openat pread pread_send sendfile offload_read; fgetxattr, by
+ *             which named streams are read (stream.c)
  *   change    pwrite pwrite_send recvfile ftruncate fallocate
  *             offload_write, and close as the end of it
  *   replace   renameat, linkat (a name for which other rules may hold);
  *             create_file, for what it created or emptied
  *   keep      metadata, so that it costs no scan (meta.c); SMB's EAs are
- *             user.*, never security.cava
+ *             user.*, never security.cava; fsetxattr, by which named
+ *             streams are written
  *
  * Not hooked, since safe:
  *   unlinkat, mkdirat, symlinkat, mknodat: no content comes or goes (the
@@ -23,11 +25,8 @@
  *   durable_cookie: a picture that is replaced at the disconnect.
  *   offload_write, its source: was gated when the token was made; what is
  *     copied later than that lands in a file that is written, so unscanned.
+ *     A named stream is gated as it is read for the copy, by pread.
  *   readdir, stat family: names and times, no content.
- *
- * Named streams of streams_xattr have no descriptor of their own here: they
- * pass, and are not scanned yet. streams_depot's are files like any other
- * when cava comes after it in `vfs objects`.
  *
  * openat is called for much more than data: rules by which a data open is
  * known (DESIGN facts 3.2, 3.3 of Samba 4.17):
@@ -71,6 +70,7 @@ static void cava_file_destroy(void *p)
 	struct cava_file *file = p;
 
 	cava_gate_forget(file);
+	cava_stream_forget(file);
 	TALLOC_FREE(file->listing);
 	if (file->modified) {
 		DLIST_REMOVE(file->cava->written, file);
@@ -103,9 +103,15 @@ struct cava_file *cava_file_make(struct cava *cava, struct files_struct *fsp)
 bool cava_is_content(const struct files_struct *fsp)
 {
 	return !fsp->fsp_flags.is_directory && !fsp->fsp_flags.is_pathref &&
-		!fsp_is_alternate_stream(fsp) &&
 		fsp_get_io_fd(fsp) != -1 &&
-		S_ISREG(fsp->fsp_name->st.st_ex_mode);
+		S_ISREG(fsp->fsp_name->st.st_ex_mode) &&
+		cava_fd(fsp) != -1;
+}
+
+int cava_fd(const struct files_struct *fsp)
+{
+	return fsp_is_alternate_stream(fsp) ? cava_stream_fd(fsp) :
+		fsp_get_io_fd(fsp);
 }
 
 /* --- tree connect --- */
@@ -290,9 +296,12 @@ static int cava_openat_fn(struct vfs_handle_struct *handle,
 		return cava_check_openat(handle, dirfsp, smb_fname, fsp, how);
 	}
 	if (!cava_on(cava) || fsp->fsp_flags.is_pathref ||
-	    fsp->fsp_flags.is_directory || fsp_is_alternate_stream(fsp)) {
+	    fsp->fsp_flags.is_directory) {
 		return SMB_VFS_NEXT_OPENAT(handle, dirfsp, smb_fname, fsp,
 					   how);
+	}
+	if (fsp_is_alternate_stream(fsp) && !cava_stream_is_file(fsp)) {
+		return cava_stream_openat(handle, dirfsp, smb_fname, fsp, how);
 	}
 	pathref_fd = fsp_get_pathref_fd(fsp);
 	if (pathref_fd != -1) {
@@ -311,6 +320,9 @@ static int cava_openat_fn(struct vfs_handle_struct *handle,
 		fd = SMB_VFS_NEXT_OPENAT(handle, dirfsp, smb_fname, fsp, how);
 	} else {
 		fd = cava_open_unblocked(handle, dirfsp, smb_fname, fsp, how);
+	}
+	if (fd != -1) {
+		cava_stream_carried(cava, fsp, fd);
 	}
 	if (fd == -1 || !cleared) {
 		return fd;
@@ -342,6 +354,7 @@ static int cava_close_fn(struct vfs_handle_struct *handle,
 }
 
 static struct vfs_fn_pointers cava_fns = {
+	.fs_capabilities_fn = cava_fs_capabilities_fn,
 	.connect_fn = cava_connect_fn,
 	.disconnect_fn = cava_disconnect_fn,
 	.create_file_fn = cava_create_file_fn,
@@ -373,6 +386,7 @@ static struct vfs_fn_pointers cava_fns = {
 	.fchown_fn = cava_fchown_fn,
 	.fntimes_fn = cava_fntimes_fn,
 	.sys_acl_set_fd_fn = cava_sys_acl_set_fd_fn,
+	.fgetxattr_fn = cava_fgetxattr_fn,
 	.fsetxattr_fn = cava_fsetxattr_fn,
 	.fremovexattr_fn = cava_fremovexattr_fn,
 	.durable_disconnect_fn = cava_durable_disconnect_fn,

@@ -10,9 +10,10 @@
  *   gate.c      may content be read? the decision, and waiting in a read
  *   park.c      waiting in an open
  *   notice.c    content was or will be changed: tell cavad
+ *   stream.c    named streams; stream_write.c
  *   meta.c      metadata changes and the verdict stays
  *   durable.c   handles that outlive a connection
- *   check.c     role check: the share CHECK$
+ *   check.c     role check: the share CHECK$; check_stream.c
  *   clean.c     role check: a scanner repairs a file
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
@@ -25,9 +26,11 @@
 #include "common/client.h"
 #include "common/filter.h"
 #include "common/ident.h"
+#include "common/stream.h"
 #include "common/verdict.h"
 
 #define CAVA_RESTAMPS 8
+#define CAVA_CLEAN 512		/* contents of streams */
 
 /* One tree connect; data of the VFS handle. */
 struct cava {
@@ -59,6 +62,9 @@ struct cava {
 	unsigned int restamp;		/* the next one to be used */
 	bool durable;		/* smbd takes a picture; durable.c */
 	uint32_t generation;	/* counts connections made and lost */
+	struct cava_stream *stream;	/* innermost operation on one */
+	struct content clean[CAVA_CLEAN];	/* of streams */
+	uint32_t clean_number;	/* the filter_number they were clean by */
 	struct tevent_immediate *announce;
 };
 
@@ -87,6 +93,7 @@ struct cava_file {
 	struct cava_file *prev, *next;	/* of cava->written */
 	struct content content;
 	struct cava_wait *waits;	/* gates waiting on this handle */
+	struct cava_written *stream;	/* an attribute that it wrote */
 	char *listing;		/* check: names of a directory to be listed */
 };
 
@@ -104,6 +111,9 @@ struct cava_file *cava_file_make(struct cava *cava, struct files_struct *fsp);
 
 /* Regular content behind a kernel descriptor? */
 bool cava_is_content(const struct files_struct *fsp);
+
+/* The descriptor by which the content is known; of a handle with content. */
+int cava_fd(const struct files_struct *fsp);
 
 /* --- params.c --- */
 
@@ -168,6 +178,11 @@ int cava_mark_lost(const uint8_t *msg, size_t len);
  */
 int cava_gate_open(struct cava *cava, struct files_struct *fsp, int fd,
 		   bool *cleared, struct content *content);
+
+/* As it, for a stream of the file behind fd, by what was seen of it. */
+struct cava_stream;
+int cava_gate_open_stream(struct cava *cava, struct files_struct *fsp, int fd,
+			  const struct cava_stream *seen);
 
 /*
  * The open met a lease, as a file has it while it is scanned: wake this
@@ -237,6 +252,59 @@ void cava_tell_renamed(struct cava *cava, int fd);
 void cava_renamed(struct cava *cava, struct files_struct *dirfsp,
 		  const struct smb_filename *atname);
 
+/* --- stream.c --- */
+
+/* Is the stream a file of its own? Of any handle of it, O_PATH too. */
+bool cava_stream_is_file(const struct files_struct *fsp);
+
+/* Of that file, or of the one that carries it (fruit); else -1. */
+int cava_stream_fd(const struct files_struct *fsp);
+
+/* A stream that is neither, opened for content? */
+bool cava_stream_is(const struct files_struct *fsp);
+
+/* A file was opened, maybe as the carrier of a stream that is. */
+void cava_stream_carried(struct cava *cava, const struct files_struct *fsp,
+			 int fd);
+
+/* The handle goes away. */
+void cava_stream_forget(struct cava_file *file);
+
+/* The hooks, of such a stream. */
+int cava_stream_openat(struct vfs_handle_struct *handle,
+		       const struct files_struct *dirfsp,
+		       const struct smb_filename *smb_fname,
+		       struct files_struct *fsp,
+		       const struct vfs_open_how *how);
+ssize_t cava_stream_pread(struct vfs_handle_struct *handle,
+			  struct files_struct *fsp, void *data, size_t n,
+			  off_t offset);
+ssize_t cava_stream_pwrite(struct vfs_handle_struct *handle,
+			   struct files_struct *fsp, const void *data,
+			   size_t n, off_t offset);
+int cava_stream_ftruncate(struct vfs_handle_struct *handle,
+			  struct files_struct *fsp, off_t len);
+int cava_stream_renameat(struct vfs_handle_struct *handle,
+			 struct files_struct *src_dirfsp,
+			 const struct smb_filename *src,
+			 struct files_struct *dst_dirfsp,
+			 const struct smb_filename *dst);
+
+/* Around the setting of any attribute. */
+void cava_stream_set(struct cava *cava, const struct files_struct *fsp,
+		     const char *attribute);
+void cava_stream_was_set(struct cava *cava, const struct files_struct *fsp,
+			 const char *attribute, const void *value,
+			 size_t len);
+
+/* Says WILL_WRITE of file->stream; the CLOSE of it, or NULL. */
+void cava_stream_will_write(struct cava_file *file);
+struct proto_notice *cava_stream_closing(const struct cava_file *file);
+
+ssize_t cava_fgetxattr_fn(struct vfs_handle_struct *handle,
+			  struct files_struct *fsp, const char *name,
+			  void *value, size_t size);
+
 /* --- check.c --- */
 
 /* 0, or EACCES: who may connect to CHECK$. */
@@ -245,6 +313,8 @@ int cava_check_tree(struct cava *cava);
 /* 0 or EACCES. fd: of the file, O_PATH will do; -1: of no file. */
 int cava_check_fd(struct cava *cava, enum proto_what what, int fd,
 		  const char *path);
+int cava_check_ident(struct cava *cava, enum proto_what what,
+		     const struct ident *ident, const char *path);
 
 /* Counts what is refused whoever asks; `why` begins with what it is. */
 void cava_check_refuse(struct cava *cava, const char *why);
@@ -266,6 +336,16 @@ int cava_check_openat(struct vfs_handle_struct *handle,
 		      const struct smb_filename *smb_fname,
 		      struct files_struct *fsp,
 		      const struct vfs_open_how *how);
+/* Of named streams. */
+int cava_check_stream_stat(struct vfs_handle_struct *handle,
+			   struct smb_filename *name);
+int cava_check_stream_fstat(struct vfs_handle_struct *handle,
+			    struct files_struct *fsp, SMB_STRUCT_STAT *sbuf);
+int cava_check_stream_openat(struct vfs_handle_struct *handle,
+			     struct files_struct *fsp,
+			     const struct vfs_open_how *how);
+uint32_t cava_fs_capabilities_fn(struct vfs_handle_struct *handle,
+				 enum timestamp_set_resolution *resolution);
 int cava_stat_fn(struct vfs_handle_struct *handle,
 		 struct smb_filename *smb_fname);
 int cava_lstat_fn(struct vfs_handle_struct *handle,

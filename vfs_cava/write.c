@@ -18,6 +18,9 @@ ssize_t cava_pwrite_fn(struct vfs_handle_struct *handle,
 		cava_clean_write(cava, fsp);
 		return SMB_VFS_NEXT_PWRITE(handle, fsp, data, n, offset);
 	}
+	if (cava_stream_is(fsp)) {
+		return cava_stream_pwrite(handle, fsp, data, n, offset);
+	}
 	cava_will_write(cava, fsp);
 	ret = SMB_VFS_NEXT_PWRITE(handle, fsp, data, n, offset);
 	saved_errno = errno;
@@ -129,6 +132,9 @@ int cava_ftruncate_fn(struct vfs_handle_struct *handle,
 		cava_clean_write(cava, fsp);
 		return SMB_VFS_NEXT_FTRUNCATE(handle, fsp, len);
 	}
+	if (cava_stream_is(fsp)) {
+		return cava_stream_ftruncate(handle, fsp, len);
+	}
 	cava_will_write(cava, fsp);
 	ret = SMB_VFS_NEXT_FTRUNCATE(handle, fsp, len);
 	saved_errno = errno;
@@ -225,6 +231,10 @@ int cava_renameat_fn(struct vfs_handle_struct *handle,
 	if (cava_is_check(cava)) {
 		return cava_clean_renameat(cava, src_dirfsp, src, dst_dirfsp,
 					   dst);
+	}
+	if (cava_on(cava) && is_named_stream(dst)) {
+		return cava_stream_renameat(handle, src_dirfsp, src,
+					    dst_dirfsp, dst);
 	}
 	ret = SMB_VFS_NEXT_RENAMEAT(handle, src_dirfsp, src, dst_dirfsp, dst);
 	if (ret == 0 && cava_on(cava)) {
