@@ -92,8 +92,11 @@ class Lab:
         self.env = self.read_env()
         self.share_dir = pathlib.Path(self.env["SHARE_DIR"])
 
+    def command(self, verb, *options):
+        return [LAB_SH, self.dir, verb, *options]
+
     def sh(self, verb, *options, check=True):
-        return subprocess.run([LAB_SH, self.dir, verb, *options],
+        return subprocess.run(self.command(verb, *options),
                               check=check, stdin=subprocess.DEVNULL,
                               text=True, stdout=subprocess.PIPE).stdout
 
