@@ -17,6 +17,8 @@
  *
  * Modules that do something by themselves, without calling the next one,
  * must come after this one in `vfs objects`: what they do is not seen here.
+ * So does streams_xattr, which is often last; this module takes its place
+ * before it then, as if vfs objects said so.
  * And where files are not the kernel's there is nothing to look at: no
  * descriptor, no lease, no file handle.
  *
@@ -46,8 +48,6 @@ static const struct {
 	{ "io_uring", false, STORE_READS },
 	{ "aio_fork", false, STORE_READS },
 	{ "btrfs", false, "it clones files without calling the next module" },
-	{ "streams_xattr", false, "it reads and writes named streams without "
-	  "calling the next module" },
 	{ "crossrename", false, "it copies files to another file system "
 	  "without calling the next module" },
 };
@@ -94,11 +94,58 @@ bool cava_store_fits(struct connection_struct *conn)
 	return true;
 }
 
+/* The handles are in the order of `vfs objects`, smbd's own come last. */
+static struct vfs_handle_struct *store_handle(struct connection_struct *conn,
+					      const char *module)
+{
+	const char **objects = lp_vfs_objects(SNUM(conn));
+	struct vfs_handle_struct *h = conn->vfs_handles;
+	size_t i = 0;
+
+	for (i = 0; objects != NULL && objects[i] != NULL; i++) {
+		if (h == NULL || store_is(objects[i], module)) {
+			return h;
+		}
+		h = h->next;
+	}
+	return NULL;
+}
+
+bool cava_store_place(struct vfs_handle_struct *handle)
+{
+	struct connection_struct *conn = handle->conn;
+	struct vfs_handle_struct *streams = store_handle(conn,
+							 "streams_xattr");
+	struct vfs_handle_struct *h = NULL;
+
+	if (store_handle(conn, "cava") != handle) {
+		DBG_ERR("cava: share %s is refused: the modules are not in "
+			"the order of vfs objects; name cava once there\n",
+			lp_const_servicename(SNUM(conn)));
+		return false;
+	}
+	for (h = streams; h != NULL && h != handle; h = h->next) {
+	}
+	if (h == NULL) {
+		return true;	/* it comes later, or there is none */
+	}
+	DLIST_REMOVE(conn->vfs_handles, handle);
+	DLIST_ADD_AFTER(conn->vfs_handles, handle, DLIST_PREV(streams));
+	DBG_NOTICE("cava: share %s: works before streams_xattr, whatever vfs "
+		   "objects says\n", lp_const_servicename(SNUM(conn)));
+	return true;
+}
+
 void cava_store_unconnected(struct connection_struct *conn)
 {
-	DBG_ERR("cava: share %s: every open is refused: a module before cava "
-		"in vfs objects has not called it at the tree connect; put "
-		"cava first\n", lp_const_servicename(SNUM(conn)));
+	bool fits = cava_store_fits(conn);
+
+	if (fits) {
+		DBG_ERR("cava: share %s: every open is refused: a module "
+			"before cava in vfs objects has not called it at the "
+			"tree connect; put cava first\n",
+			lp_const_servicename(SNUM(conn)));
+	}
 }
 
 /* As root. */
