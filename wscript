@@ -113,20 +113,27 @@ def build(bld):
             bld.program(target="bin/" + name, source=glob(sources), use=use,
                         defines=define, install_path=bindir, **program)
     build_module(bld, glob)
-    for test in glob("tests/unit/test_*.c"):
-        name = test.name[:-2]
-        bld.program(target="unit/" + name, source=[test],
-                    use="daemon common CMOCKA " + DAEMON,
-                    defines=define + ['TESTS_DIR="%s"' %
-                                      bld.path.find_node("tests").abspath(),
-                                      'SOURCE_DIR="%s"' %
-                                      bld.path.abspath()],
-                    install_path=None, **program)
+    build_tests(bld, glob, define, program)
     for page in glob("docs/man/*.[158]"):
         bld.install_files("${PREFIX}/share/man/man" + page.name[-1], page)
     for unit in glob("packaging/*.service"):
         bld.install_files("/lib/systemd/system", unit)
     bld.install_files("/etc/cavad", glob("cavad.conf.example"))
+
+
+def build_tests(bld, glob, define, program):
+    tests = bld.path.find_node("tests").abspath()
+    define = define + ['TESTS_DIR="%s"' % tests,
+                       'SOURCE_DIR="%s"' % bld.path.abspath()]
+    fuzz_main = glob("tests/fuzz/fuzz_main.c")
+    for source, more in (
+            [(t, []) for t in glob("tests/unit/test_*.c")] +
+            [(t, fuzz_main) for t in glob("tests/fuzz/fuzz_*.c",
+                                          excl="tests/fuzz/fuzz_main.c")]):
+        bld.program(target="%s/%s" % (source.parent.name, source.name[:-2]),
+                    source=[source] + more, defines=define,
+                    use="daemon common CMOCKA " + DAEMON, install_path=None,
+                    **program)
 
 
 # The module resolves Samba's symbols from the smbd that loads it; what it
@@ -187,3 +194,17 @@ def torture(ctx):
 def lint(ctx):
     """checks the rules of HACKING.md that a machine can check"""
     in_build(ctx, "/usr/bin/python3", "tests/lint.py")
+
+
+def sanitize(ctx):
+    """unit tests and fuzzing with ASan and UBSan; --long: fuzz for longer"""
+    environment = dict(os.environ, PYTHONDONTWRITEBYTECODE="1",
+                       WAFLOCK=".lock-waf-sanitize")
+    subprocess.run([sys.executable, sys.argv[0], "--out=build/sanitize",
+                    "--sanitize=address,undefined", "configure", "build"],
+                   cwd=ctx.path.abspath(), env=environment, check=True)
+    ret = subprocess.run(["/usr/bin/python3", "tests/sanitize.py", "600" if
+                          ctx.options.long else "10"],
+                         cwd=ctx.path.abspath()).returncode
+    if ret != 0:
+        sys.exit(ret)

@@ -65,6 +65,10 @@ def programs(only):
              if os.access(p, os.X_OK) and not p.suffix and
              (ROOT / "tests/unit" / (p.name + ".c")).exists()]
     jobs = [([path], name) for path, name in found if only in name]
+    jobs += [([str(p), "-n", "20000"], "fuzz/" + p.name)
+             for p in sorted((ROOT / "build/out/fuzz").glob("fuzz_*"))
+             if not p.suffix and only in "fuzz/" + p.name and
+             (ROOT / "tests/fuzz" / (p.name + ".c")).exists()]
     for path in sorted((ROOT / "tests").glob("*.t.sh")):
         if only in path.name:
             jobs.append((["bash", str(path)], path.name))

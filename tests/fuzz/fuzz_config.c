@@ -13,8 +13,22 @@
 #include <unistd.h>
 
 #include "cavad/config.h"
+#include "tests/fuzz/fuzz.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+size_t fuzz_seed(unsigned int i, uint8_t data[FUZZ_MAX])
+{
+	static const char *const texts[] = {
+		"[settings]\nip_pool = 192.0.2.1, 192.0.2.2\n"
+		"check_root = /data\nscan_timeout = 60\nnode = 2\n",
+		"[filter System]\nscan_profile = strict\nopen_on_fail = no\n"
+		"file_extensions = doc, tar.gz, do?\n"
+		"paths_to_exclude = /a/b/, c\nexempt_hosts = 192.0.2.0/24\n",
+		"[server av]\nserver_uri = cee://host:12228/vee\n"
+		"connections_maximum = 20\n[cee]\nscan_method = PUT\n",
+		NULL };
+
+	return fuzz_seed_text(texts, i, data);
+}
 
 static void check_again(struct config *c)
 {

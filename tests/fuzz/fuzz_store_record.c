@@ -7,8 +7,28 @@
 #include <stdlib.h>
 
 #include "cavad/store.c"
+#include "tests/fuzz/fuzz.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+size_t fuzz_seed(unsigned int i, uint8_t data[FUZZ_MAX])
+{
+	const struct ident ident = { .ino = 7, .handle_len = 8 };
+	const struct verdict v = { .result = VERDICT_CLEAN, .stamp = 20 };
+	struct buf b = buf_writer(data, FUZZ_MAX);
+
+	if (i > 1) {
+		return 0;
+	}
+	buf_put_u8(&b, 1);
+	buf_put_u64(&b, 20);
+	if (i == 1) {		/* a result begins with its ctime */
+		return 8 + verdict_encode(&v, data + 8, VERDICT_RECORD_MAX);
+	}
+	ident_put(&b, &ident);
+	buf_put_str(&b, "/data/file");
+	buf_put_str(&b, "D\\user");
+	buf_put_str(&b, "192.0.2.7");
+	return b.pos;
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

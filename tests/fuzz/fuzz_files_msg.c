@@ -1,0 +1,71 @@
+/*
+ * Messages between cavad and its files process. cavad parses the network, so
+ * the files process trusts no byte of it; the other way round as well.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cavad/files_msg.h"
+#include "tests/fuzz/fuzz.h"
+
+size_t fuzz_seed(unsigned int i, uint8_t data[FUZZ_MAX])
+{
+	static uint8_t whole[FILES_MSG_MAX];
+	const struct verdict v = { .result = VERDICT_CLEAN };
+	const struct files_begin begin = { .scan_id = 1, .have_ident = true,
+					   .path = "/data/a", .lock = true };
+	const struct files_begun begun = { .have_record = true,
+					   .path = (char *)"/data/a",
+					   .record = v, .fd = -1 };
+	const struct files_end end = { .scan_id = 1, .path = "/data/a",
+				       .record = &v };
+	const struct files_ended ended = { .record = v };
+	struct buf b = files_msg_start(whole, FILES_MSG_BEGIN, 1);
+
+	switch (i) {
+	case 0:
+		files_msg_put_begin(&b, &begin);
+		break;
+	case 1:
+		files_msg_put_begun(&b, &begun);
+		break;
+	case 2:
+		files_msg_put_end(&b, &end);
+		break;
+	case 3:
+		files_msg_put_ended(&b, &ended);
+		break;
+	default:
+		return 0;
+	}
+	if (b.error != 0 || b.pos > FUZZ_MAX) {
+		abort();
+	}
+	memcpy(data, whole + FILES_MSG_HEAD, b.pos - FILES_MSG_HEAD);
+	return b.pos - FILES_MSG_HEAD;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct files_begin begin = { .path = NULL };
+	struct files_begun begun = { .fd = -1 };
+	struct files_end end = { .path = NULL };
+	struct files_ended ended = { .error = 0 };
+	struct verdict record;
+	const char *path = NULL;
+	struct buf b = buf_reader(data, size);
+
+	files_msg_get_begin(&b, &begin);
+	if (buf_finish(&b) == 0 && begin.path == NULL) {
+		abort();
+	}
+	b = buf_reader(data, size);
+	files_msg_get_begun(&b, &begun, &path);
+	b = buf_reader(data, size);
+	files_msg_get_end(&b, &end, &record);
+	b = buf_reader(data, size);
+	files_msg_get_ended(&b, &ended);
+	return 0;
+}

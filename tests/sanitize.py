@@ -1,0 +1,61 @@
+#!/usr/bin/python3
+"""Runs what `./waf sanitize` has built: every unit test, and every fuzz
+target for so many seconds. Ends with a line `N passed, N failed`.
+
+SPDX-License-Identifier: GPL-3.0-or-later
+"""
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+OUT = ROOT / "build/sanitize"
+OPTIONS = {
+    "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=1",
+    "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+}
+
+
+def run(name, command, crash=None):
+    environment = dict(os.environ, **OPTIONS)
+    if crash:
+        environment["FUZZ_CRASH"] = str(crash)
+    start = time.monotonic()
+    done = subprocess.run(command, cwd=ROOT, env=environment, text=True,
+                          errors="replace", stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    took = time.monotonic() - start
+    if done.returncode == 0:
+        print("%-40s passed %6.1f s" % (name, took), flush=True)
+        if crash:
+            crash.unlink(missing_ok=True)
+        return True
+    print("%-40s FAILED %6.1f s\n%s" % (name, took, done.stdout[-6000:]))
+    if crash:
+        print("the input is %s" % crash)
+    return False
+
+
+def programs(part):
+    """What has a source: the build directory may hold older ones."""
+    return [OUT / part / source.stem
+            for source in sorted((ROOT / "tests" / part).glob("*.c"))
+            if source.stem != "fuzz_main"]
+
+
+def main():
+    seconds = sys.argv[1]
+    results = [run("unit/" + p.name, [p]) for p in programs("unit")]
+    for p in programs("fuzz"):
+        results.append(run("fuzz/" + p.name, [p, "-t", seconds, "-s",
+                                              str(time.time_ns())],
+                           OUT / ("crash." + p.name)))
+    print("%d passed, %d failed" % (results.count(True),
+                                    results.count(False)))
+    return 1 if False in results else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
