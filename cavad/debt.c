@@ -253,7 +253,7 @@ static void debt_written(struct tevent_req *subreq)
 	if (ret != 0) {
 		debt_write_failed(debt, ret);
 	} else {
-		event_clear(debt->debts->events, EVENT_CAVA_STORE_FULL, "");
+		event_settle(debt->debts->events, EVENT_CAVA_STORE_FULL, "");
 	}
 	debt->writes--;
 	talloc_free(write);

@@ -141,6 +141,7 @@ static void event_count(struct event *event, const char *text)
 	char *counted = NULL;
 
 	event->count++;
+	event->last = event_now();
 	if (!event_power_of_ten(event->count)) {
 		return;
 	}
@@ -175,6 +176,7 @@ static struct event *event_add(struct events *e,
 		.since = event_now(),
 		.count = 1,
 	};
+	event->last = event->since;
 	if (event->what == NULL || event->text == NULL) {
 		talloc_free(event);
 		return NULL;
@@ -241,6 +243,17 @@ void event_clear(struct events *e, enum event_number number,
 	e->up[e->count] = NULL;
 	event_line_cleared(event);
 	talloc_free(event);
+}
+
+void event_settle(struct events *e, enum event_number number,
+		  const char *what)
+{
+	unsigned int i = event_find(e, number, what);
+
+	if (i < e->count && event_now() - e->up[i]->last >=
+	    EVENT_SETTLE * (int64_t)1000000000) {
+		event_clear(e, number, what);
+	}
 }
 
 void event_log(struct events *e, enum event_number number, const char *what,

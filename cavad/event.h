@@ -36,6 +36,14 @@ void event_raise(struct events *e, enum event_number number,
 void event_clear(struct events *e, enum event_number number,
 		 const char *what);
 
+/*
+ * A success where others fail still: clears it when it was not raised for
+ * EVENT_SETTLE, so that it does not come and go with each.
+ */
+#define EVENT_SETTLE 10		/* s */
+void event_settle(struct events *e, enum event_number number,
+		  const char *what);
+
 /* Something that happens and has no end, such as an infected file. */
 void event_log(struct events *e, enum event_number number, const char *what,
 	       const char *fmt, ...) __attribute__((format(printf, 4, 5)));
@@ -48,6 +56,7 @@ struct event {
 	const char *what;
 	const char *text;	/* the particulars, may be "" */
 	int64_t since;		/* ns since the epoch */
+	int64_t last;		/* the same, of the last raise */
 	uint64_t count;
 };
 

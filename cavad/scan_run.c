@@ -374,8 +374,8 @@ static void scan_done(struct scan *scan)
 	s->counters->bytes_scanned += v->content.size;
 	if (v->result == VERDICT_INFECTED) {
 		event_log(s->events, EVENT_SW_AVSCAN_CAVA_INFECTED,
-			  scan_name(scan), "threat %s, found by %s (%s); user %s, "
-			  "client %s", v->threat, v->server, v->engine,
+			  scan_name(scan), "threat %s, found by %s (%s); "
+			  "user %s, client %s", v->threat, v->server, v->engine,
 			  scan->user[0] != '\0' ? scan->user : "unknown",
 			  scan->client[0] != '\0' ? scan->client : "unknown");
 	}
@@ -523,7 +523,7 @@ static void scan_stored(struct tevent_req *subreq)
 		log_error("the verdict on %s was not kept: %s", scan_name(scan),
 			  strerror(ret));
 	} else {
-		event_clear(events, EVENT_CAVA_STORE_FULL, "");
+		event_settle(events, EVENT_CAVA_STORE_FULL, "");
 	}
 	scan_done(scan);
 }

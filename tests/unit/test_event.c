@@ -122,6 +122,27 @@ static void test_several(void **p)
 	assert_null(events_up(e, 1));
 }
 
+static void test_settle(void **p)
+{
+	struct events *e = events_create(NULL);
+	struct event *up = NULL;
+
+	(void)p;
+	event_settle(e, OFFLINE, "a");
+	event_raise(e, OFFLINE, "a", "x");
+	event_settle(e, OFFLINE, "a");
+	up = (struct event *)events_up(e, 0);
+	assert_non_null(up);
+	up->last -= EVENT_SETTLE * (int64_t)1000000000;
+	event_raise(e, OFFLINE, "a", "x");
+	event_settle(e, OFFLINE, "a");
+	assert_non_null(events_up(e, 0));
+	up->last -= EVENT_SETTLE * (int64_t)1000000000;
+	event_settle(e, OFFLINE, "a");
+	assert_null(events_up(e, 0));
+	talloc_free(e);
+}
+
 static void test_counted(void **p)
 {
 	struct events *e = *p;
@@ -202,6 +223,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_raise_and_clear),
+		TEST(test_settle),
 		TEST(test_several),
 		TEST(test_counted),
 		TEST(test_bounded),
