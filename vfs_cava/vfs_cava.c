@@ -140,7 +140,8 @@ static int cava_connect_fn(struct vfs_handle_struct *handle,
 	if (ret < 0) {
 		return ret;
 	}
-	ret = cava_connect(handle, &cava);
+	fits = cava_store_place(handle);
+	ret = fits ? cava_connect(handle, &cava) : EINVAL;
 	if (ret == 0 && cava->check) {
 		ret = cava_check_tree(cava);
 	}

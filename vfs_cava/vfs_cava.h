@@ -134,6 +134,9 @@ const char *cava_fd_path(TALLOC_CTX *mem_ctx, int fd);
 /* Can this module do its work in that stack? Says why not. */
 bool cava_store_fits(struct connection_struct *conn);
 
+/* Takes its place before streams_xattr. false: why not was said. */
+bool cava_store_place(struct vfs_handle_struct *handle);
+
 /* The tree connect never came here: says so. */
 void cava_store_unconnected(struct connection_struct *conn);
 
