@@ -88,7 +88,11 @@ class Lab:
     def __init__(self, *options):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="cava-lab."))
         self.fakes = []
-        self.sh("setup", *options)
+        try:
+            self.sh("setup", *options)
+        except BaseException:
+            shutil.rmtree(self.dir)
+            raise
         self.env = self.read_env()
         self.share_dir = pathlib.Path(self.env["SHARE_DIR"])
 
