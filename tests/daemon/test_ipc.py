@@ -154,7 +154,7 @@ def test_unknown_kinds(world):
     path = world.file("kinds")
     for send in (lambda p: p.notice(3, path), lambda p: p.notice(1, path,
                                                                  seq=0),
-                 lambda p: p.send("CHECK", id=1, what=3)):
+                 lambda p: p.send("CHECK", id=1, what=250)):
         with Peer(world) as peer:
             send(peer)
             assert peer.closed()

@@ -36,7 +36,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    (strlen(text) < 4 || strcmp(text + strlen(text) - 4, ": OK"))) {
 		abort();
 	}
-	if (answer.result == VERDICT_INFECTED && strstr(text, "FOUND") == NULL) {
+	if (answer.result == VERDICT_INFECTED &&
+	    strstr(text, "FOUND") == NULL) {
 		abort();
 	}
 	if (memchr(answer.threat, '\0', sizeof(answer.threat)) == NULL ||
