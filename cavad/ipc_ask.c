@@ -124,7 +124,7 @@ static struct ipc_ask *ipc_ask_find(struct ipc_peer *peer, uint64_t id)
 	return NULL;
 }
 
-static void ipc_ask_start(struct ipc_ask *ask, bool owed_only);
+static void ipc_ask_start(struct ipc_ask *ask, uint8_t owed_only);
 static void ipc_ask_waited(struct tevent_req *subreq);
 
 /* Its record is about to be written anew: look at it then. */
@@ -184,11 +184,21 @@ void ipc_ask(struct ipc_peer *peer, const struct proto_ask *m)
 	ipc_ask_start(ask, m->owed_only);
 }
 
-static void ipc_ask_start(struct ipc_ask *ask, bool owed_only)
+static void ipc_ask_start(struct ipc_ask *ask, uint8_t owed_only)
 {
 	struct ipc *ipc = ask->peer->ipc;
+	struct ipc_peer *peer = ask->peer;
+	uint64_t id = ask->id;
 
-	if (owed_only && !scan_owed(ipc->scans, &ask->ident)) {
+	if (owed_only == PROTO_KNOWN_ONLY &&
+	    !scan_was_infected(ipc->scans, &ask->ident)) {
+		talloc_free(ask);
+		ipc_answer_without(peer, id, VERDICT_NONE,
+				   VERDICT_REASON_NOT_OWED);
+		return;
+	}
+	if (owed_only == PROTO_OWED_ONLY &&
+	    !scan_owed(ipc->scans, &ask->ident)) {
 		ask->undecided = &ipc->undecided;
 		TAILQ_INSERT_TAIL(ask->undecided, ask, undecided_entry);
 		ipc_decide_soon(ipc);

@@ -31,7 +31,7 @@ struct ipc_ask {
 	char *path;
 	char *user;
 	char *client;
-	bool owed_only;
+	uint8_t owed_only;	/* enum proto_owed */
 	int64_t began;		/* monotonic ms */
 };
 

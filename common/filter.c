@@ -55,6 +55,16 @@ static bool filter_triggers(enum filter_trigger trigger, bool by_profile)
 		by_profile : trigger == FILTER_TRIGGER_YES;
 }
 
+/*
+ * Let through unscanned. Where the file itself cannot tell that it is known
+ * infected, somebody is asked.
+ */
+static struct filter_decision filter_skip(const struct filter_facts *x,
+					  enum verdict_reason reason)
+{
+	return decide(x->database ? FILTER_ASK_KNOWN : FILTER_GO, reason);
+}
+
 /* A reader of what has no clean verdict, or one that no longer holds. */
 static struct filter_decision filter_read_unknown(const struct filter *f,
 						  const struct filter_facts *x)
@@ -63,17 +73,18 @@ static struct filter_decision filter_read_unknown(const struct filter *f,
 	enum verdict_reason reason = filter_rules(f, x);
 
 	if (reason != VERDICT_REASON_NONE) {
-		return decide(FILTER_GO, reason);
+		return filter_skip(x, reason);
 	}
 	if (filter_exempt(f, x)) {
-		return decide(FILTER_GO, VERDICT_REASON_EXEMPT);
+		return filter_skip(x, VERDICT_REASON_EXEMPT);
 	}
 	if (f->size_maximum != 0 && x->size > f->size_maximum) {
-		return decide(f->size_deny ? FILTER_DENY : FILTER_GO,
-			      VERDICT_REASON_TOO_LARGE);
+		return f->size_deny ?
+			decide(FILTER_DENY, VERDICT_REASON_TOO_LARGE) :
+			filter_skip(x, VERDICT_REASON_TOO_LARGE);
 	}
 	if (wait == FILTER_WAIT_NO) {
-		return decide(FILTER_GO, VERDICT_REASON_PROFILE);
+		return filter_skip(x, VERDICT_REASON_PROFILE);
 	}
 	if (x->state == VERDICT_STATE_UNSCANNABLE) {
 		return decide(f->open_on_fail ? FILTER_GO : FILTER_DENY,

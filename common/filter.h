@@ -93,6 +93,7 @@ struct filter_facts {
 	bool written;		/* FILTER_CLOSE: through this handle */
 	bool own_content;	/* the handle made or emptied the file and
 				 * nobody else has written since */
+	bool database;		/* the verdict may be with cavad alone */
 	uint64_t size;
 	bool case_sensitive;	/* names of this share */
 	const char *path;	/* absolute, as it is now */
@@ -108,6 +109,7 @@ enum filter_action {
 	FILTER_DENY,
 	FILTER_ASK,		/* scan, and wait for the verdict */
 	FILTER_ASK_OWED,	/* wait only if a scan of it is owed */
+	FILTER_ASK_KNOWN,	/* GO, unless cavad knows it as infected */
 	FILTER_NOTIFY		/* one-way notice: a scan is owed now */
 };
 

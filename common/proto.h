@@ -30,6 +30,12 @@ enum proto_number {
 
 enum proto_why { PROTO_WHY_READ = 0, PROTO_WHY_OPEN = 1, PROTO_WHY_COPY = 2 };
 
+enum proto_owed {
+	PROTO_OWED_ANY = 0,	/* scan it */
+	PROTO_OWED_ONLY = 1,	/* wait for a scan if one is owed */
+	PROTO_KNOWN_ONLY = 2	/* the same if it was found infected */
+};
+
 enum proto_kind {
 	PROTO_KIND_WILL_WRITE = 0,	/* a handle starts to modify it */
 	PROTO_KIND_CLOSE = 1,	/* a handle that modified it is closed */

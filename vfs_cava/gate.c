@@ -79,6 +79,7 @@ enum gate_step gate_look(struct gate *g)
 	}
 	facts.gate = g->gate || (g->database && g->parkable);
 	facts.own_content = g->own;
+	facts.database = g->database;
 	facts.size = g->content.size;
 	cava_filter_facts(g->cava, g->fd, &facts);
 	d = filter_decide(&g->cava->filter, &facts);
@@ -93,6 +94,9 @@ enum gate_step gate_look(struct gate *g)
 		return GATE_ASK;
 	case FILTER_ASK_OWED:
 		return GATE_ASK_OWED;
+	case FILTER_ASK_KNOWN:
+		g->skip = d.reason;
+		return GATE_ASK_KNOWN;
 	case FILTER_DENY:
 		break;
 	}
@@ -114,12 +118,24 @@ static bool gate_allows(const struct gate *g, enum verdict_result result,
 	return filter_allows(&g->cava->filter, g->state, result, reason);
 }
 
+/* There is no verdict. */
+static enum gate_step gate_without(struct gate *g, enum verdict_result result,
+				   enum verdict_reason reason)
+{
+	bool allowed = gate_allows(g, result, reason);
+
+	if (g->skip != VERDICT_REASON_NONE &&
+	    reason != VERDICT_REASON_WAS_INFECTED) {
+		cava_count(g->cava, g->fd, g->skip);
+		return GATE_GO;
+	}
+	return allowed ? GATE_GO : gate_deny(g, reason);
+}
+
 /* Nobody could answer: open_on_fail. */
 static enum gate_step gate_fail(struct gate *g, enum verdict_reason reason)
 {
-	bool allowed = gate_allows(g, VERDICT_FAILED, reason);
-
-	return allowed ? GATE_GO : gate_deny(g, reason);
+	return gate_without(g, VERDICT_FAILED, reason);
 }
 
 /*
@@ -157,8 +173,6 @@ static enum gate_step gate_clean(struct gate *g,
 enum gate_step gate_answer(struct gate *g, int error,
 				  const struct proto_answer *answer)
 {
-	bool allowed = false;
-
 	if (error != 0) {
 		return gate_fail(g, error == ETIMEDOUT ?
 				 VERDICT_REASON_TIMEOUT :
@@ -172,8 +186,7 @@ enum gate_step gate_answer(struct gate *g, int error,
 		strlcpy(g->threat, answer->threat, sizeof(g->threat));
 		return gate_deny(g, VERDICT_REASON_NONE);
 	}
-	allowed = gate_allows(g, answer->result, answer->reason);
-	return allowed ? GATE_GO : gate_deny(g, answer->reason);
+	return gate_without(g, answer->result, answer->reason);
 }
 
 int gate_question(TALLOC_CTX *mem_ctx, struct gate *g, enum gate_step step,
@@ -181,7 +194,9 @@ int gate_question(TALLOC_CTX *mem_ctx, struct gate *g, enum gate_step step,
 {
 	*ask = (struct proto_ask) {
 		.why = why,
-		.owed_only = step == GATE_ASK_OWED,
+		.owed_only = step == GATE_ASK_OWED ? PROTO_OWED_ONLY :
+			step == GATE_ASK_KNOWN ? PROTO_KNOWN_ONLY :
+			PROTO_OWED_ANY,
 		.wait_ms = wait_ms,
 		.path = cava_fd_path(mem_ctx, g->fd),
 		.user = cava_user(g->cava),
@@ -368,7 +383,7 @@ enum gate_step gate_sync(struct gate *g)
 	TALLOC_CTX *frame = talloc_stackframe();
 	enum gate_step step = gate_look(g);
 
-	while (step == GATE_ASK || step == GATE_ASK_OWED) {
+	while (gate_asks(step)) {
 		struct proto_answer answer = { .result = VERDICT_NONE };
 		struct proto_ask ask;
 		int error = gate_question(frame, g, step, PROTO_WHY_READ,

@@ -22,11 +22,18 @@ struct gate {
 	struct content content;	/* as last looked at */
 	enum verdict_state state;
 	unsigned int rounds;
+	enum verdict_reason skip;	/* GATE_ASK_KNOWN: why no scan */
 	bool infected;		/* denied since it is */
 	char threat[VERDICT_TEXT_MAX];
 };
 
-enum gate_step { GATE_GO, GATE_DENY, GATE_ASK, GATE_ASK_OWED };
+enum gate_step { GATE_GO, GATE_DENY,
+		 GATE_ASK, GATE_ASK_OWED, GATE_ASK_KNOWN };
+
+static inline bool gate_asks(enum gate_step step)
+{
+	return step != GATE_GO && step != GATE_DENY;
+}
 
 /* Looks at the file as it is now. Logs a denial. */
 enum gate_step gate_look(struct gate *g);

@@ -180,7 +180,7 @@ static int gate_open_wait(struct gate *g, struct files_struct *fsp,
 		return EAGAIN;	/* smbd's poll, or a share mode change */
 	}
 	step = gate_answer(g, park->error, &park->answer);
-	if (step == GATE_ASK || step == GATE_ASK_OWED) {
+	if (gate_asks(step)) {
 		ret = park_ask(park, g, step);
 		return ret == 0 ? EAGAIN : EACCES;
 	}
@@ -229,7 +229,7 @@ int cava_gate_open(struct cava *cava, struct files_struct *fsp, int fd,
 	g.gate = gate_read_is_sync(cava, req);
 	g.parkable = req != NULL;
 	step = gate_look(&g);
-	if (step == GATE_ASK || step == GATE_ASK_OWED) {
+	if (gate_asks(step)) {
 		ret = gate_open_wait(&g, fsp, step);
 		step = ret == 0 ? GATE_GO : GATE_DENY;
 		*cleared = ret == 0;
@@ -266,7 +266,7 @@ int cava_gate_open_stream(struct cava *cava, struct files_struct *fsp, int fd,
 		return 0;
 	}
 	step = gate_look(&g);
-	if (step == GATE_ASK || step == GATE_ASK_OWED) {
+	if (gate_asks(step)) {
 		ret = gate_open_wait(&g, fsp, step);
 		step = ret == 0 ? GATE_GO : GATE_DENY;
 	}

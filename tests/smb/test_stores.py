@@ -91,6 +91,9 @@ class Places:
         "gmt": ("vfs objects = cava shadow_copy2",
                 "shadow:snapdir = .snapshots"),
         "ramstd": ("cava:zone = Standard",),
+        "ramexempt": ("cava:zone = Exempt",),
+        "ramwrites": ("cava:zone = Writes",),
+        "ramlogs": ("cava:zone = Logs",),
     }
     PLAIN = ("ext4", "xfs", "btrfs", "vfat", "tmpfs", "ramfs", "overlay",
              "bind", "rofs", "immutable", "append")
@@ -105,8 +108,14 @@ class Places:
             self.lab.add_share(name, *options)
         self.lab.configure("filter System", "open_on_fail", "no")
         with open(self.lab.env["CAVAD_CONF"], "a") as conf:
-            conf.write("\n[filter Standard]\nscan_profile = standard\n"
-                       "open_on_fail = no\n")
+            conf.write(
+                "\n[filter Standard]\nscan_profile = standard\n"
+                "open_on_fail = yes\n"
+                "\n[filter Exempt]\nscan_profile = strict\n"
+                "exempt_accounts = %s\n"
+                "\n[filter Writes]\nscan_profile = writes_only\n"
+                "\n[filter Logs]\nscan_profile = strict\n"
+                "file_extensions = txt\n" % self.lab.env["SMB_USER"])
         self.data = self.lab.dir / "data"
         self.made, self.missing = {}, {}
         try:
@@ -132,6 +141,8 @@ class Places:
         self.lab.close()
 
     def make(self, name):
+        if name.startswith("ram"):
+            return self.make_ram(name)      # no attributes, as vfat
         maker = getattr(self, "make_" + name, None)
         return maker() if maker else Place(self.lab, name)
 
@@ -146,10 +157,6 @@ class Places:
 
     def make_tmpfs(self):
         return self.mounted("tmpfs", "-t", "tmpfs", "tmpfs")
-
-    def make_ramfs(self):
-        # no attributes of any kind, as vfat
-        return self.mounted("ramfs", "-t", "ramfs", "ramfs", database=True)
 
     def make_overlay(self):
         for part in ("lower", "upper", "work"):
@@ -176,8 +183,8 @@ class Places:
     def make_append(self):
         return Place(self.lab, "append", flag="a", database=True)
 
-    def make_ramstd(self):
-        return self.mounted("ramstd", "-t", "ramfs", "ramfs", database=True)
+    def make_ram(self, name):
+        return self.mounted(name, "-t", "ramfs", "ramfs", database=True)
 
     def make_snap(self):
         place = Place(self.lab, "snap",
@@ -362,6 +369,28 @@ def test_infected_in_the_database_sticks(places):
     wait_for("the file to be scanned",
              lambda: place.status("sticky.txt") == 0)
     assert place.read("sticky.txt") == TEXT
+
+
+@pytest.mark.parametrize("name, counter", [
+    ("ramexempt", "files_skipped_exempt"),
+    ("ramwrites", "files_skipped_profile"),
+    ("ramlogs", "files_skipped_extension")])
+def test_unscanned_readers_do_not_read_the_infected(places, name, counter):
+    """Exempt, excluded, or nobody waits: it passes and is counted, until
+    cavad alone knows that it is infected."""
+    place = places.get(name)
+    lab = place.lab
+    path = place.dir / "skipped.txt"
+    place.write("skipped.txt", EICAR)
+    before = lab.counter(counter)
+    assert place.read("skipped.txt") == EICAR
+    wait_for("the count", lambda: lab.counter(counter) == before + 1)
+    count = Count(lab)
+    assert lab.cavactl("scan", str(path)).returncode == 2
+    assert place.status("skipped.txt") == VIRUS_INFECTED
+    place.write("skipped.txt", TEXT)
+    assert place.read("skipped.txt") == TEXT    # scanned, since it was
+    assert count.since()[1] == 2
 
 
 @pytest.mark.parametrize("name", ["snap", "snap2"])
