@@ -19,6 +19,7 @@ usage: tests/lab.sh DIR setup [OPTIONS]   write configuration and accounts
        tests/lab.sh DIR kill PART...      by SIGKILL, with its children
        tests/lab.sh DIR env               shell variables: eval "$(...)"
        tests/lab.sh DIR log               the logs of all of them
+       tests/lab.sh DIR run COMMAND...    with the lab's accounts and module
 
 options of setup:
   --engine cee|clamd|null      who scans (cee: cee_agent with clamd)
@@ -471,7 +472,7 @@ EOF
 
 case $VERB in
 setup) setup "$@"; exit ;;
-start|stop|kill|env|log) ;;
+start|stop|kill|env|log|run) ;;
 *) usage >&2; exit 2 ;;
 esac
 [ -e "$DIR/lab" ] || die "$DIR: not set up"
@@ -487,6 +488,10 @@ kill)
 	end KILL "$@"
 	;;
 env) print_env ;;
+run)
+	[ $# -gt 0 ] || bad "run needs a command"
+	within "$@"
+	;;
 log)
 	for f in "$DIR"/log/*.log; do
 		[ ! -e "$f" ] || sed "s/^/$(basename "$f" .log): /" "$f"
