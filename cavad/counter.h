@@ -31,6 +31,7 @@
 	C(scan_block_time, "ms that SMB operations waited, together") \
 	C(scan_blocked, "SMB operations that waited") \
 	C(scan_changed, "scans thrown away since the file changed") \
+	C(scan_busy, "readers of files that kept changing, answered at once") \
 	C(scan_current, "questions answered from a current record") \
 	C(restamps, "verdicts kept over a change of metadata") \
 	C(notices, "notices of written and renamed files") \

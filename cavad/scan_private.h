@@ -9,6 +9,7 @@
 
 #include <sys/queue.h>
 
+#include "cavad/busy.h"
 #include "cavad/debt.h"
 #include "cavad/outstanding.h"
 #include "cavad/queue.h"
@@ -94,6 +95,7 @@ struct scans {
 	struct spooled *spooled;
 	struct outstanding *outstanding;
 	struct queue queue;
+	struct busy busy;
 	struct tevent_immediate *wake;
 	LIST_HEAD(, scan) all;
 	LIST_HEAD(, scan) buckets[SCAN_BUCKETS];

@@ -191,6 +191,29 @@ static bool scan_identified(struct scan *scan, const struct ident *ident)
 	return true;
 }
 
+/* Readers of a file that keeps changing. True: they have their answer. */
+static bool scan_is_busy(struct scan *scan)
+{
+	struct scans *s = scan->scans;
+	const struct verdict *known = busy_find(&s->busy, &scan->ident,
+						scan_now() / 1000000);
+	const struct scan_waiter *w = NULL;
+	struct verdict v;
+
+	if (known == NULL) {
+		return false;
+	}
+	TAILQ_FOREACH(w, &scan->waiters, entry) {
+		if (w->source != SCAN_ON_ACCESS) {
+			return false;
+		}
+	}
+	s->counters->scan_busy++;
+	v = *known;
+	scan_finish(scan, &v, false);
+	return true;
+}
+
 static void scan_looked_up(struct tevent_req *subreq)
 {
 	struct scan *scan = tevent_req_callback_data(subreq, struct scan);
@@ -220,7 +243,7 @@ static void scan_looked_up(struct tevent_req *subreq)
 		scan_finish(scan, &v, true);
 		return;
 	}
-	if (scan_identified(scan, &begun.ident)) {
+	if (scan_identified(scan, &begun.ident) || scan_is_busy(scan)) {
 		return;
 	}
 	if (scan_too_large(scan, begun.content.size)) {
@@ -431,8 +454,12 @@ static void scan_changed(struct scan *scan)
 		scan_pause(scan);
 		return;
 	}
+	v->reason = VERDICT_REASON_CHANGED;
+	if (!infected) {
+		v->result = VERDICT_FAILED;
+	}
+	busy_add(&s->busy, &scan->ident, v, scan_now() / 1000000);
 	if (infected) {
-		v->reason = VERDICT_REASON_CHANGED;
 		scan_finish(scan, v, false);
 		return;
 	}

@@ -200,9 +200,20 @@ static void test_keeps_changing(void **p)
 	assert_int_equal(answer.verdict.reason, VERDICT_REASON_CHANGED);
 	assert_int_equal(t->servers->asked, 5);
 
+	/* the next reader has the same answer, and no server is asked */
+	answer = answer_of(t, ask(t, path, SCAN_ON_ACCESS, false));
+	assert_int_equal(answer.verdict.result, VERDICT_FAILED);
+	assert_int_equal(answer.verdict.reason, VERDICT_REASON_CHANGED);
+	assert_int_equal(t->servers->asked, 5);
+	assert_int_equal(t->counters.scan_busy, 1);
+
 	/* open_on_fail must not let it through */
+	path = make_file(t, "b");
 	answer = keeps_changing(t, path, VERDICT_INFECTED);
 	assert_int_equal(answer.verdict.result, VERDICT_INFECTED);
+	answer = answer_of(t, ask(t, path, SCAN_ON_ACCESS, false));
+	assert_int_equal(answer.verdict.result, VERDICT_INFECTED);
+	assert_int_equal(t->servers->asked, 10);
 	assert_int_equal(state_of(path), VERDICT_STATE_NONE);
 	assert_int_equal(t->counters.files_processed, 0);
 }

@@ -1,0 +1,83 @@
+"""A file that many write and read all the time, as a database on a share:
+what it costs the antivirus server is bounded, and no client is stuck.
+
+SPDX-License-Identifier: GPL-3.0-or-later
+"""
+import threading
+import time
+
+import pytest
+
+from lab import OPEN, READ, SHARE_ALL, WRITE, status_of, wait_for
+
+CLIENTS = 4
+TIME = 6        # s
+
+
+@pytest.fixture(scope="module", params=["yes", "no"])
+def lab(request, new_lab_of_module):
+    lab = new_lab_of_module("--engine", "cee", "--profile", "strict")
+    lab.configure("filter System", "open_on_fail", request.param)
+    lab.start()
+    lab.fake()
+    return lab
+
+
+class Client(threading.Thread):
+    """Writes or reads a record again and again, on one handle."""
+
+    def __init__(self, lab, number, end, writes):
+        super().__init__(daemon=True)
+        self.smb = lab.connect()
+        self.number = number
+        self.end = end
+        self.writes = writes
+        self.done = self.denied = 0
+        self.longest = 0.0
+        self.handle = self.smb.create(
+            "base.mdb", DesiredAccess=READ | WRITE, ShareAccess=SHARE_ALL,
+            CreateDisposition=OPEN)
+
+    def step(self):
+        if self.writes:
+            self.smb.write(self.handle, b"%08d" % self.done,
+                           64 * self.number)
+            return 0
+        return status_of(self.smb.read, self.handle, 0, 64)
+
+    def run(self):
+        while time.monotonic() < self.end:
+            start = time.monotonic()
+            self.denied += self.step() != 0
+            self.longest = max(self.longest, time.monotonic() - start)
+            self.done += 1
+            time.sleep(0.01)
+
+    def close(self):
+        self.smb.close(self.handle)
+
+
+def test_many_writers_and_readers(lab):
+    allow = "open_on_fail = yes" in open(lab.env["CAVAD_CONF"]).read()
+    fake = lab.fakes[0]
+    fake.rule("base.mdb", "clean\nfetch yes\ndelay 0.1")
+    lab.write_local("base.mdb", b"x" * 4096)
+    end = time.monotonic() + TIME
+    writers = [Client(lab, i, end, True) for i in range(CLIENTS)]
+    readers = [Client(lab, i, end, False) for i in range(CLIENTS)]
+    for client in writers + readers:
+        client.start()
+    for client in writers + readers:
+        client.join()
+    # five tries, then ten seconds without any
+    assert len(fake.requests("base.mdb")) <= 5
+    assert lab.counter("scan_busy") > CLIENTS
+    for client in readers:
+        assert client.denied == (0 if allow else client.done)
+    # nobody waits for more than those five tries and their pauses
+    for client in writers + readers:
+        assert client.done > 20 and client.longest < 5, client.longest
+        client.close()
+    # the last close is a scan that is owed, and nothing moves any more
+    wait_for("the verdict", lambda: lab.result("base.mdb") == "clean")
+    assert len(lab.connect().loadfile("base.mdb")) == 4096
