@@ -114,11 +114,26 @@ def build(bld):
                         defines=define, install_path=bindir, **program)
     build_module(bld, glob)
     build_tests(bld, glob, define, program)
+    install_rest(bld, glob)
+
+
+# Beside the programs and the module.
+def install_rest(bld, glob):
     for page in glob("docs/man/*.[158]"):
         bld.install_files("${PREFIX}/share/man/man" + page.name[-1], page)
     for unit in glob("packaging/*.service"):
-        bld.install_files("/lib/systemd/system", unit)
-    bld.install_files("/etc/cavad", glob("cavad.conf.example"))
+        bld(features="subst", source=unit, target="packaging/" + unit.name,
+            SBINDIR=bld.env.PREFIX + "/sbin",
+            install_path="${PREFIX}/lib/systemd/system")
+    for kind in ("sysusers", "tmpfiles"):
+        for node in glob("packaging/*." + kind):
+            bld.install_as("${PREFIX}/lib/%s.d/%s.conf" % (
+                kind, node.name[:-len(kind) - 1]), node)
+    bld.install_files("/etc/cavad", glob(["cavad.conf.example",
+                                          "cee_agent.conf.example"]))
+    bld.install_files("${PREFIX}/share/doc/vfs_cava",
+                      glob(["*.md", "COPYING", "docs/*.md",
+                            "*.conf.example"]))
 
 
 def build_tests(bld, glob, define, program):
