@@ -184,7 +184,9 @@ static void cavad_signal(struct tevent_context *ev, struct tevent_signal *se,
 	(void)count;
 	(void)siginfo;
 	if (signum == SIGHUP) {
+		(void)sd_notify(0, "RELOADING=1");
 		cavad_reload(cavad);
+		(void)sd_notify(0, "READY=1");
 		return;
 	}
 	log_notice("ending on signal %d", signum);
