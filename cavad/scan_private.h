@@ -148,6 +148,9 @@ struct scan *scan_asked_find(const struct scans *s,
 bool scan_stream_current(const struct scans *s, const struct content *now,
 			 struct verdict *v);
 
+/* Is it infected, by bytes that were found elsewhere before? */
+bool scan_stream_news(const struct scan *scan, const struct verdict *v);
+
 /* Where the verdict goes; known: there is one under the identity. */
 struct ident scan_result_key(struct scan *scan, bool known);
 

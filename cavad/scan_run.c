@@ -240,6 +240,11 @@ static void scan_looked_up(struct tevent_req *subreq)
 		scan->have_ident = true;
 		scan->ident = begun.ident;
 		s->counters->scan_current++;
+		if (scan_stream_news(scan, &v)) {
+			scan->verdict = v;
+			scan_store(scan);
+			return;
+		}
 		scan_finish(scan, &v, true);
 		return;
 	}

@@ -80,6 +80,18 @@ bool scan_stream_current(const struct scans *s, const struct content *now,
 	return ret == 0 && content_equal(&v->content, now);
 }
 
+bool scan_stream_news(const struct scan *scan, const struct verdict *v)
+{
+	struct verdict old;
+	int ret = 0;
+
+	if (!scan_is_stream(scan) || v->result != VERDICT_INFECTED) {
+		return false;
+	}
+	ret = store_result_get(scan->scans->store, &scan->ident, &old);
+	return ret != 0 || old.result != VERDICT_INFECTED;
+}
+
 struct ident scan_result_key(struct scan *scan, bool known)
 {
 	struct scans *s = scan->scans;

@@ -82,7 +82,7 @@ void stream_token(const char *attribute, char token[STREAM_TOKEN_MAX])
 
 bool stream_is_finder_info(const uint8_t *value, size_t len)
 {
-	static const uint8_t head[] = { 'A', 'F', 'P', 0, 0, 1, 0, 0 };
+	static const uint8_t head[] = { 'A', 'F', 'P', 0, 0, 0, 1, 0 };
 
 	return len == STREAM_FINDER_SIZE &&
 		memcmp(value, head, sizeof(head)) == 0;

@@ -275,7 +275,7 @@ int cava_fsetxattr_fn(struct vfs_handle_struct *handle,
 {
 	int ret = -1;
 
-	cava_stream_set(cava_of(handle), fsp, name);
+	cava_stream_set(cava_of(handle), fsp, name, value, size);
 	META(handle, fsp, ret = SMB_VFS_NEXT_FSETXATTR(handle, fsp, name,
 						       value, size, flags));
 	if (ret == 0) {

@@ -250,17 +250,18 @@ void cava_stream_cleared(struct cava *cava, struct files_struct *fsp,
 	}
 }
 
-/* What fruit made of Netatalk's attribute, or of none. */
-static bool stream_is_afpinfo(const struct cava_stream *op, ssize_t got)
+bool cava_stream_is_netatalk(const struct cava_stream *op,
+			     const char *attribute)
 {
-	const char *name = op->fsp->fsp_name->stream_name;
+	const char *name = op->fsp == NULL ? NULL :
+		op->fsp->fsp_name->stream_name;
 	size_t len = strlen(STREAM_AFPINFO);
 
-	return got <= STREAM_AFPINFO_SIZE && name != NULL &&
+	return name != NULL &&
 		strncasecmp_m(name, STREAM_AFPINFO, len) == 0 &&
 		(name[len] == '\0' || name[len] == ':') &&
-		(op->attribute[0] == '\0' ||
-		 strcmp(op->attribute, STREAM_NETATALK) == 0);
+		(attribute[0] == '\0' ||
+		 strcmp(attribute, STREAM_NETATALK) == 0);
 }
 
 bool cava_stream_is_clean(struct cava *cava, const struct cava_stream *op)
@@ -292,7 +293,8 @@ static int stream_gate(struct cava *cava, struct cava_stream *op, ssize_t got)
 	};
 	enum gate_step step = GATE_DENY;
 	bool clean = cava_stream_is_clean(cava, op) ||
-		stream_is_afpinfo(op, got);
+		(got <= STREAM_AFPINFO_SIZE &&
+		 cava_stream_is_netatalk(op, op->attribute));
 
 	if (clean) {
 		return 0;
@@ -355,7 +357,8 @@ int cava_stream_openat(struct vfs_handle_struct *handle,
 	cava_stream_begin(cava, fsp, STREAM_OPEN, &op);
 	fd = SMB_VFS_NEXT_OPENAT(handle, dirfsp, smb_fname, fsp, how);
 	cava_stream_end(cava, &op);
-	if (fd == -1 || op.mixed || op.attribute[0] == '\0') {
+	if (fd == -1 || op.mixed || op.attribute[0] == '\0' ||
+	    cava_stream_is_netatalk(&op, op.attribute)) {
 		return fd;	/* the read will tell */
 	}
 	ret = cava_gate_open_stream(cava, fsp, stream_base_fd(fsp), &op);

@@ -21,7 +21,7 @@ struct cava_stream {
 	bool mixed;		/* several of them */
 	struct content content;	/* of the last value */
 	bool finder_info;
-	bool told;		/* WILL_WRITE was said in time */
+	bool told;		/* WILL_WRITE was said, or need not be */
 };
 
 /* What a handle writes, as cavad was told. */
@@ -43,6 +43,13 @@ bool cava_stream_may_hold(const char *attribute);
  */
 int cava_stream_ident(int fd, const char *attribute, const struct content *c,
 		      struct ident *ident);
+
+/*
+ * AFP_AfpInfo, which fruit makes of Netatalk's attribute, or, when there is
+ * no attribute (""), of nothing?
+ */
+bool cava_stream_is_netatalk(const struct cava_stream *op,
+			     const char *attribute);
 
 /* May what was seen be handed out without a question? */
 bool cava_stream_is_clean(struct cava *cava, const struct cava_stream *op);

@@ -149,16 +149,23 @@ static void stream_renamed(struct cava *cava, int fd,
 }
 
 void cava_stream_set(struct cava *cava, const struct files_struct *fsp,
-		     const char *attribute)
+		     const char *attribute, const void *value, size_t len)
 {
 	struct cava_stream *op = cava_on(cava) ? cava->stream : NULL;
 	int fd = fsp_get_pathref_fd(fsp);
+	struct content content;
 	struct ident ident;
 	int ret = 0;
 
 	if (op == NULL || op->what != STREAM_WRITE ||
 	    !cava_stream_may_hold(attribute)) {
 		return;
+	}
+	stream_content(value, len, &content);
+	op->told = content.size == 0 || stream_is_finder_info(value, len) ||
+		cava_stream_is_netatalk(op, attribute);
+	if (op->told) {
+		return;		/* it is not scanned */
 	}
 	ret = cava_stream_ident(fd, attribute, NULL, &ident);
 	op->told = ret == 0;

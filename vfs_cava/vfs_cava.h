@@ -295,7 +295,7 @@ int cava_stream_renameat(struct vfs_handle_struct *handle,
 
 /* Around the setting of any attribute. */
 void cava_stream_set(struct cava *cava, const struct files_struct *fsp,
-		     const char *attribute);
+		     const char *attribute, const void *value, size_t len);
 void cava_stream_was_set(struct cava *cava, const struct files_struct *fsp,
 			 const char *attribute, const void *value,
 			 size_t len);

@@ -111,7 +111,7 @@ static void test_token(void **p)
 
 static void test_finder_info(void **p)
 {
-	uint8_t value[62] = { 'A', 'F', 'P', 0, 0, 1, 0, 0 };
+	uint8_t value[62] = { 'A', 'F', 'P', 0, 0, 0, 1, 0 };
 
 	(void)p;
 	assert_true(stream_is_finder_info(value, 61));
