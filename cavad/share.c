@@ -26,7 +26,8 @@
 /*
  * Each row a parameter of the share. Nothing that clients' opens have to
  * do with may exist here: no oplocks, leases, durable handles, locks; file
- * ids are set apart by the module.
+ * ids are set apart by the module. Nor may a line of [global] hide files
+ * from a scanner, or decide who is one.
  */
 static const struct {
 	const char *name;
@@ -56,6 +57,13 @@ static const struct {
 	{ "case sensitive", "yes" },
 	{ "mangled names", "no" },
 	{ "hide dot files", "no" },
+	{ "hide unreadable", "no" },
+	{ "veto files", "" },
+	{ "map readonly", "no" },
+	{ "csc policy", "disable" },
+	{ "valid users", "" },
+	{ "admin users", "" },
+	{ "force user", "" },
 	{ "server smb encrypt", "default" },
 };
 

@@ -34,9 +34,8 @@
 #define CHECK_LEASE_SLEEP 5	/* ms */
 
 /*
- * Sets CHECK$'s share modes, locks and leases apart from the clients'. Not
- * those of a repair: it must not meet what a client has in its cache, nor a
- * file that somebody keeps to himself.
+ * Sets CHECK$'s share modes, locks and leases apart from the clients', but
+ * for a repair (clean.c).
  */
 #define CAVA_CHECK_EXTID 0x4341564143484b24ULL	/* "CAVACHK$" */
 
@@ -269,10 +268,11 @@ static int check_open_file(struct cava *cava,
 NTSTATUS cava_check_create(struct cava *cava,
 			   const struct smb_filename *name, uint32_t options,
 			   uint32_t *access_mask, uint32_t *disposition,
-			   bool *change)
+			   struct cava_create *create)
 {
 	uint32_t mask = check_mask(*access_mask);
 	int fd = name->fsp == NULL ? -1 : fsp_get_pathref_fd(name->fsp);
+	bool change = false;
 	bool directory = fd != -1 && S_ISDIR(name->st.st_ex_mode);
 	int ret = 0;
 
@@ -282,10 +282,10 @@ NTSTATUS cava_check_create(struct cava *cava,
 		return NT_STATUS_TOO_MANY_OPENED_FILES;
 	}
 	*disposition = check_disposition(*disposition);
-	*change = (mask & CHECK_CHANGE) != 0 || *disposition != FILE_OPEN ||
+	change = (mask & CHECK_CHANGE) != 0 || *disposition != FILE_OPEN ||
 		(options & FILE_DELETE_ON_CLOSE) != 0;
 	if ((mask & CHECK_NEVER) != 0 || *disposition == FILE_CREATE ||
-	    (*change && (directory || (fd != -1 &&
+	    (change && (directory || (fd != -1 &&
 				       !S_ISREG(name->st.st_ex_mode))))) {
 		cava_check_refuse(cava, "to make something, to change a "
 				  "directory, or to see or change who may "
@@ -296,7 +296,7 @@ NTSTATUS cava_check_create(struct cava *cava,
 		mask &= ~CHECK_PROPERTIES;
 		ret = check_name(cava, PROTO_WHAT_LOOK, fd, name);
 	} else {
-		ret = check_open_file(cava, name, fd, mask, *change);
+		ret = check_open_file(cava, name, fd, mask, change);
 	}
 	if (ret != 0) {
 		return NT_STATUS_ACCESS_DENIED;
@@ -304,9 +304,11 @@ NTSTATUS cava_check_create(struct cava *cava,
 	if (fd == -1) {		/* it is not there, and is not made */
 		mask &= ~CHECK_CHANGE;
 		*disposition = FILE_OPEN;
-		*change = false;
+		change = false;
 	}
 	*access_mask = mask;
+	create->change = change;
+	create->common = change && cava_clean_common(cava, name, mask);
 	return NT_STATUS_OK;
 }
 
@@ -314,8 +316,11 @@ NTSTATUS cava_check_create(struct cava *cava,
  * What changes below a directory is nobody's business here: a watch is there
  * already, which sees nothing, and a client's joins it.
  */
-void cava_check_created(struct files_struct *fsp)
+void cava_check_created(struct cava *cava, struct files_struct *fsp)
 {
+	if (cava->create->common) {
+		cava_clean_opened(cava, fsp);
+	}
 	if (fsp->fsp_flags.is_directory && fsp->notify == NULL) {
 		(void)change_notify_create(fsp, 0, 0, false);
 	}
@@ -541,10 +546,13 @@ struct file_id cava_file_id_create_fn(struct vfs_handle_struct *handle,
 {
 	struct cava *cava = cava_of(handle);
 	struct file_id id = SMB_VFS_NEXT_FILE_ID_CREATE(handle, sbuf);
-	bool change = cava != NULL && cava->create != NULL &&
-		cava->create->change;
+	bool common = false;
 
-	if (cava_is_check(cava) && !change) {
+	if (!cava_is_check(cava)) {
+		return id;
+	}
+	common = cava->create != NULL && cava->create->common;
+	if (!common && !cava_clean_is_open(cava, sbuf)) {
 		id.extid ^= CAVA_CHECK_EXTID;
 	}
 	return id;

@@ -7,6 +7,13 @@
  * its own. A name is changed within its directory and never put over another
  * file; nothing is made.
  *
+ * A handle that may change a file is among those of the clients: who writes
+ * the file may keep it to himself, and who has it in his cache is told first.
+ * A reader's share mode does not count, for that reader may be waiting for
+ * the verdict; then the handle is apart, as every other one of CHECK$ is.
+ * smbd asks for the id of a file at the close once more, and must get the
+ * same one: cava->repairs.
+ *
  * What was done is told to cavad twice: as the notices that any writer would
  * send (a scan of the new content is owed then, whatever the zone's filter
  * says, and the scanner's word that it is clean now is none), and as the
@@ -19,6 +26,82 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <linux/fs.h>
+
+struct cava_repair {
+	struct cava_repair *prev, *next;
+	struct cava *cava;
+	SMB_DEV_T dev;
+	SMB_INO_T ino;
+};
+
+bool cava_clean_common(struct cava *cava, const struct smb_filename *name,
+		       uint32_t access_mask)
+{
+	TALLOC_CTX *frame = talloc_stackframe();
+	struct file_id id = SMB_VFS_NEXT_FILE_ID_CREATE(cava->handle,
+							&name->st);
+	struct share_mode_lock *lock = fetch_share_mode_unlocked(frame, id);
+	uint32_t access = 0;
+	uint32_t share = FILE_SHARE_READ | FILE_SHARE_WRITE |
+			 FILE_SHARE_DELETE;
+	uint32_t lease = 0;
+	uint32_t needed = 0;
+
+	if (lock != NULL) {
+		share_mode_flags_get(lock, &access, &share, &lease);
+	}
+	TALLOC_FREE(frame);
+	if ((access_mask & (FILE_WRITE_DATA | FILE_APPEND_DATA)) != 0) {
+		needed |= FILE_SHARE_WRITE;
+	}
+	if ((access_mask & SEC_STD_DELETE) != 0) {
+		needed |= FILE_SHARE_DELETE;
+	}
+	if ((access & (FILE_WRITE_DATA | FILE_APPEND_DATA)) != 0 ||
+	    (lease & SMB2_LEASE_WRITE) != 0) {
+		return true;
+	}
+	return (share & needed) == needed;
+}
+
+static int clean_repair_destructor(struct cava_repair *repair)
+{
+	DLIST_REMOVE(repair->cava->repairs, repair);
+	return 0;
+}
+
+void cava_clean_opened(struct cava *cava, struct files_struct *fsp)
+{
+	struct cava_file *file = cava_file_make(cava, fsp);
+	struct cava_repair *repair = NULL;
+
+	if (file == NULL || file->repair != NULL) {
+		return;
+	}
+	repair = talloc_zero(cava, struct cava_repair);
+	if (repair == NULL) {
+		return;		/* it is not deleted through this handle */
+	}
+	repair->cava = cava;
+	repair->dev = fsp->fsp_name->st.st_ex_dev;
+	repair->ino = fsp->fsp_name->st.st_ex_ino;
+	DLIST_ADD(cava->repairs, repair);
+	talloc_set_destructor(repair, clean_repair_destructor);
+	file->repair = repair;
+}
+
+bool cava_clean_is_open(const struct cava *cava, const SMB_STRUCT_STAT *st)
+{
+	const struct cava_repair *repair = NULL;
+
+	for (repair = cava->repairs; repair != NULL; repair = repair->next) {
+		if (repair->dev == st->st_ex_dev &&
+		    repair->ino == st->st_ex_ino) {
+			return true;
+		}
+	}
+	return false;
+}
 
 void cava_clean_write(struct cava *cava, struct files_struct *fsp)
 {

@@ -72,6 +72,7 @@ static void cava_file_destroy(void *p)
 	cava_gate_forget(file);
 	cava_stream_forget(file);
 	TALLOC_FREE(file->listing);
+	TALLOC_FREE(file->repair);
 	if (file->modified) {
 		DLIST_REMOVE(file->cava->written, file);
 	}
@@ -205,7 +206,7 @@ static NTSTATUS cava_create_file_fn(struct vfs_handle_struct *handle,
 	if (cava_is_check(cava)) {
 		status = cava_check_create(cava, smb_fname, create_options,
 					   &access_mask, &create_disposition,
-					   &create.change);
+					   &create);
 		if (!NT_STATUS_IS_OK(status)) {
 			return status;
 		}
@@ -217,13 +218,13 @@ static NTSTATUS cava_create_file_fn(struct vfs_handle_struct *handle,
 		create_disposition, create_options, file_attributes,
 		oplock_request, lease, allocation_size, private_flags, sd,
 		ea_list, result, &info, in_blobs, out_blobs);
-	cava->create = create.outer;
 	if (cava->check) {
 		unbecome_root();
 	}
 	if (cava->check && NT_STATUS_IS_OK(status)) {
-		cava_check_created(*result);
+		cava_check_created(cava, *result);
 	}
+	cava->create = create.outer;
 
 	if (pinfo != NULL) {
 		*pinfo = info;

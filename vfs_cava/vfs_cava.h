@@ -54,6 +54,7 @@ struct cava {
 	struct cava_create *create;	/* innermost one running */
 	struct cava_park *parks;	/* opens that wait for a verdict */
 	struct cava_file *written;	/* handles that changed content */
+	struct cava_repair *repairs;	/* check: clean.c */
 	unsigned int meta_depth;	/* metadata operations in each other */
 	struct cava_restamp {
 		struct ident ident;
@@ -76,6 +77,7 @@ struct cava_create {
 	uint32_t share_access;
 	bool infected;		/* an openat in it was denied for that */
 	bool change;		/* check: a repair is allowed */
+	bool common;		/* check: with clients' share modes */
 };
 
 /* What an open handle needs; an fsp extension, made when first needed. */
@@ -95,6 +97,7 @@ struct cava_file {
 	struct cava_wait *waits;	/* gates waiting on this handle */
 	struct cava_written *stream;	/* an attribute that it wrote */
 	char *listing;		/* check: names of a directory to be listed */
+	struct cava_repair *repair;	/* check: clean.c */
 };
 
 /* NULL before the tree connect is complete. */
@@ -324,16 +327,16 @@ void cava_check_refuse(struct cava *cava, const char *why);
 
 /*
  * May this be opened so? Access mask and disposition are made such that
- * nothing is created, and no more is given than was asked about. *change: it
- * may be changed through this handle.
+ * nothing is created, and no more is given than was asked about. What is
+ * found goes to `create`.
  */
 NTSTATUS cava_check_create(struct cava *cava,
 			   const struct smb_filename *name, uint32_t options,
 			   uint32_t *access_mask, uint32_t *disposition,
-			   bool *change);
+			   struct cava_create *create);
 
 /* It was opened. */
-void cava_check_created(struct files_struct *fsp);
+void cava_check_created(struct cava *cava, struct files_struct *fsp);
 int cava_check_openat(struct vfs_handle_struct *handle,
 		      const struct files_struct *dirfsp,
 		      const struct smb_filename *smb_fname,
@@ -372,6 +375,17 @@ struct file_id cava_file_id_create_fn(struct vfs_handle_struct *handle,
 				      const SMB_STRUCT_STAT *sbuf);
 
 /* --- clean.c --- */
+
+/*
+ * Shall a handle that may change this file be among those of the clients, as
+ * to share modes and leases?
+ */
+bool cava_clean_common(struct cava *cava, const struct smb_filename *name,
+		       uint32_t access_mask);
+
+/* It is, from here until it is closed. */
+void cava_clean_opened(struct cava *cava, struct files_struct *fsp);
+bool cava_clean_is_open(const struct cava *cava, const SMB_STRUCT_STAT *st);
 
 /* Content of a file of CHECK$ is about to be changed. */
 void cava_clean_write(struct cava *cava, struct files_struct *fsp);

@@ -5,6 +5,7 @@ SPDX-License-Identifier: GPL-3.0-or-later
 import os
 import pathlib
 import pwd
+import re
 import signal
 import socket
 import subprocess
@@ -367,7 +368,7 @@ class Samba:
 
     def share(self):
         shown = self.net("showshare", "CHECK$")
-        return dict(line.strip().split(" = ") for line in
+        return dict(line.strip("\t\n").split(" = ") for line in
                     shown.splitlines()[1:])
 
 
@@ -396,6 +397,17 @@ def test_setup_share(world):
     assert done.stdout.splitlines()[0] == "CHECK$: oplocks = no"
     assert len(done.stdout.splitlines()) == 2
     assert samba.share() == {**share, "hosts allow": "192.0.2.0/24"}
+
+
+def test_setup_share_for_repairs(world):
+    samba = Samba(world)
+    for value, only in (("yes", "no"), ("no", "yes")):
+        world.conf.write_text(
+            re.sub(r"(?m)^allow_clean.*\n", "", world.conf.read_text())
+            .replace("[settings]\n",
+                     "[settings]\nallow_clean = %s\n" % value, 1))
+        assert samba.setup().returncode == 0
+        assert samba.share()["read only"] == only
 
 
 @pytest.mark.parametrize("more", ["", "[other]\n\tpath = /\n"])

@@ -34,7 +34,9 @@ def world(new_lab_of_module):
     lab = new_lab_of_module(
         "--engine", "cee", "--profile", "strict",
         "--samba-option", "global:server min protocol = NT1",
-        "--samba-option", "global:map to guest = Bad User")
+        "--samba-option", "global:map to guest = Bad User",
+        "--samba-option", "global:hide unreadable = yes",
+        "--samba-option", "global:veto files = /*.vetoed/")
     path = lab.env["SMB_CONF"]
     with open(path) as conf:
         text = re.sub(r"(interfaces = \S+)", r"\1 %s/8" % second_address(lab),
@@ -97,6 +99,17 @@ def test_what_is_pending_can_be_read_with_its_acl(world, scanner):
         for access in (SYSTEM_SECURITY | READ, GENERIC_ALL, WRITE_DAC):
             assert status_of(av.open, at(lab, "pending.txt"),
                              access) == ACCESS_DENIED, hex(access)
+
+
+def test_what_clients_do_not_see_is_scanned(world, scanner):
+    """[global] hides it, and its mode lets nobody but root read it."""
+    lab, fake = world
+    av = scanner()
+    path = lab.write_local("owner.vetoed", b"veto\n")
+    path.chmod(0o600)
+    with pending(lab, fake, "owner.vetoed", content=None):
+        assert av.read(av.open(at(lab, "owner.vetoed"))) == b"veto\n"
+        assert "owner.vetoed" in av.names(lab.share_dir.name)
 
 
 def test_directories_show_what_is_pending(world, scanner):
