@@ -40,7 +40,7 @@ def options(opt):
     own.add_option("--long", action="store_true",
                    help="test: full sizes instead of scaled-down ones")
     own.add_option("--only", default="",
-                   help="test: what has this in its name")
+                   help="test, sanitize: what has this in its name")
 
 
 def samba_file(ctx, name):
@@ -219,7 +219,7 @@ def sanitize(ctx):
                     "--sanitize=address,undefined", "configure", "build"],
                    cwd=ctx.path.abspath(), env=environment, check=True)
     ret = subprocess.run(["/usr/bin/python3", "tests/sanitize.py", "600" if
-                          ctx.options.long else "10"],
+                          ctx.options.long else "10", ctx.options.only],
                          cwd=ctx.path.abspath()).returncode
     if ret != 0:
         sys.exit(ret)

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Runs what `./waf sanitize` has built: every unit test, and every fuzz
-target for so many seconds. Ends with a line `N passed, N failed`.
+target for so many seconds; sanitize.py SECONDS [WHAT], only those with WHAT
+in their name. Ends with a line `N passed, N failed`.
 
 SPDX-License-Identifier: GPL-3.0-or-later
 """
@@ -47,14 +48,18 @@ def programs(part):
 
 def main():
     seconds = sys.argv[1]
-    results = [run("unit/" + p.name, [p]) for p in programs("unit")]
+    only = sys.argv[2] if len(sys.argv) > 2 else ""
+    results = [run("unit/" + p.name, [p]) for p in programs("unit")
+               if only in "unit/" + p.name]
     for p in programs("fuzz"):
+        if only not in "fuzz/" + p.name:
+            continue
         results.append(run("fuzz/" + p.name, [p, "-t", seconds, "-s",
                                               str(time.time_ns())],
                            OUT / ("crash." + p.name)))
     print("%d passed, %d failed" % (results.count(True),
                                     results.count(False)))
-    return 1 if False in results else 0
+    return 1 if False in results or not results else 0
 
 
 if __name__ == "__main__":

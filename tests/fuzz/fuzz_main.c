@@ -1,14 +1,18 @@
 /*
  * Runs a fuzz target on files, or on mutations of its seeds:
  *
- *   fuzz_X [-n RUNS] [-t SECONDS] [-s NUMBER] [FILE...]
+ *   fuzz_X [-n RUNS] [-t SECONDS] [-s NUMBER]
+ *   fuzz_X FILE|DIRECTORY...
+ *   fuzz_X -w DIRECTORY		writes the seeds there
  *
  * The input at hand is in the file named by FUZZ_CRASH, if that is set, so
  * that it is there after an abort. The same -s gives the same inputs.
  *
+ * With FUZZ_LIBFUZZER there is no main(): libFuzzer's takes its place.
+ *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
-#include <stdbool.h>
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,19 +20,6 @@
 #include <unistd.h>
 
 #include "tests/fuzz/fuzz.h"
-
-#define FUZZ_CHANGES 6		/* of one input, at most */
-
-static uint64_t fuzz_state = 1;
-
-/* xorshift64: the same numbers everywhere. */
-static uint32_t fuzz_random(uint32_t below)
-{
-	fuzz_state ^= fuzz_state << 13;
-	fuzz_state ^= fuzz_state >> 7;
-	fuzz_state ^= fuzz_state << 17;
-	return (uint32_t)((fuzz_state >> 16) % below);
-}
 
 size_t fuzz_seed_text(const char *const *texts, unsigned int i,
 		      uint8_t data[FUZZ_MAX])
@@ -44,6 +35,21 @@ size_t fuzz_seed_text(const char *const *texts, unsigned int i,
 	len = strlen(texts[at]);
 	memcpy(data, texts[at], len);
 	return len;
+}
+
+#ifndef FUZZ_LIBFUZZER
+
+#define FUZZ_CHANGES 6		/* of one input, at most */
+
+static uint64_t fuzz_state = 1;
+
+/* xorshift64: the same numbers everywhere. */
+static uint32_t fuzz_random(uint32_t below)
+{
+	fuzz_state ^= fuzz_state << 13;
+	fuzz_state ^= fuzz_state >> 7;
+	fuzz_state ^= fuzz_state << 17;
+	return (uint32_t)((fuzz_state >> 16) % below);
 }
 
 static size_t fuzz_insert(uint8_t *data, size_t len)
@@ -146,12 +152,28 @@ static void fuzz_one(const uint8_t *data, size_t len)
 	free(copy);
 }
 
-static int fuzz_file(const char *path)
+/* A file, or all files of a directory. */
+static int fuzz_path(const char *path)
 {
 	static uint8_t data[FUZZ_MAX];
-	FILE *f = fopen(path, "r");
+	DIR *dir = opendir(path);
+	struct dirent *entry = NULL;
+	char name[4096];
+	FILE *f = NULL;
 	size_t len;
+	int ret = 0;
 
+	while (dir != NULL && (entry = readdir(dir)) != NULL) {
+		snprintf(name, sizeof(name), "%s/%s", path, entry->d_name);
+		if (entry->d_name[0] != '.') {
+			ret |= fuzz_path(name);
+		}
+	}
+	if (dir != NULL) {
+		closedir(dir);
+		return ret;
+	}
+	f = fopen(path, "r");
 	if (f == NULL) {
 		perror(path);
 		return 1;
@@ -159,6 +181,26 @@ static int fuzz_file(const char *path)
 	len = fread(data, 1, sizeof(data), f);
 	fclose(f);
 	fuzz_one(data, len);
+	return 0;
+}
+
+static int fuzz_write_seeds(const char *dir)
+{
+	static uint8_t data[FUZZ_MAX];
+	char name[4096];
+	FILE *f = NULL;
+	unsigned int i;
+	size_t len;
+
+	for (i = 0; (len = fuzz_seed(i, data)) != 0; i++) {
+		snprintf(name, sizeof(name), "%s/seed%u", dir, i);
+		f = fopen(name, "w");
+		if (f == NULL || fwrite(data, 1, len, f) != len) {
+			perror(name);
+			return 1;
+		}
+		fclose(f);
+	}
 	return 0;
 }
 
@@ -198,7 +240,7 @@ int main(int argc, char **argv)
 	int opt;
 	int ret = 0;
 
-	while ((opt = getopt(argc, argv, "n:t:s:")) != -1) {
+	while ((opt = getopt(argc, argv, "n:t:s:w:")) != -1) {
 		switch (opt) {
 		case 'n':
 			runs = strtoul(optarg, NULL, 10);
@@ -209,9 +251,12 @@ int main(int argc, char **argv)
 		case 's':
 			fuzz_state = strtoul(optarg, NULL, 10) | 1;
 			break;
+		case 'w':
+			return fuzz_write_seeds(optarg);
 		default:
 			fprintf(stderr, "usage: %s [-n RUNS] [-t SECONDS] "
-				"[-s NUMBER] [FILE...]\n", argv[0]);
+				"[-s NUMBER] | -w DIRECTORY | "
+				"FILE|DIRECTORY...\n", argv[0]);
 			return 2;
 		}
 	}
@@ -219,7 +264,9 @@ int main(int argc, char **argv)
 		printf("%lu inputs\n", fuzz_seeds(runs, seconds));
 	}
 	for (; optind < argc; optind++) {
-		ret |= fuzz_file(argv[optind]);
+		ret |= fuzz_path(argv[optind]);
 	}
 	return ret;
 }
+
+#endif

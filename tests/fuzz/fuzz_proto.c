@@ -10,30 +10,28 @@
 #include "common/proto.h"
 #include "tests/fuzz/fuzz.h"
 
-static const struct ident fuzz_ident = {
-	.ino = 7, .handle_len = 8, .handle = "handle..", .stream = "",
-};
+#define FUZZ_IDENT { .ino = 7, .handle_len = 8, .handle = "handle.." }
 
 static const struct proto_message fuzz_messages[] = {
 	{ PROTO_HELLO, .u.hello = { 1, 0, "share", "System", "/data", "::1" } },
 	{ PROTO_CONFIG, .u.config = { .filter = FILTER_DEFAULT } },
 	{ PROTO_ASK, .u.ask = { .id = 1, .wait_ms = 60000, .path = "/data/a",
 				.user = "D\\u", .client = "192.0.2.7",
-				.ident = fuzz_ident } },
+				.ident = FUZZ_IDENT } },
 	{ PROTO_ANSWER, .u.answer = { .id = 1, .result = VERDICT_INFECTED,
 				      .threat = "Eicar", .server = "av" } },
 	{ PROTO_CANCEL, .u.cancel = { 1 } },
 	{ PROTO_NOTICE, .u.notice = { .seq = 1, .kind = PROTO_KIND_CLOSE,
 				      .path = "/data/a", .user = "",
-				      .client = "", .ident = fuzz_ident } },
+				      .client = "", .ident = FUZZ_IDENT } },
 	{ PROTO_ACK, .u.ack = { 1 } },
 	{ PROTO_CHECK, .u.check = { .id = 1, .sid = "S-1-5-32",
 				    .account = "D\\a", .addr = "192.0.2.7",
 				    .server_addr = "192.0.2.1", .path = "/",
-				    .ident = fuzz_ident } },
+				    .ident = FUZZ_IDENT } },
 	{ PROTO_CHECK_NAMES, .u.check_names = { 1, "a\nb\n" } },
 	{ PROTO_RESTAMP, .u.restamp = { .path = "/data/a",
-					.ident = fuzz_ident } },
+					.ident = FUZZ_IDENT } },
 	{ PROTO_COUNT, .u.count = { .exempt = 1, .user = "u",
 				    .client = "::1" } },
 };
