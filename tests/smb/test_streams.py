@@ -442,17 +442,34 @@ def test_other_bytes_during_the_scan(faked):
     smb = faked.connect()
     reader = InThread(smb.loadfile, "swap.txt:s")
     fake.wait_request("swap.txt:s")
-    put(faked, "swap.txt", "s", TEXT)
+    put(faked, "swap.txt", "s", TEXT * 7)
     gate.touch()
     wait_for("the scan to be done again",
              lambda: len(fake.requests("swap.txt:s")) >= 2)
-    assert reader.result() == TEXT
+    assert reader.result() == TEXT * 7
     # and what was there before has no verdict
     count = len(fake.requests("swap.txt:s"))
     fake.rule("swap.txt:s", "infected Swap\nfetch yes")
     put(faked, "swap.txt", "s", EICAR)
     assert status_of(smb.loadfile, "swap.txt:s") in DENIED
     assert len(fake.requests("swap.txt:s")) > count
+
+
+def test_scanner_is_given_no_other_bytes(faked):
+    """As above, and put back before the server answers: as if nothing had
+    happened, if the scanner had read them."""
+    fake = faked.fakes[0]
+    gate = fake.hold("back.txt:s", "clean")
+    put(faked, "back.txt", "s", b"not to be read\n")
+    reader = InThread(faked.connect().loadfile, "back.txt:s")
+    fake.wait_request("back.txt:s")
+    put(faked, "back.txt", "s", TEXT * 6)
+    av = faked.connect_av()
+    status = status_of(av.loadfile, "share\\back.txt:s")
+    put(faked, "back.txt", "s", b"not to be read\n")
+    gate.touch()
+    assert status_of(reader.result) == ACCESS_DENIED
+    assert status == ACCESS_DENIED
 
 
 def test_scanner_opens_what_is_asked_for_alone(faked):
