@@ -101,6 +101,9 @@ struct files_ended {
 };
 
 /*
+ * Not of a named stream, of which nothing is held: what was scanned is the
+ * content that begun says.
+ *
  * Compares the file with `before`, and writes the record if nothing moved;
  * then lets the lease go (at T). record.content and .stamp are set here.
  * Freeing the request takes nothing back: the end is carried out.

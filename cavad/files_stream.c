@@ -1,11 +1,12 @@
 /*
  * Named streams that are attributes of a file, for the worker.
  *
- * Nothing is locked and no record is written: an attribute is read as a
- * whole, what is handed out is a copy in memory that nobody can change, and
- * the verdict is on those bytes (common/stream.h). So who sets the attribute
- * meanwhile changes nothing about what was scanned; his bytes have another
- * verdict, or none. Attributes user.* only: cavad is not to see others.
+ * Nothing is locked, no record is written, and there is no end: an attribute
+ * is read as a whole, what is handed out is a copy in memory that nobody can
+ * change, and the verdict is on those bytes (common/stream.h). Who sets the
+ * attribute meanwhile changes nothing about what was scanned; his bytes have
+ * another verdict, or none. Attributes user.* only: cavad is not to see
+ * others.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -57,25 +58,4 @@ enum files_status files_stream_begin(int path_fd,
 		return FILES_IO;
 	}
 	return FILES_OK;
-}
-
-enum files_status files_stream_end(int path_fd, const struct files_end *end,
-				   struct files_ended *ended)
-{
-	const uint8_t *value = NULL;
-	size_t len = 0;
-	enum files_status status = stream_load(path_fd, end->ident.stream,
-					       &value, &len, &ended->error);
-
-	if (status != FILES_OK) {
-		return status;
-	}
-	stream_content(value, len, &ended->content);
-	if (!content_equal(&ended->content, &end->before)) {
-		return FILES_CHANGED;
-	}
-	ended->record = *end->record;
-	ended->record.content = ended->content;
-	ended->record.stamp = ended->content.ctime;
-	return FILES_NO_ATTRIBUTE;
 }

@@ -16,8 +16,4 @@ enum files_status files_stream_begin(int path_fd,
 				     const struct files_begin *begin,
 				     struct files_begun *begun);
 
-/* Is it still `before`? If so the verdict is one for the store. */
-enum files_status files_stream_end(int path_fd, const struct files_end *end,
-				   struct files_ended *ended);
-
 #endif

@@ -289,24 +289,6 @@ static enum files_status end_facts(const struct held *h,
 	return FILES_OK;
 }
 
-/* Nothing of a stream is held. */
-static enum files_status end_stream(struct worker *w,
-				    const struct files_end *end,
-				    struct files_ended *ended)
-{
-	struct files_found found;
-	enum files_status status = FILES_OK;
-
-	status = files_find(w->root, &end->ident, end->path, &found);
-	if (status != FILES_OK) {
-		ended->error = found.error;
-		return status;
-	}
-	status = files_stream_end(found.fd, end, ended);
-	close(found.fd);
-	return status;
-}
-
 static enum files_status worker_end(struct worker *w,
 				    const struct files_end *end,
 				    struct files_ended *ended)
@@ -320,9 +302,6 @@ static enum files_status worker_end(struct worker *w,
 			held_drop(w, h);
 		}
 		return FILES_OK;
-	}
-	if (end->ident.stream[0] != '\0') {
-		return end_stream(w, end, ended);
 	}
 	if (h == NULL) {
 		status = end_anew(w, end, &ended->error, &h);

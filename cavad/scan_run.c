@@ -271,7 +271,7 @@ void scan_begin(struct scan *scan)
 		.have_ident = true,
 		.ident = scan->ident,
 		.path = scan->path,
-		.lock = true,
+		.lock = !scan_is_stream(scan),
 		.want_fd = servers_want_fd(s->servers),
 	};
 
@@ -367,6 +367,10 @@ void scan_end(struct scan *scan)
 		scan->fd = -1;
 	}
 	scan->state = SCAN_END;
+	if (scan_is_stream(scan) && !scan->let_go) {
+		scan_store(scan);	/* of these bytes it is true for good */
+		return;
+	}
 	scan->subreq = files_end_send(scan, s->ev, s->files, &end);
 	if (scan->subreq == NULL) {
 		scan_fail_error(scan, ENOMEM);

@@ -3,7 +3,8 @@
  *
  * The verdict is on the stream's bytes (common/stream.h) and in the store
  * alone, under a key made of them, so that streams with the same bytes are
- * scanned once. That a stream is infected is kept under its own identity as
+ * scanned once. A change meanwhile does not void it: who asked compares the
+ * bytes of the answer with those he has, and asks again. That a stream is infected is kept under its own identity as
  * well: what becomes of it is readable only after a new clean verdict.
  *
  * A server that fetches is told FILE:TOKEN. CHECK$ names what it opened by
@@ -101,6 +102,7 @@ struct ident scan_result_key(struct scan *scan, bool known)
 	if (!scan_is_stream(scan)) {
 		return scan->ident;
 	}
+	scan->verdict.stamp = scan->verdict.content.ctime;
 	stream_result_key(&scan->verdict.content, &key);
 	if (!known && scan->verdict.result != VERDICT_INFECTED) {
 		return key;
