@@ -183,27 +183,24 @@ static enum cavactl_exit run_command(const struct cavactl *ctl,
 	return CAVACTL_REFUSED;
 }
 
-int main(int argc, const char **argv)
+struct options {
+	char *socket;
+	char *format;
+	int force, version, help;
+};
+
+/* ret: of poptGetNextOpt() */
+static enum cavactl_exit run(poptContext pc, int ret, const struct options *o)
 {
 	const char *env = getenv("CAVAD_API_SOCKET");
-	struct cavactl ctl = {
-		.socket_path = env != NULL ? env : CAVACTL_SOCKET,
+	const char *format = o->format != NULL ? o->format : "text";
+	const struct cavactl ctl = {
+		.socket_path = o->socket != NULL ? o->socket :
+			       env != NULL ? env : CAVACTL_SOCKET,
+		.json = strcmp(format, "json") == 0,
+		.force = o->force != 0,
 	};
-	const char *format = "text";
-	int force = 0, version = 0, help = 0;
-	struct poptOption table[] = {
-		{ "socket", 's', POPT_ARG_STRING, &ctl.socket_path, 0, "",
-		  "PATH" },
-		{ "format", 'F', POPT_ARG_STRING, &format, 0, "", "" },
-		{ "force", 'f', POPT_ARG_NONE, &force, 0, "", NULL },
-		{ "version", 'V', POPT_ARG_NONE, &version, 0, "", NULL },
-		{ "help", '?', POPT_ARG_NONE, &help, 0, "", NULL },
-		POPT_TABLEEND
-	};
-	poptContext pc = poptGetContext("cavactl", argc, argv, table, 0);
-	int ret = poptGetNextOpt(pc);
 	const char **words = NULL;
-	enum cavactl_exit code = CAVACTL_OK;
 
 	if (ret < -1) {
 		output_error("%s: %s; see cavactl --help",
@@ -211,23 +208,40 @@ int main(int argc, const char **argv)
 			     poptStrerror(ret));
 		return CAVACTL_REFUSED;
 	}
-	if (version) {
+	if (o->version) {
 		printf("cavactl %s\n", CAVA_VERSION);
 		return CAVACTL_OK;
 	}
 	words = poptGetArgs(pc);
-	if (help || words == NULL || words[0] == NULL) {
+	if (o->help || words == NULL || words[0] == NULL) {
 		print_commands();
-		return help ? CAVACTL_OK : CAVACTL_REFUSED;
+		return o->help ? CAVACTL_OK : CAVACTL_REFUSED;
 	}
-	if (strcmp(format, "json") != 0 && strcmp(format, "text") != 0) {
+	if (!ctl.json && strcmp(format, "text") != 0) {
 		output_error("--format=%s: text and json are accepted",
 			     format);
 		return CAVACTL_REFUSED;
 	}
-	ctl.json = strcmp(format, "json") == 0;
-	ctl.force = force != 0;
-	code = run_command(&ctl, words);
+	return run_command(&ctl, words);
+}
+
+int main(int argc, const char **argv)
+{
+	struct options o = { .socket = NULL };
+	struct poptOption table[] = {
+		{ "socket", 's', POPT_ARG_STRING, &o.socket, 0, "", "PATH" },
+		{ "format", 'F', POPT_ARG_STRING, &o.format, 0, "", "" },
+		{ "force", 'f', POPT_ARG_NONE, &o.force, 0, "", NULL },
+		{ "version", 'V', POPT_ARG_NONE, &o.version, 0, "", NULL },
+		{ "help", '?', POPT_ARG_NONE, &o.help, 0, "", NULL },
+		POPT_TABLEEND
+	};
+	poptContext pc = poptGetContext("cavactl", argc, argv, table, 0);
+	int ret = poptGetNextOpt(pc);
+	enum cavactl_exit code = run(pc, ret, &o);
+
 	poptFreeContext(pc);
+	free(o.socket);
+	free(o.format);
 	return (int)code;
 }

@@ -30,8 +30,8 @@
 #define CAVAD_FDS 65536		/* descriptors: a socket for each smbd */
 
 struct options {
-	const char *config;
-	const char *smb_conf;
+	char *config;
+	char *smb_conf;
 	int foreground;
 	int debug;
 	int check_config;
@@ -471,17 +471,15 @@ int main(int argc, const char **argv)
 	int ret = parse(argc, argv, &o);
 
 	if (ret != 0) {
-		return ret - 1;
-	}
-	if (o.version) {
+		ret--;
+	} else if (o.version) {
 		printf("cavad %s\n", CAVA_VERSION);
-		return 0;
+	} else {
+		cavad = talloc_zero(NULL, struct cavad);
+		ret = cavad == NULL ? 1 : cavad_main(cavad, &o);
+		talloc_free(cavad);
 	}
-	cavad = talloc_zero(NULL, struct cavad);
-	if (cavad == NULL) {
-		return 1;
-	}
-	ret = cavad_main(cavad, &o);
-	talloc_free(cavad);
+	free(o.config);
+	free(o.smb_conf);
 	return ret;
 }

@@ -14,6 +14,7 @@
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -241,5 +242,6 @@ int main(int argc, const char **argv)
 			       AGENT_CONFIG);
 	}
 	talloc_free(mem_ctx);
+	free(o.config);
 	return ret == 0 ? 0 : 1;
 }
