@@ -419,7 +419,6 @@ int cava_check_openat(struct vfs_handle_struct *handle,
 	}
 	if (content) {
 		safe.flags |= O_NONBLOCK | O_NOATIME;
-		safe.flags &= ~O_CREAT;
 	}
 	become_root();
 	fd = check_openat_root(handle, dirfsp, smb_fname, fsp, &safe);

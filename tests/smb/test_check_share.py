@@ -93,6 +93,7 @@ def test_what_is_pending_can_be_read_with_its_acl(world, scanner):
             file = av.open(at(lab, "pending.txt"), access)
             assert av.read(file) == b"content\n"
             av.done(file)
+        av.done(av.open(at(lab, "pending.txt"), READ, OPEN_IF))
         file = av.open(at(lab, "pending.txt"), READ_CONTROL)
         assert len(av.security(file)) > 20
         av.done(file)
