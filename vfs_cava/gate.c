@@ -79,7 +79,7 @@ enum gate_step gate_look(struct gate *g)
 	}
 	facts.gate = g->gate || (g->database && g->parkable);
 	facts.own_content = g->own;
-	facts.database = g->database;
+	facts.database = g->database || g->stream != NULL;
 	facts.size = g->content.size;
 	cava_filter_facts(g->cava, g->fd, &facts);
 	d = filter_decide(&g->cava->filter, &facts);

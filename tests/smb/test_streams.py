@@ -541,6 +541,25 @@ def test_a_writer_whose_smbd_dies(new_lab):
         lab.connect().loadfile, "dies.txt:s") in DENIED)
 
 
+@pytest.mark.parametrize("setting, value", [
+    ("scan_profile", "writes_only"), ("exempt_hosts", "127.0.0.0/8"),
+    ("paths_to_exclude", "*.txt")])
+def test_no_rule_holds_for_a_known_infected_one(new_lab, setting, value):
+    lab = new_lab("--engine", "clamd", "--profile", "strict",
+                  "--samba-option", "vfs objects = cava streams_xattr")
+    lab.start()
+    put(lab, "rules.txt", "evil", EICAR)
+    assert status_of(lab.connect().loadfile, "rules.txt:evil") in DENIED
+    lab.configure("filter System", setting, value)
+    lab.sh("stop", "cavad")
+    lab.sh("start", "cavad")
+    lab.wait_online()
+    put(lab, "rules.txt", "other", EICAR + b"unknown")
+    smb = lab.connect()
+    assert smb.loadfile("rules.txt:other") == EICAR + b"unknown"
+    assert status_of(smb.loadfile, "rules.txt:evil") in DENIED
+
+
 def smbds_of(lab):
     """The smbds that serve clients, children of the one of the lab."""
     parent = int((lab.dir / "run" / "smbd.pid").read_text())
