@@ -4,8 +4,9 @@
  * The verdict is on the stream's bytes (common/stream.h) and in the store
  * alone, under a key made of them, so that streams with the same bytes are
  * scanned once. A change meanwhile does not void it: who asked compares the
- * bytes of the answer with those he has, and asks again. That a stream is infected is kept under its own identity as
- * well: what becomes of it is readable only after a new clean verdict.
+ * bytes of the answer with those he has, and asks again. That a stream is
+ * infected is kept under its own identity as well: what becomes of it is
+ * readable only after a new clean verdict.
  *
  * A server that fetches is told FILE:TOKEN. CHECK$ names what it opened by
  * the bytes that it hands out, so that no other ones are ever judged instead:
