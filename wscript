@@ -212,7 +212,7 @@ def lint(ctx):
 
 
 def sanitize(ctx):
-    """unit tests and fuzzing with ASan and UBSan; --long: fuzz for longer"""
+    """unit, daemon and fuzz tests with ASan, UBSan; --long: fuzz longer"""
     environment = dict(os.environ, PYTHONDONTWRITEBYTECODE="1",
                        WAFLOCK=".lock-waf-sanitize")
     subprocess.run([sys.executable, sys.argv[0], "--out=build/sanitize",

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
-"""Runs what `./waf sanitize` has built: every unit test, and every fuzz
-target for so many seconds; sanitize.py SECONDS [WHAT], only those with WHAT
-in their name. Ends with a line `N passed, N failed`.
+"""Runs what `./waf sanitize` has built: every unit test, the programs in
+their daemon tests, and every fuzz target for so many seconds; sanitize.py
+SECONDS [WHAT], only those with WHAT in their name. Ends with a line
+`N passed, N failed`.
 
 SPDX-License-Identifier: GPL-3.0-or-later
 """
@@ -17,6 +18,15 @@ OPTIONS = {
     "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=1",
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
 }
+
+DAEMON_TESTS = ("api", "cavactl", "cavad", "cee_agent", "cee_agent_faults",
+                "ipc")
+# The programs come from build/out: here that is ours. There is no filter of
+# system calls under ASan, which test_rights would miss.
+DAEMON_TEST = ("mount --bind build/sanitize build/out && exec "
+               "/usr/bin/python3 -m pytest -q -p no:cacheprovider "
+               "--timeout=120 --deselect tests/daemon/test_cavad.py::"
+               "test_rights tests/daemon/test_%s.py")
 
 
 def run(name, command, crash=None):
@@ -51,6 +61,11 @@ def main():
     only = sys.argv[2] if len(sys.argv) > 2 else ""
     results = [run("unit/" + p.name, [p]) for p in programs("unit")
                if only in "unit/" + p.name]
+    for name in DAEMON_TESTS:
+        if only in "daemon/test_" + name:
+            results.append(run("daemon/test_" + name, [
+                "unshare", "-m", "--propagation", "private", "bash", "-c",
+                DAEMON_TEST % name]))
     for p in programs("fuzz"):
         if only not in "fuzz/" + p.name:
             continue
