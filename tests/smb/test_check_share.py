@@ -9,6 +9,9 @@ import struct
 import subprocess
 
 import pytest
+from samba import WERRORError, credentials
+from samba.dcerpc import srvsvc
+from samba.param import LoadParm
 
 from lab import (ACCESS_DENIED, ATTRIBUTES, CREATE, DELETE, OPEN, OPEN_IF,
                  OVERWRITE_IF, READ, ROOT, SHARE_ALL, WRITE, InThread, wait_for)
@@ -470,7 +473,7 @@ def test_watches_see_nothing(world, scanner):
     assert watchers[0].quiet() and watchers[1].quiet()
 
 
-def test_smb1_guests_and_rpc(world):
+def test_smb1_and_guests(world):
     lab, _ = world
 
     def try_it(*options):
@@ -497,6 +500,26 @@ def test_smb1_guests_and_rpc(world):
          "--option=client min protocol=NT1", "-m", "NT1", "-c", "ls"],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         timeout=30).returncode == 0
+
+
+def test_rpc_services_of_smbd(world):
+    """srvsvc shows the ACL of a file, on a connect of smbd's own."""
+    lab, _ = world
+    lp = LoadParm()
+    lp.load(os.devnull)
+    creds = credentials.Credentials()
+    creds.guess(lp)
+    creds.set_kerberos_state(credentials.DONT_USE_KERBEROS)
+    creds.set_username(lab.env["AV_USER"])
+    creds.set_password(lab.env["AV_PASS"])
+    host = lab.env["SMB_HOST"]
+    pipe = srvsvc.srvsvc("ncacn_np:%s[\\pipe\\srvsvc]" % host, lp, creds)
+    assert pipe.NetGetFileSecurity(host, lab.env["SHARE"], "private.txt", 7)
+    before = refusals(lab)
+    with pytest.raises(WERRORError):
+        pipe.NetGetFileSecurity(host, lab.env["CHECK_SHARE"],
+                                at(lab, "private.txt"), 7)
+    assert refusals(lab) == before + 1
 
 
 def test_handles_of_a_connection_are_bounded(world, scanner):
