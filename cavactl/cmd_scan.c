@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "cavactl/cavactl.h"
+#include "common/uri.h"
 
 /*
  * Absolute, with the directory's links resolved; the last part stays as it
@@ -93,6 +94,8 @@ static enum cavactl_exit scan_one(const struct cavactl *ctl, const char *path)
 {
 	enum cavactl_exit ret = CAVACTL_OK;
 	char *file = scan_absolute(path);
+	char *uri = NULL;
+	json_t *name = NULL;
 	json_t *body = NULL;
 	json_t *reply = NULL;
 
@@ -100,14 +103,14 @@ static enum cavactl_exit scan_one(const struct cavactl *ctl, const char *path)
 		output_error("%s: %s", path, strerror(errno));
 		return CAVACTL_REFUSED;
 	}
-	body = json_pack("{s:s, s:b}", "file", file,
-			 "ignore_previous_scan_status", (int)ctl->force);
-	if (body == NULL) {
-		output_error("%s: the name is not UTF-8, which JSON cannot "
-			     "carry", path);
-		free(file);
-		return CAVACTL_REFUSED;
+	name = json_string(file);
+	if (name == NULL) {	/* it is no UTF-8 */
+		uri = uri_of_path(NULL, file);
+		name = json_string(uri);
 	}
+	body = json_pack("{s:o, s:b}", "file", name,
+			 "ignore_previous_scan_status", (int)ctl->force);
+	talloc_free(uri);
 	ret = cavactl_call(ctl, "POST", "/platform/11/antivirus/scan", body,
 			   &reply);
 	if (ret == CAVACTL_OK) {

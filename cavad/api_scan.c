@@ -3,7 +3,8 @@
  *
  * OneFS's reply is report_id and result; the rest of the verdict is beside
  * them. ignore_previous_scan_status is true unless the request says
- * otherwise, as there.
+ * otherwise, as there. A file whose name is no UTF-8 is named by a file URI,
+ * in the request and in the reply (common/uri.h).
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -11,11 +12,13 @@
 #include <time.h>
 
 #include "cavad/api_private.h"
+#include "common/uri.h"
 
 #define API_PATH_MAX 4096
+#define API_FILE_MAX (3 * API_PATH_MAX + 8)	/* as a URI */
 
 static const struct api_field api_scan_fields[] = {
-	{ "file", JSON_STRING, true, API_PATH_MAX },
+	{ "file", JSON_STRING, true, API_FILE_MAX },
 	{ "ignore_previous_scan_status", JSON_TRUE, false, 0 },
 	{ "policy", JSON_STRING, false, 255 },
 	{ "report_id", JSON_STRING, false, 255 },
@@ -23,6 +26,27 @@ static const struct api_field api_scan_fields[] = {
 };
 
 static void api_scanned(struct tevent_req *subreq);
+
+/* The path that is meant; NULL when it is none, which has been said. */
+static const char *api_scan_path(struct api_call *call)
+{
+	const char *file = json_string_value(json_object_get(call->body,
+							     "file"));
+	char *path = NULL;
+	int ret = 0;
+
+	if (uri_is(file)) {
+		ret = uri_path(call, file, &path);
+		file = path;
+	}
+	if (ret == 0 && file[0] == '/' && strlen(file) < API_PATH_MAX) {
+		return file;
+	}
+	api_error(call, 400, "file", "file must be an absolute path below "
+		  "check_root (%s), or a URI of it (file:///...)",
+		  call->api->config->settings.check_root);
+	return NULL;
+}
 
 void api_scan(struct api_call *call)
 {
@@ -33,12 +57,8 @@ void api_scan(struct api_call *call)
 	if (!api_body(call, api_scan_fields)) {
 		return;
 	}
-	request.path = json_string_value(json_object_get(call->body,
-							 "file"));
-	if (request.path[0] != '/') {
-		api_error(call, 400, "file", "file must be an absolute path "
-			  "below check_root (%s)",
-			  call->api->config->settings.check_root);
+	request.path = api_scan_path(call);
+	if (request.path == NULL) {
 		return;
 	}
 	ignore = json_object_get(call->body, "ignore_previous_scan_status");
@@ -82,8 +102,8 @@ static void api_scanned(struct tevent_req *subreq)
 		return;
 	}
 	path = json_string(a.path == NULL ? "" : a.path);
-	if (path == NULL) {	/* its real name is no UTF-8 */
-		path = json_incref(json_object_get(call->body, "file"));
+	if (path == NULL) {	/* it is no UTF-8 */
+		path = json_string(uri_of_path(call, a.path));
 	}
 	api_reply(call, 200, json_pack(
 		"{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I,"

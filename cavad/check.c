@@ -445,6 +445,11 @@ bool check_done(struct check *c, const struct proto_check *done)
 	return true;
 }
 
+const char *check_alias(struct check *c, const char *alias)
+{
+	return scan_alias(c->scans, alias);
+}
+
 /* Listings. */
 
 struct check_names {

@@ -37,6 +37,9 @@ void check_ask(struct check *c, TALLOC_CTX *mem_ctx,
  */
 bool check_done(struct check *c, const struct proto_check *done);
 
+/* The path that an alias stands for (see scan_alias()), or NULL. */
+const char *check_alias(struct check *c, const char *alias);
+
 /* Names pending below the directory, each ended by '\n'. */
 char *check_names(struct check *c, TALLOC_CTX *mem_ctx, const char *dir);
 

@@ -448,7 +448,7 @@ static void ipc_check(struct ipc_peer *peer, const struct proto_check *m)
 	struct proto_check_answer answer;
 	char *names = NULL;
 
-	if (m->what > PROTO_WHAT_REFUSED) {
+	if (m->what > PROTO_WHAT_ALIAS) {
 		ipc_peer_bad(peer, "a CHECK of no known kind");
 		return;
 	}
@@ -472,6 +472,15 @@ static void ipc_check(struct ipc_peer *peer, const struct proto_check *m)
 		reply.u.check_names = (struct proto_check_names) {
 			.id = m->id,
 			.names = names,
+		};
+	}
+	if (m->what == PROTO_WHAT_ALIAS && answer.allowed) {
+		const char *target = check_alias(peer->ipc->check, m->path);
+
+		reply.number = PROTO_CHECK_NAMES;
+		reply.u.check_names = (struct proto_check_names) {
+			.id = m->id,
+			.names = target == NULL ? "" : target,
 		};
 	}
 	ipc_peer_send(peer, &reply);

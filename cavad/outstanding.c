@@ -7,6 +7,7 @@
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
+#include <string.h>
 #include <sys/queue.h>
 #include <time.h>
 
@@ -21,6 +22,7 @@ struct outstanding_entry {
 	TAILQ_ENTRY(outstanding_entry) entry;
 	struct ident ident;
 	char *path;
+	char *target;
 	char *server;
 	int64_t ended;		/* monotonic ms, 0 = it has not */
 };
@@ -76,6 +78,7 @@ static void outstanding_expire(struct outstanding *o)
 struct outstanding_entry *outstanding_add(struct outstanding *o,
 					  const struct ident *ident,
 					  const char *path,
+					  const char *target,
 					  const char *server)
 {
 	struct outstanding_entry *e = NULL;
@@ -87,8 +90,10 @@ struct outstanding_entry *outstanding_add(struct outstanding *o,
 	}
 	e->ident = *ident;
 	e->path = talloc_strdup(e, path);
+	e->target = target == NULL ? NULL : talloc_strdup(e, target);
 	e->server = talloc_strdup(e, server);
-	if (e->path == NULL || e->server == NULL) {
+	if (e->path == NULL || e->server == NULL ||
+	    (target != NULL && e->target == NULL)) {
 		talloc_free(e);
 		return NULL;
 	}
@@ -110,6 +115,31 @@ void outstanding_end(struct outstanding *o, struct outstanding_entry **entry)
 	o->ended_count++;
 	e->ended = outstanding_now();
 	outstanding_expire(o);
+}
+
+static const char *outstanding_list_target(const struct outstanding_list *l,
+					   const char *alias)
+{
+	const struct outstanding_entry *e = NULL;
+	size_t len = strlen(alias);
+
+	TAILQ_FOREACH(e, l, entry) {
+		if (e->target != NULL && strncmp(e->path, alias, len) == 0 &&
+		    (e->path[len] == '\0' || e->path[len] == ':')) {
+			return e->target;
+		}
+	}
+	return NULL;
+}
+
+const char *outstanding_target(struct outstanding *o, const char *alias)
+{
+	const char *target = NULL;
+
+	outstanding_expire(o);
+	target = outstanding_list_target(&o->open, alias);
+	return target != NULL ? target :
+		outstanding_list_target(&o->ended, alias);
 }
 
 bool outstanding_find(struct outstanding *o, const struct ident *ident,

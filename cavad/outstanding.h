@@ -18,11 +18,19 @@ struct outstanding_entry;
 
 struct outstanding *outstanding_create(TALLOC_CTX *mem_ctx, uint32_t grace);
 
-/* NULL = no memory. It lives until outstanding_end(). */
+/*
+ * path: as the server was told. target: where the file is, if that is not
+ * the path (an alias), or NULL. NULL = no memory. The entry lives until
+ * outstanding_end().
+ */
 struct outstanding_entry *outstanding_add(struct outstanding *o,
 					  const struct ident *ident,
 					  const char *path,
+					  const char *target,
 					  const char *server);
+
+/* Where the file of an alias is, or NULL. Borrowed. */
+const char *outstanding_target(struct outstanding *o, const char *alias);
 
 /* The server has answered, or another one was picked. *entry is NULL then. */
 void outstanding_end(struct outstanding *o, struct outstanding_entry **entry);

@@ -586,6 +586,11 @@ void scan_fetched(struct scans *s, const struct ident *ident)
 	}
 }
 
+const char *scan_alias(struct scans *s, const char *alias)
+{
+	return outstanding_target(s->outstanding, alias);
+}
+
 bool scan_wrong_file(struct scans *s, const char *path)
 {
 	struct scan *scan = NULL;
@@ -593,7 +598,7 @@ bool scan_wrong_file(struct scans *s, const char *path)
 
 	LIST_FOREACH(scan, &s->all, entry) {
 		if (scan->outstanding != NULL &&
-		    strcmp(scan_name(scan), path) == 0) {
+		    strcmp(scan_asked_name(scan), path) == 0) {
 			scan->wrong_file = true;
 			found = true;
 		}

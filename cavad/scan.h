@@ -122,6 +122,9 @@ void scan_fetched(struct scans *s, const struct ident *ident);
  */
 void scan_unlock(struct scans *s, const struct ident *ident);
 
+/* The path that an alias of CHECK$ stands for, or NULL. Borrowed. */
+const char *scan_alias(struct scans *s, const char *alias);
+
 /*
  * What was opened at this path was another file: the scan is void. False
  * when no scan is running under this path.

@@ -1,6 +1,11 @@
 /*
  * One scan asks a server, and weighs what it answers.
  *
+ * A name that SMB cannot carry (unc.h) gets an alias, made for this one
+ * question: a name in the root of CHECK$ that role check resolves by asking
+ * cavad (PROTO_WHAT_ALIAS). It leads to the path; what is opened there is
+ * compared like anything else.
+ *
  * A clean answer of a server that fetches counts only when this very file
  * was opened through CHECK$ meanwhile.
  *
@@ -13,12 +18,15 @@
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 
 #include "cavad/scan_private.h"
 #include "cavad/unc.h"
 #include "common/log.h"
+#include "common/proto.h"
 
 #define SCAN_PATIENCE 10	/* times scan_timeout that a scan may take */
 #define SCAN_TIME_MAX 86400	/* s */
@@ -51,35 +59,68 @@ static uint32_t scan_overdue(const struct scan *scan)
 	       scan->scans->config->settings.scan_timeout;
 }
 
-/* A stream's, of the file's. */
-static char *scan_unc_name(const struct scan *scan, char *unc)
+/* Without memory for it there is none, and the server is not asked. */
+static void scan_make_alias(struct scan *scan)
 {
-	const char *token = strrchr(scan_name(scan), ':');
+	const char *root = scan->scans->config->settings.check_root;
+	const char *token = scan_is_stream(scan) ?
+			    strrchr(scan_name(scan), ':') : NULL;
+	uint64_t number = 0;
+	ssize_t got = getrandom(&number, sizeof(number), GRND_NONBLOCK);
 
-	if (!scan_is_stream(scan) || token == NULL) {
+	if (got != sizeof(number)) {
+		number = scan->id;
+	}
+	scan->alias = talloc_asprintf(scan, "%s/%s%016" PRIx64 "%s",
+				      strcmp(root, "/") == 0 ? "" : root,
+				      PROTO_ALIAS, number,
+				      token != NULL ? token : "");
+}
+
+const char *scan_asked_name(const struct scan *scan)
+{
+	return scan->alias != NULL ? scan->alias : scan_name(scan);
+}
+
+/*
+ * The file's own name where SMB can carry it, an alias elsewhere. A stream's
+ * token follows the name.
+ */
+static char *scan_unc_at(struct scan *scan, const char *host)
+{
+	const struct settings *s = &scan->scans->config->settings;
+	const char *token = strrchr(scan_name(scan), ':');
+	char *unc = NULL;
+	int ret = unc_path(scan, host, s->check_share, s->check_root,
+			   scan->path, &unc);
+
+	if (ret == EINVAL) {
+		scan_make_alias(scan);
+		return scan->alias == NULL ? NULL :
+			talloc_asprintf(scan, "\\\\%s\\%s\\%s", host,
+					s->check_share,
+					strrchr(scan->alias, '/') + 1);
+	}
+	if (ret != 0 || !scan_is_stream(scan) || token == NULL) {
 		return unc;
 	}
 	return talloc_strdup_append(unc, token);
 }
 
-/* NULL: the name cannot be carried; servers that need one are not asked. */
+/* NULL: no memory; servers that need one are not asked. */
 static char *scan_unc(struct scan *scan)
 {
-	struct scans *s = scan->scans;
-	const struct settings *settings = &s->config->settings;
-	char *host = NULL;
+	const struct settings *settings = &scan->scans->config->settings;
+	char *host = unc_host(scan, (const char *const *)settings->ip_pool,
+			      scan->scans->turn++);
 	char *unc = NULL;
-	int ret;
 
-	host = unc_host(scan, (const char *const *)settings->ip_pool,
-			s->turn++);
-	if (host == NULL) {
-		return NULL;
+	TALLOC_FREE(scan->alias);
+	if (host != NULL) {
+		unc = scan_unc_at(scan, host);
 	}
-	ret = unc_path(scan, host, settings->check_share,
-		       settings->check_root, scan->path, &unc);
 	talloc_free(host);
-	return ret == 0 ? scan_unc_name(scan, unc) : NULL;
+	return unc;
 }
 
 void scan_ask(struct scan *scan)
@@ -120,8 +161,9 @@ static void scan_picked(void *private_data, const char *server, bool fetches)
 		return;
 	}
 	/* Without memory the server is refused, and the scan fails. */
-	scan->outstanding = outstanding_add(o, &asked, scan_name(scan),
-					    server);
+	scan->outstanding = outstanding_add(o, &asked, scan_asked_name(scan),
+					    scan->alias == NULL ? NULL :
+					    scan->path, server);
 }
 
 void scan_unlock(struct scans *s, const struct ident *ident)

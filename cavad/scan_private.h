@@ -68,6 +68,7 @@ struct scan {
 	struct content before;
 	bool leased;
 	int fd;
+	char *alias;		/* a path for CHECK$ alone, or NULL */
 	struct outstanding_entry *outstanding;
 	bool fetched;
 	bool wrong_file;
@@ -173,6 +174,9 @@ void scan_end_without(struct scan *scan, enum verdict_result result,
 bool scan_may_void(struct scan *scan);
 
 /* From scan_ask.c. */
+
+/* The path by which CHECK$ opens it; a stream's has its token. */
+const char *scan_asked_name(const struct scan *scan);
 
 /* Asks a server; the scan ends with what it answers. */
 void scan_ask(struct scan *scan);

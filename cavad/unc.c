@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "cavad/unc.h"
+#include "common/proto.h"
 
 /*
  * The length of the UTF-8 sequence at p, at most `left` bytes; 0 when it is
@@ -104,7 +105,8 @@ int unc_path(TALLOC_CTX *mem_ctx, const char *host, const char *share,
 	char *result = NULL;
 	char *p = NULL;
 
-	if (rel == NULL) {
+	if (rel == NULL || strlen(rel) > UNC_PATH_MAX ||
+	    strncasecmp(rel, PROTO_ALIAS, strlen(PROTO_ALIAS)) == 0) {
 		return EINVAL;
 	}
 	while (true) {

@@ -3,7 +3,8 @@
  *
  * /srv/data/a.doc below check_root /srv is \\HOST\CHECK$\data\a.doc. A Linux
  * file system can hold names that SMB cannot carry; such a file has no UNC
- * path, and it must not get one that means another file.
+ * path of its own, and it must not get one that means another file: it is
+ * asked for by an alias (scan_ask.c).
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -16,7 +17,12 @@
 /* Pure: can SMB carry this name of one file or directory? */
 bool unc_name_valid(const char *name, size_t len);
 
-/* 0; EINVAL (not below root, or a name SMB cannot carry); ENOMEM. */
+#define UNC_PATH_MAX 1000	/* bytes below the share; longer: an alias */
+
+/*
+ * 0; EINVAL (not below root, a name SMB cannot carry, one that begins as an
+ * alias does, or too long); ENOMEM.
+ */
 int unc_path(TALLOC_CTX *mem_ctx, const char *host, const char *share,
 	     const char *root, const char *path, char **unc);
 

@@ -54,8 +54,12 @@ enum proto_what {
 	PROTO_WHAT_RENAMED = 7,	/* path: the new one */
 	PROTO_WHAT_DELETED = 8,
 	/* the module refuses by itself, path says what; the answer is no */
-	PROTO_WHAT_REFUSED = 9
+	PROTO_WHAT_REFUSED = 9,
+	/* where does this alias lead? Answered by CHECK_NAMES */
+	PROTO_WHAT_ALIAS = 10
 };
+
+#define PROTO_ALIAS "cava-alias-"	/* how aliases begin in CHECK$ */
 
 #define PROTO_C_u8 uint8_t
 #define PROTO_C_u32 uint32_t

@@ -161,6 +161,18 @@ int cava_check_tree(struct cava *cava)
 	return ret;
 }
 
+const char *cava_check_target(struct cava *cava, const char *alias)
+{
+	struct proto_check check = check_question(cava, PROTO_WHAT_ALIAS);
+	char *path = NULL;
+	int ret = 0;
+
+	check.path = alias;
+	ret = client_check_names(cava->client, talloc_tos(), CHECK_WAIT,
+				 &check, &path);
+	return ret == 0 && path[0] == '/' ? path : NULL;
+}
+
 int cava_check_ident(struct cava *cava, enum proto_what what,
 		     const struct ident *ident, const char *path)
 {
@@ -390,6 +402,22 @@ static int check_openat_root(struct vfs_handle_struct *handle,
 	}
 }
 
+/*
+ * smbd opens names as O_PATH first, and content by what that gave it. What
+ * it would open otherwise is none of a scanner's doings.
+ */
+static int check_openat_alias(struct cava *cava,
+			      const struct smb_filename *name,
+			      struct files_struct *fsp)
+{
+	if (!fsp->fsp_flags.is_pathref) {
+		errno = EACCES;
+		return -1;
+	}
+	fsp->fsp_flags.have_proc_fds = fsp->conn->have_proc_fds;
+	return cava_alias_open(cava, name->base_name);
+}
+
 int cava_check_openat(struct vfs_handle_struct *handle,
 		      const struct files_struct *dirfsp,
 		      const struct smb_filename *smb_fname,
@@ -419,6 +447,9 @@ int cava_check_openat(struct vfs_handle_struct *handle,
 	}
 	if (content) {
 		safe.flags |= O_NONBLOCK | O_NOATIME;
+	}
+	if (cava_is_alias(cava, dirfsp, smb_fname->base_name)) {
+		return check_openat_alias(cava, smb_fname, fsp);
 	}
 	become_root();
 	fd = check_openat_root(handle, dirfsp, smb_fname, fsp, &safe);
@@ -460,6 +491,11 @@ int cava_stat_fn(struct vfs_handle_struct *handle,
 	if (cava_is_check(cava_of(handle)) && is_named_stream(smb_fname)) {
 		return cava_check_stream_stat(handle, smb_fname);
 	}
+	if (cava_is_check(cava_of(handle)) &&
+	    cava_is_alias(cava_of(handle), NULL, smb_fname->base_name)) {
+		return cava_alias_stat(cava_of(handle), smb_fname->base_name,
+				       &smb_fname->st);
+	}
 	CAVA_AS_ROOT(cava_of(handle),
 		     ret = SMB_VFS_NEXT_STAT(handle, smb_fname));
 	return ret;
@@ -470,6 +506,11 @@ int cava_lstat_fn(struct vfs_handle_struct *handle,
 {
 	int ret = -1;
 
+	if (cava_is_check(cava_of(handle)) &&
+	    cava_is_alias(cava_of(handle), NULL, smb_fname->base_name)) {
+		return cava_alias_stat(cava_of(handle), smb_fname->base_name,
+				       &smb_fname->st);
+	}
 	CAVA_AS_ROOT(cava_of(handle),
 		     ret = SMB_VFS_NEXT_LSTAT(handle, smb_fname));
 	return ret;
@@ -482,6 +523,12 @@ int cava_fstatat_fn(struct vfs_handle_struct *handle,
 {
 	int ret = -1;
 
+	if (cava_is_check(cava_of(handle)) &&
+	    cava_is_alias(cava_of(handle), dirfsp,
+			  smb_fname->base_name)) {
+		return cava_alias_stat(cava_of(handle), smb_fname->base_name,
+				       sbuf);
+	}
 	CAVA_AS_ROOT(cava_of(handle),
 		     ret = SMB_VFS_NEXT_FSTATAT(handle, dirfsp, smb_fname,
 						sbuf, flags));

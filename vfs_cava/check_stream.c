@@ -74,6 +74,23 @@ static void stream_stat(const struct smb_filename *name, uint64_t size,
 	st->st_ex_blocks = size / 512 + 1;
 }
 
+/* O_PATH; -1 and errno. */
+static int stream_open_file(struct cava *cava, const char *name)
+{
+	int saved_errno = 0;
+	int fd = -1;
+
+	if (cava_is_alias(cava, NULL, name)) {
+		return cava_alias_open(cava, name);
+	}
+	become_root();
+	fd = open(name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	saved_errno = errno;
+	unbecome_root();
+	errno = saved_errno;
+	return fd;
+}
+
 int cava_check_stream_stat(struct vfs_handle_struct *handle,
 			   struct smb_filename *name)
 {
@@ -85,15 +102,13 @@ int cava_check_stream_stat(struct vfs_handle_struct *handle,
 	int fd = -1;
 	int ret = -1;
 
-	become_root();
 	name->stream_name = NULL;
-	ret = SMB_VFS_NEXT_STAT(handle, name);
+	ret = SMB_VFS_STAT(handle->conn, name);		/* cava_stat_fn() */
 	name->stream_name = stream_name;
 	if (ret == 0) {
-		fd = open(name->base_name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		fd = stream_open_file(cava_of(handle), name->base_name);
 	}
 	ret = fd == -1 ? errno : 0;
-	unbecome_root();
 	if (ret == 0) {
 		ret = stream_load(fd, name, &value, &len);
 		close(fd);

@@ -126,8 +126,10 @@ static int clean_open(struct cava *cava, struct files_struct *dirfsp,
 	int dirfd = fsp_get_pathref_fd(dirfsp);
 	struct stat st;
 	int ret = -1;
-	int fd = openat(dirfd, name->base_name,
-			O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	int fd = cava_is_alias(cava, dirfsp, name->base_name) ?
+		cava_alias_open(cava, name->base_name) :
+		openat(dirfd, name->base_name,
+		       O_PATH | O_NOFOLLOW | O_CLOEXEC);
 
 	if (fd == -1) {
 		return -1;
@@ -161,7 +163,9 @@ static int clean_unlink(struct vfs_handle_struct *handle,
 		return -1;
 	}
 	path = cava_fd_path(talloc_tos(), fd);
-	ret = SMB_VFS_NEXT_UNLINKAT(handle, dirfsp, name, flags);
+	ret = cava_is_alias(cava, dirfsp, name->base_name) ?
+		cava_alias_unlink(cava, name->base_name) :
+		SMB_VFS_NEXT_UNLINKAT(handle, dirfsp, name, flags);
 	saved_errno = errno;
 	if (ret == 0) {
 		(void)cava_check_fd(cava, PROTO_WHAT_DELETED, fd, path);
@@ -236,7 +240,8 @@ int cava_clean_renameat(struct cava *cava, struct files_struct *src_dirfsp,
 	int saved_errno = 0;
 	int ret = -1;
 
-	if (!clean_same_directory(src_dirfsp, dst_dirfsp)) {
+	if (!clean_same_directory(src_dirfsp, dst_dirfsp) ||
+	    cava_is_alias(cava, src_dirfsp, src->base_name)) {
 		cava_check_refuse(cava, "a rename to another directory: a "
 				  "repaired file stays where it is");
 		errno = EACCES;

@@ -13,7 +13,7 @@
  *   stream.c    named streams; stream_write.c
  *   meta.c      metadata changes and the verdict stays
  *   durable.c   handles that outlive a connection
- *   check.c     role check: the share CHECK$; check_stream.c
+ *   check.c     role check: the share CHECK$; check_stream.c, check_alias.c
  *   clean.c     role check: a scanner repairs a file
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
@@ -311,10 +311,27 @@ ssize_t cava_fgetxattr_fn(struct vfs_handle_struct *handle,
 			  struct files_struct *fsp, const char *name,
 			  void *value, size_t size);
 
+/* --- check_alias.c --- */
+
+/* In this directory; NULL: where smbd is. */
+bool cava_is_alias(struct cava *cava, const struct files_struct *dir,
+		   const char *name);
+
+/* O_PATH, of what the alias stands for; -1 and errno. */
+int cava_alias_open(struct cava *cava, const char *name);
+int cava_alias_stat(struct cava *cava, const char *name,
+		    SMB_STRUCT_STAT *st);
+
+/* As root. */
+int cava_alias_unlink(struct cava *cava, const char *name);
+
 /* --- check.c --- */
 
 /* 0, or EACCES: who may connect to CHECK$. */
 int cava_check_tree(struct cava *cava);
+
+/* The path that an alias stands for, on talloc_tos(), or NULL. */
+const char *cava_check_target(struct cava *cava, const char *alias);
 
 /* 0 or EACCES. fd: of the file, O_PATH will do; -1: of no file. */
 int cava_check_fd(struct cava *cava, enum proto_what what, int fd,

@@ -202,14 +202,16 @@ def test_scan_relative(world):
     (b'{"file": "/\xff\xfe"}', "not JSON"),
     (b'{"file": "/a\\u0000b"}', "not JSON"),
     (b'{}', "file is required"),
-    (b'{"file": ""}', "1 to 4096"),
+    (b'{"file": ""}', "1 to 12296"),
+    (b'{"file": "file:///a%zz"}', "absolute path"),
+    (b'{"file": "file://host/a"}', "absolute path"),
     (b'{"file": 7}', "file must be a string"),
     (b'{"file": null}', "file must be a string"),
     (b'{"file": "/a", "ignore_previous_scan_status": "yes"}',
      "must be true or false"),
     (b'{"file": "/a", "force": true}', "unknown field force; accepted: file"),
     (b'{"file": "/a", "report_id": "' + b"r" * 256 + b'"}', "1 to 255"),
-    (b'{"file": "/' + b"a" * 4096 + b'"}', "1 to 4096"),
+    (b'{"file": "/' + b"a" * 4096 + b'"}', "absolute path"),
     (b"[" * 100000, "not JSON"),
 ], ids=lambda value: repr(value)[:30])
 def test_bad_body(world, body, message):

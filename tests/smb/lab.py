@@ -102,7 +102,8 @@ class Lab:
     def sh(self, verb, *options, check=True):
         return subprocess.run(self.command(verb, *options),
                               check=check, stdin=subprocess.DEVNULL,
-                              text=True, stdout=subprocess.PIPE).stdout
+                              text=True, errors="replace",
+                              stdout=subprocess.PIPE).stdout
 
     def read_env(self):
         env = {}

@@ -211,6 +211,7 @@ class Places:
         directory.mkdir(parents=True)
         place.write("old.txt", TEXT)
         (directory / "old.txt").write_bytes(EICAR)
+        (directory / "text.txt").write_bytes(TEXT)
         return place
 
     def make_vfat(self):
@@ -413,10 +414,11 @@ def test_previous_versions(places, name):
 
 def test_directory_with_the_name_of_a_token(places):
     """Clients take "@GMT-..." out of a path, the antivirus server's too: it
-    is never scanned as another file, nor read unscanned."""
+    is asked for by an alias, never scanned as another file."""
     place = places.get("gmt")
     assert place.read("old.txt") == TEXT
     assert place.status(SNAPSHOT + "\\old.txt") in DENIED
+    assert place.read(SNAPSHOT + "\\text.txt") == TEXT
 
 
 def test_a_record_is_good_in_the_snapshot_too(places):

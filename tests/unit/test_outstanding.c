@@ -50,7 +50,7 @@ static struct outstanding_entry *add(struct outstanding *o, uint64_t ino,
 				     const char *path, const char *server)
 {
 	struct ident ident = file(ino);
-	struct outstanding_entry *e = outstanding_add(o, &ident, path,
+	struct outstanding_entry *e = outstanding_add(o, &ident, path, NULL,
 						      server);
 
 	assert_non_null(e);

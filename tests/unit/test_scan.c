@@ -365,7 +365,6 @@ static void test_answers_without_a_scan(void **p)
 {
 	struct test *t = *p;
 	char *path = make_file(t, "a");
-	char *name = make_file(t, "a:b");
 	char *dir = path_in(t, "dir");
 	struct scan_answer answer;
 	struct tevent_req *req = NULL;
@@ -382,15 +381,47 @@ static void test_answers_without_a_scan(void **p)
 	assert_int_equal(state_of(path), VERDICT_STATE_NONE);
 	t->config->settings.scan_size_maximum = 0;
 
-	t->servers->fetches = true;
-	answer = answer_of(t, ask(t, name, SCAN_ON_ACCESS, false));
-	assert_int_equal(answer.verdict.reason, VERDICT_REASON_NAME);
-
 	req = ask(t, path, SCAN_ON_ACCESS, false);
 	assert_int_equal(unlink(path), 0);
 	answer = answer_of(t, req);
 	assert_int_equal(answer.verdict.reason, VERDICT_REASON_GONE);
 	assert_int_equal(t->servers->asked, 0);
+}
+
+/* What SMB cannot carry is asked for by a name made for that one question. */
+static void test_alias(void **p)
+{
+	struct test *t = *p;
+	char *path = make_file(t, "a:b");
+	struct ident ident = ident_at(path);
+	struct tevent_req *req = NULL;
+	struct scan_answer answer;
+	char *first = NULL;
+	const char *name = NULL;
+
+	t->servers->fetches = true;
+	req = ask(t, path, SCAN_ON_ACCESS, false);
+	RUNNING(t, 1);
+	name = strrchr(t->servers->running[0]->unc, '\\') + 1;
+	assert_memory_equal(name, PROTO_ALIAS, strlen(PROTO_ALIAS));
+	assert_string_equal(t->servers->running[0]->path, path);
+	first = path_in(t, name);
+	assert_string_equal(scan_alias(t->scans, first), path);
+	assert_null(scan_alias(t->scans, path_in(t, PROTO_ALIAS "0")));
+	assert_null(scan_alias(t->scans, path));
+	assert_true(scan_wrong_file(t->scans, first));
+	fake_end(t->servers, VERDICT_CLEAN);
+
+	/* void, so once more, by another one */
+	RUNNING(t, 1);
+	name = strrchr(t->servers->running[0]->unc, '\\') + 1;
+	assert_string_not_equal(path_in(t, name), first);
+	scan_fetched(t->scans, &ident);
+	fake_end(t->servers, VERDICT_CLEAN);
+	answer = answer_of(t, req);
+	assert_int_equal(answer.verdict.result, VERDICT_CLEAN);
+	/* within check_grace it may be opened again */
+	assert_string_equal(scan_alias(t->scans, first), path);
 }
 
 static void test_no_server_is_said_at_once(void **p)
@@ -672,6 +703,7 @@ int main(void)
 		TEST(test_renamed_while_asked),
 		TEST(test_outstanding),
 		TEST(test_answers_without_a_scan),
+		TEST(test_alias),
 		TEST(test_no_server_is_said_at_once),
 		TEST(test_late_question_looks_again),
 		TEST(test_late_for_the_look),
