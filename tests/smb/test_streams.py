@@ -331,6 +331,20 @@ def test_stream_of_a_directory(strict_of, stack):
     assert status_of(smb.loadfile, "dir:s") in DENIED
 
 
+def test_compound(strict, raw):
+    """Opened, read and closed in one request."""
+    smb = raw(strict)
+    put(strict, "chain.txt", "evil", EICAR)
+    put(strict, "chain.txt", "fine", b"read in one request\n")
+    for name, content in (("evil", None), ("fine", b"read in one request\n")):
+        replies = smb.send(smb.create("chain.txt:" + name), smb.read(),
+                           smb.close_file())
+        if content is None:
+            assert replies[0][0] in DENIED and replies[1][0] in DENIED
+        else:
+            assert smb.content(replies[1][1]) == content
+
+
 def test_largest_stream(strict):
     """All that an attribute of this file system holds."""
     smb = strict.connect()
