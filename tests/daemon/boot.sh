@@ -4,8 +4,8 @@
 #
 # Its root is this machine's, seen through an overlay in memory, with what is
 # in STAGE on top, DIR as /work and DIR/srv as /srv. It has its own mounts,
-# processes, host name and cgroups, and no unit of this machine but what
-# systemd itself wants. All of it ends with this script.
+# processes, network, host name and cgroups, and no unit of this machine but
+# what systemd itself wants. All of it ends with this script.
 #
 # SPDX-License-Identifier: GPL-3.0-or-later
 set -eu
@@ -37,7 +37,6 @@ inside()
 	mkdir -p "$R/work" "$R/srv"
 	mount --bind "$1" "$R/work"
 	mount --bind "$1/srv" "$R/srv"
-	cp -a "$2/." "$R/"
 
 	for unit in "$R"/lib/systemd/system/*.{service,mount,automount,swap} \
 		"$R"/etc/systemd/system/*; do
@@ -48,6 +47,7 @@ inside()
 		ln -s /dev/null "$R/etc/systemd/system/${unit##*/}"
 	done
 	rm -rf "$R"/etc/systemd/system/*.wants
+	cp -a "$2/." "$R/"
 	cat > "$R/etc/systemd/system/units.service" <<'END'
 [Unit]
 FailureAction=poweroff-force
@@ -69,12 +69,12 @@ END
 export -f inside
 (
 	echo "$BASHPID" > "$GROUP/cgroup.procs"
-	exec unshare -m -p -u -i -C --fork --kill-child --propagation private \
+	exec unshare -m -n -p -u -i -C --fork --kill-child --propagation private \
 		timeout -s KILL 60 true
 ) || { echo "no namespaces"; exit 1; }
 (
 	echo "$BASHPID" > "$GROUP/cgroup.procs"
-	exec timeout -s KILL 80 unshare -m -p -u -i -C --fork \
+	exec timeout -s KILL 80 unshare -m -n -p -u -i -C --fork \
 		--kill-child=KILL --propagation private bash -euc \
 		'inside "$@"' bash "$DIR" "$STAGE"
 ) || true
