@@ -142,7 +142,8 @@ def build_tests(bld, glob, define, program):
                        'SOURCE_DIR="%s"' % bld.path.abspath()]
     fuzz_main = glob("tests/fuzz/fuzz_main.c")
     for source, more in (
-            [(t, []) for t in glob("tests/unit/test_*.c")] +
+            [(t, []) for t in glob(["tests/unit/test_*.c",
+                                    "tests/bench/bench_*.c"])] +
             [(t, fuzz_main) for t in glob("tests/fuzz/fuzz_*.c",
                                           excl="tests/fuzz/fuzz_main.c")]):
         bld.program(target="%s/%s" % (source.parent.name, source.name[:-2]),
