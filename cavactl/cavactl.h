@@ -34,9 +34,16 @@ enum cavactl_exit cavactl_call(const struct cavactl *ctl, const char *method,
 			       const char *path, json_t *body,
 			       json_t **reply);
 
+/* DELETE of base/name, with what the name needs escaped. */
+enum cavactl_exit cavactl_delete(const struct cavactl *ctl,
+				 const char *base, const char *name);
+
 /* args: the words after the command, NULL at the end. */
 enum cavactl_exit cmd_status(const struct cavactl *ctl, const char **args);
 enum cavactl_exit cmd_zones(const struct cavactl *ctl, const char **args);
+enum cavactl_exit cmd_zones_add(const struct cavactl *ctl, const char **args);
+enum cavactl_exit cmd_zones_remove(const struct cavactl *ctl,
+				   const char **args);
 enum cavactl_exit cmd_scan(const struct cavactl *ctl, const char **args);
 enum cavactl_exit cmd_avvendor_list(const struct cavactl *ctl,
 				    const char **args);

@@ -79,24 +79,11 @@ enum cavactl_exit cmd_avvendor_add(const struct cavactl *ctl,
 enum cavactl_exit cmd_avvendor_remove(const struct cavactl *ctl,
 				      const char **args)
 {
-	char *name = http_escape(args[0]);
-	char *path = NULL;
-	json_t *reply = NULL;
-	enum cavactl_exit ret = CAVACTL_REFUSED;
+	enum cavactl_exit ret = cavactl_delete(ctl, AVVENDOR_PATH, args[0]);
 
-	if (name == NULL ||
-	    asprintf(&path, "%s/%s", AVVENDOR_PATH, name) == -1) {
-		output_error("out of memory");
-		free(name);
-		return CAVACTL_REFUSED;
-	}
-	ret = cavactl_call(ctl, "DELETE", path, NULL, &reply);
 	if (ret == CAVACTL_OK && !ctl->json) {
 		output_text(stdout, args[0]);
 		printf(" may fetch nothing any more.\n");
 	}
-	json_decref(reply);
-	free(path);
-	free(name);
 	return ret;
 }

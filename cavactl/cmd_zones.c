@@ -1,11 +1,15 @@
 /*
- * cavactl zones: which shares have which filter, a line a share.
+ * cavactl zones: which shares have which filter, a line a share; a zone more
+ * or less.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "cavactl/cavactl.h"
+
+#define ZONES_PATH "/platform/11/avscan/zones"
 
 static const struct output_column zones_columns[] = {
 	{ "ZONE", "zone", false },
@@ -70,7 +74,7 @@ enum cavactl_exit cmd_zones(const struct cavactl *ctl, const char **args)
 {
 	json_t *reply = NULL;
 	enum cavactl_exit ret = cavactl_call(
-		ctl, "GET", "/platform/11/avscan/zones", NULL, &reply);
+		ctl, "GET", ZONES_PATH, NULL, &reply);
 
 	(void)args;
 	if (ret != CAVACTL_OK) {
@@ -83,4 +87,42 @@ enum cavactl_exit cmd_zones(const struct cavactl *ctl, const char **args)
 	}
 	json_decref(reply);
 	return CAVACTL_OK;
+}
+
+enum cavactl_exit cmd_zones_add(const struct cavactl *ctl, const char **args)
+{
+	json_t *body = json_pack("{s:s}", "zone_name", args[0]);
+	json_t *reply = NULL;
+	enum cavactl_exit ret = CAVACTL_OK;
+
+	if (body == NULL) {
+		output_error("%s: not UTF-8", args[0]);
+		return CAVACTL_REFUSED;
+	}
+	ret = cavactl_call(ctl, "POST", ZONES_PATH, body, &reply);
+	if (ret == CAVACTL_OK && ctl->json) {
+		output_json(reply);
+	} else if (ret == CAVACTL_OK) {
+		printf("Shares with cava:zone = ");
+		output_text(stdout, args[0]);
+		printf(" belong to it; [filter ");
+		output_text(stdout, args[0]);
+		printf("] in cavad.conf changes its filter.\n");
+	}
+	json_decref(reply);
+	json_decref(body);
+	return ret;
+}
+
+enum cavactl_exit cmd_zones_remove(const struct cavactl *ctl,
+				   const char **args)
+{
+	enum cavactl_exit ret = cavactl_delete(ctl, ZONES_PATH, args[0]);
+
+	if (ret == CAVACTL_OK && !ctl->json) {
+		printf("Zone ");
+		output_text(stdout, args[0]);
+		printf(" is gone.\n");
+	}
+	return ret;
 }

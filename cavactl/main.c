@@ -24,6 +24,10 @@ static const struct {
 	  "servers, queues, counters, and what is wrong", cmd_status },
 	{ "zones", "", 0, 0,
 	  "zones, their shares, and the profile of each", cmd_zones },
+	{ "zones add", "ZONE", 1, 1,
+	  "one with the default filter, before a share has it", cmd_zones_add },
+	{ "zones remove", "ZONE", 1, 1,
+	  "one that no share uses any more", cmd_zones_remove },
 	{ "scan", "FILE...", 1, CAVACTL_ARGS_ANY,
 	  "scan now; exit status 2: infected, 3: no verdict",
 	  cmd_scan },
@@ -81,6 +85,27 @@ enum cavactl_exit cavactl_call(const struct cavactl *ctl, const char *method,
 		return CAVACTL_REFUSED;
 	}
 	return CAVACTL_OK;
+}
+
+enum cavactl_exit cavactl_delete(const struct cavactl *ctl,
+				 const char *base, const char *name)
+{
+	char *escaped = http_escape(name);
+	char *path = NULL;
+	json_t *reply = NULL;
+	enum cavactl_exit ret = CAVACTL_REFUSED;
+
+	if (escaped == NULL ||
+	    asprintf(&path, "%s/%s", base, escaped) == -1) {
+		output_error("out of memory");
+		free(escaped);
+		return CAVACTL_REFUSED;
+	}
+	ret = cavactl_call(ctl, "DELETE", path, NULL, &reply);
+	json_decref(reply);
+	free(path);
+	free(escaped);
+	return ret;
 }
 
 static void print_commands(void)
@@ -157,30 +182,44 @@ static void unknown_command(const char **words)
 		     "--help lists all", said, commands[best].words);
 }
 
+/* The row that most of the words belong to: "zones add" before "zones". */
+static size_t find_command(const char **words, int *used)
+{
+	size_t found = COMMANDS;
+	size_t i = 0;
+
+	*used = 0;
+	for (i = 0; i < COMMANDS; i++) {
+		int match = command_match(commands[i].words, words);
+
+		if (match > *used) {
+			*used = match;
+			found = i;
+		}
+	}
+	return found;
+}
+
 static enum cavactl_exit run_command(const struct cavactl *ctl,
 				     const char **words)
 {
-	size_t i = 0;
+	int used = 0;
+	int count = 0;
+	size_t i = find_command(words, &used);
 
-	for (i = 0; i < COMMANDS; i++) {
-		int used = command_match(commands[i].words, words);
-		int count = 0;
-
-		if (used == 0) {
-			continue;
-		}
-		while (words[used + count] != NULL) {
-			count++;
-		}
-		if (count < commands[i].least || count > commands[i].most) {
-			fprintf(stderr, "usage: cavactl %s %s\n",
-				commands[i].words, commands[i].arguments);
-			return CAVACTL_REFUSED;
-		}
-		return commands[i].fn(ctl, words + used);
+	if (i == COMMANDS) {
+		unknown_command(words);
+		return CAVACTL_REFUSED;
 	}
-	unknown_command(words);
-	return CAVACTL_REFUSED;
+	while (words[used + count] != NULL) {
+		count++;
+	}
+	if (count < commands[i].least || count > commands[i].most) {
+		fprintf(stderr, "usage: cavactl %s %s\n", commands[i].words,
+			commands[i].arguments);
+		return CAVACTL_REFUSED;
+	}
+	return commands[i].fn(ctl, words + used);
 }
 
 struct options {

@@ -26,6 +26,8 @@ static const struct {
 } api_routes[] = {
 	{ "GET", "/platform/11/avscan/nodes/1/status", api_status },
 	{ "GET", "/platform/11/avscan/zones", api_zones },
+	{ "POST", "/platform/11/avscan/zones", api_zone_add },
+	{ "DELETE", "/platform/11/avscan/zones/*", api_zone_remove },
 	{ "POST", "/platform/11/antivirus/scan", api_scan },
 	{ "GET", "/platform/11/avscan/avvendor", api_avvendor_list },
 	{ "POST", "/platform/11/avscan/avvendor", api_avvendor_add },

@@ -68,6 +68,8 @@ bool api_body(struct api_call *call, const struct api_field *fields);
 
 void api_status(struct api_call *call);
 void api_zones(struct api_call *call);
+void api_zone_add(struct api_call *call);
+void api_zone_remove(struct api_call *call);
 void api_scan(struct api_call *call);
 void api_avvendor_list(struct api_call *call);
 void api_avvendor_add(struct api_call *call);

@@ -1,9 +1,12 @@
 /*
- * GET /platform/11/avscan/zones: which zones there are, what belongs to
- * them, and which profile they have.
+ * /platform/11/avscan/zones: which zones there are, what belongs to them, and
+ * which profile they have; making one, and taking one away again.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
+#include <errno.h>
+#include <string.h>
+
 #include "cavad/api_private.h"
 
 /* A path may be no UTF-8. */
@@ -62,4 +65,86 @@ void api_zones(struct api_call *call)
 	}
 	api_reply(call, 200, json_pack("{s:o, s:i}", "zones", list, "total",
 				       (int)i));
+}
+
+/* --- changes: committed before they are answered --- */
+
+static const struct api_field api_zone_fields[] = {
+	{ "zone_name", JSON_STRING, true, 255 },
+	{ NULL, JSON_NULL, false, 0 }
+};
+
+static void api_zone_added(struct tevent_req *subreq);
+static void api_zone_removed(struct tevent_req *subreq);
+
+static void api_zone_refused(struct api_call *call, int status,
+			     const char *why)
+{
+	if (why == NULL) {
+		api_error(call, 500, NULL, "out of memory");
+		return;
+	}
+	api_error(call, status, "zone_name", "%s", why);
+}
+
+void api_zone_add(struct api_call *call)
+{
+	struct tevent_req *subreq = NULL;
+	const char *name = NULL;
+	char *why = NULL;
+
+	if (!api_body(call, api_zone_fields)) {
+		return;
+	}
+	name = json_string_value(json_object_get(call->body, "zone_name"));
+	subreq = zone_add_send(call, call->api->ev, call->api->zones, name,
+			       &why);
+	if (subreq == NULL) {
+		api_zone_refused(call, 400, why);
+		return;
+	}
+	tevent_req_set_callback(subreq, api_zone_added, call);
+}
+
+static void api_zone_added(struct tevent_req *subreq)
+{
+	struct api_call *call = tevent_req_callback_data(subreq,
+							 struct api_call);
+	int ret = store_write_recv(subreq);
+
+	TALLOC_FREE(subreq);
+	if (ret != 0) {
+		api_error(call, ret == ENOSPC ? 503 : 500, NULL,
+			  "the database: %s", strerror(ret));
+		return;
+	}
+	api_reply(call, 201, json_pack(
+		"{s:O}", "id", json_object_get(call->body, "zone_name")));
+}
+
+void api_zone_remove(struct api_call *call)
+{
+	char *why = NULL;
+	struct tevent_req *subreq = zone_remove_send(
+		call, call->api->ev, call->api->zones, call->tail, &why);
+
+	if (subreq == NULL) {
+		api_zone_refused(call, 409, why);
+		return;
+	}
+	tevent_req_set_callback(subreq, api_zone_removed, call);
+}
+
+static void api_zone_removed(struct tevent_req *subreq)
+{
+	struct api_call *call = tevent_req_callback_data(subreq,
+							 struct api_call);
+	int ret = store_write_recv(subreq);
+
+	TALLOC_FREE(subreq);
+	if (ret != 0 && ret != ENOENT) {
+		api_error(call, 500, NULL, "the database: %s", strerror(ret));
+		return;
+	}
+	api_reply(call, 204, NULL);
 }

@@ -30,6 +30,7 @@
 	C(scan_duration, "ms of all scans together") \
 	C(scan_block_time, "ms that SMB operations waited, together") \
 	C(scan_blocked, "SMB operations that waited") \
+	C(scan_blocked_sync, "of those: all of its smbd waited (sync_wait)") \
 	C(scan_changed, "scans thrown away since the file changed") \
 	C(scan_busy, "readers of files that kept changing, answered at once") \
 	C(scan_current, "questions answered from a current record") \

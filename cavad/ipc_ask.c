@@ -78,6 +78,7 @@ static void ipc_ask_count(const struct ipc_ask *ask)
 	struct counters *c = ask->peer->ipc->counters;
 
 	c->scan_blocked++;
+	c->scan_blocked_sync += ask->why == PROTO_WHY_SYNC;
 	c->scan_block_time += (uint64_t)(ipc_now() - ask->began);
 }
 
@@ -104,6 +105,7 @@ static struct ipc_ask *ipc_ask_create(struct ipc_peer *peer,
 	}
 	ask->peer = peer;
 	ask->id = m->id;
+	ask->why = m->why;
 	ask->ident = m->ident;
 	ask->began = ipc_now();
 	TAILQ_INSERT_TAIL(&peer->asks, ask, entry);

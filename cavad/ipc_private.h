@@ -31,6 +31,7 @@ struct ipc_ask {
 	char *path;
 	char *user;
 	char *client;
+	uint8_t why;		/* enum proto_why */
 	uint8_t owed_only;	/* enum proto_owed */
 	int64_t began;		/* monotonic ms */
 };

@@ -301,6 +301,21 @@ struct tevent_req *store_zone_put_send(TALLOC_CTX *mem_ctx,
 				 ret != 0 ? ret : b.error);
 }
 
+struct tevent_req *store_zone_del_send(TALLOC_CTX *mem_ctx,
+				       struct tevent_context *ev,
+				       struct store *s,
+				       const struct store_zone *z)
+{
+	uint8_t key[DB_KEY_MAX];
+	struct store_change change = {
+		.kind = STORE_DEL,
+		.table = STORE_ZONE,
+	};
+	int ret = store_zone_key(z, key, &change.key);
+
+	return store_writer_send(mem_ctx, ev, s->writer, &change, ret);
+}
+
 /* Reads. */
 
 /* Trailing bytes are later versions' fields. 0, EBADMSG, ENOMEM. */

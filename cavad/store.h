@@ -105,15 +105,21 @@ struct store_account {
 	int64_t added;
 };
 
-/* A share of a zone, as smbd says it. */
+/* A share of a zone, as smbd says it; or a zone that an admin has made. */
 struct store_zone {
 	int64_t since;		/* ns since the epoch */
 	const char *zone;
-	const char *share;
+	const char *share;	/* "" = the zone itself, then root is "" */
 	const char *root;
 };
 
 struct tevent_req *store_zone_put_send(TALLOC_CTX *mem_ctx,
+				       struct tevent_context *ev,
+				       struct store *s,
+				       const struct store_zone *z);
+
+/* .zone and .share say which. ENOENT: it was not there. */
+struct tevent_req *store_zone_del_send(TALLOC_CTX *mem_ctx,
 				       struct tevent_context *ev,
 				       struct store *s,
 				       const struct store_zone *z);

@@ -32,6 +32,7 @@
 struct zone {
 	char *name;
 	bool configured;
+	bool made;		/* by an administrator */
 	unsigned int connections;
 	struct zone_share *shares;	/* ended by name == NULL */
 	size_t shares_count;
@@ -275,7 +276,7 @@ static int zones_configured(struct zones *z)
 	for (i = 0; i < z->count; i++) {
 		zone = z->list[i];
 		zone->configured = config_zone(z->config, zone->name) != NULL;
-		if (zone->configured || zone->shares_count > 0 ||
+		if (zone->configured || zone->made || zone->shares_count > 0 ||
 		    zone->connections > 0 ||
 		    strcasecmp(zone->name, CONFIG_ZONE_DEFAULT) == 0) {
 			z->list[kept] = zone;
@@ -308,6 +309,10 @@ static int zones_stored(struct zones *z)
 			continue;
 		}
 		zone = zone_make(z, rows[i].zone);
+		if (zone != NULL && rows[i].share[0] == '\0') {
+			zone->made = true;
+			continue;
+		}
 		ret = zone == NULL ? ENOMEM :
 			zone_share_set(z, zone, rows[i].share, rows[i].root);
 		ret = ret == ENOMEM ? ENOMEM : 0;
@@ -419,7 +424,7 @@ static struct zone *zone_announced(struct zones *z, const char *name,
 			   share, name);
 		tevent_schedule_immediate(z->write, z->ev, zones_write_now, z);
 	}
-	if (strlen(share) > ZONE_SHARE_NAME_MAX) {
+	if (strlen(share) > ZONE_SHARE_NAME_MAX || share[0] == '\0') {
 		return zone;
 	}
 	ret = zone_share_set(z, zone, share, root);
@@ -429,6 +434,107 @@ static struct zone *zone_announced(struct zones *z, const char *name,
 		zone_refuse(z, name, "there are too many shares");
 	}
 	return zone;
+}
+
+/* --- by an administrator --- */
+
+struct tevent_req *zone_add_send(TALLOC_CTX *mem_ctx,
+				 struct tevent_context *ev, struct zones *z,
+				 const char *name, char **why)
+{
+	const char *wrong = object_check_zone(name);
+	struct store_zone row = {
+		.since = (int64_t)time(NULL) * 1000000000,
+		.share = "",
+		.root = "",
+	};
+	struct zone *zone = zone_find(z, name);
+
+	*why = NULL;
+	if (wrong != NULL) {
+		*why = talloc_asprintf(mem_ctx, "zone \"%s\": %s", name, wrong);
+		return NULL;
+	}
+	if (zone == NULL && z->count >= ZONES_ALL_MAX) {
+		*why = talloc_asprintf(mem_ctx, "there are %u zones, which is "
+				       "the most there may be",
+				       ZONES_ALL_MAX);
+		return NULL;
+	}
+	zone = zone_make(z, name);
+	if (zone == NULL) {
+		return NULL;
+	}
+	zone->made = true;
+	row.zone = zone->name;
+	tevent_schedule_immediate(z->write, z->ev, zones_write_now, z);
+	return store_zone_put_send(mem_ctx, ev, z->store, &row);
+}
+
+/* NULL: it may go. */
+static char *zone_stays(TALLOC_CTX *mem_ctx, const struct zone *zone,
+			const char *name)
+{
+	if (zone == NULL) {
+		return talloc_asprintf(mem_ctx, "there is no zone %s", name);
+	}
+	if (zone->configured ||
+	    strcasecmp(zone->name, CONFIG_ZONE_DEFAULT) == 0) {
+		return talloc_asprintf(mem_ctx, "zone %s has a section in "
+				       "cavad.conf, or is the default; what "
+				       "was made or announced can be removed",
+				       zone->name);
+	}
+	if (zone->connections > 0) {
+		return talloc_asprintf(mem_ctx, "zone %s has %u connections "
+				       "of clients; take cava:zone out of "
+				       "smb.conf first", zone->name,
+				       zone->connections);
+	}
+	return NULL;
+}
+
+static void zone_drop(struct zones *z, struct zone *zone)
+{
+	size_t i;
+
+	for (i = 0; z->list[i] != zone; i++) {
+	}
+	z->count--;
+	memmove(&z->list[i], &z->list[i + 1],
+		(z->count - i) * sizeof(z->list[0]));
+	z->shares_count -= zone->shares_count;
+	talloc_free(zone);
+}
+
+/* Writes end in their order: the last one's end is that of all. */
+struct tevent_req *zone_remove_send(TALLOC_CTX *mem_ctx,
+				    struct tevent_context *ev,
+				    struct zones *z, const char *name,
+				    char **why)
+{
+	struct zone *zone = zone_find(z, name);
+	struct tevent_req *req = NULL;
+	struct store_zone row = { .share = "" };
+	size_t i;
+
+	*why = zone_stays(mem_ctx, zone, name);
+	if (*why != NULL || zone == NULL) {
+		return NULL;
+	}
+	row.zone = zone->name;
+	for (i = 0; i < zone->shares_count; i++) {
+		row.share = zone->shares[i].name;
+		talloc_free(store_zone_del_send(mem_ctx, ev, z->store, &row));
+	}
+	row.share = "";
+	req = store_zone_del_send(mem_ctx, ev, z->store, &row);
+	if (req == NULL) {
+		return NULL;
+	}
+	zone_drop(z, zone);
+	tevent_schedule_immediate(z->write, z->ev, zones_write_now, z);
+	return req;
 }
 
 static int zone_member_destructor(struct zone_member *member)

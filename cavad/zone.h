@@ -1,8 +1,9 @@
 /*
  * Zones: named sets of shares, each with a filter of its own.
  *
- * A zone exists because cavad.conf has a section for it, or because a module
- * announced it (cava:zone); then its filter has the defaults. What was
+ * A zone exists because cavad.conf has a section for it, because an
+ * administrator made it (cavactl zones add), or because a module announced it
+ * (cava:zone); then its filter has the defaults. What was made or
  * announced is kept in the database: at most twice FILTER_ZONES_MAX zones,
  * with those of cavad.conf, and ZONE_SHARES shares. What is beyond that, or
  * has no proper name, is served with the defaults, said once, and not kept.
@@ -42,6 +43,20 @@ struct zone_member *zone_enter(TALLOC_CTX *mem_ctx, struct zones *z,
 
 /* What a member's filter let through unscanned. */
 void zone_count(struct zones *z, const struct proto_count *count);
+
+/*
+ * Made by an administrator. NULL: refused, *why says it in full, or no
+ * memory (*why is NULL). Ends when it is committed; store_write_recv().
+ */
+struct tevent_req *zone_add_send(TALLOC_CTX *mem_ctx,
+				 struct tevent_context *ev, struct zones *z,
+				 const char *name, char **why);
+
+/* The same for its end. What cavad.conf has, or a share uses, stays. */
+struct tevent_req *zone_remove_send(TALLOC_CTX *mem_ctx,
+				    struct tevent_context *ev,
+				    struct zones *z, const char *name,
+				    char **why);
 
 struct zone_share {
 	const char *name;

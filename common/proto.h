@@ -28,7 +28,12 @@ enum proto_number {
 #undef PROTO
 };
 
-enum proto_why { PROTO_WHY_READ = 0, PROTO_WHY_OPEN = 1, PROTO_WHY_COPY = 2 };
+enum proto_why {
+	PROTO_WHY_READ = 0,
+	PROTO_WHY_OPEN = 1,
+	PROTO_WHY_COPY = 2,
+	PROTO_WHY_SYNC = 3	/* a read for which all of that smbd waits */
+};
 
 enum proto_owed {
 	PROTO_OWED_ANY = 0,	/* scan it */

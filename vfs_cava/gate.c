@@ -386,7 +386,7 @@ enum gate_step gate_sync(struct gate *g)
 	while (gate_asks(step)) {
 		struct proto_answer answer = { .result = VERDICT_NONE };
 		struct proto_ask ask;
-		int error = gate_question(frame, g, step, PROTO_WHY_READ,
+		int error = gate_question(frame, g, step, PROTO_WHY_SYNC,
 					  g->cava->filter.sync_wait, &ask);
 
 		if (error != 0 && g->stream != NULL) {

@@ -256,3 +256,37 @@ def test_too_large_is_skipped_and_said(world):
     run = world.cavactl("scan", str(path))
     assert run.returncode == 3
     assert b"skipped: larger than scan_size_maximum" in run.stdout
+
+
+def test_zone_is_added_and_removed(world):
+    configure(world, FILTERS)
+    world.start()
+
+    def ctl(*words):
+        run = world.cavactl("zones", *words)
+        return run.returncode, (run.stdout + run.stderr).decode()
+
+    assert ctl("add", "Lab-9")[0] == 0
+    assert ctl("add", "lab-9")[0] == 0      # it is there
+    zone = zones(world)["Lab-9"]
+    assert (zone["configured"], zone["shares"]) == (False, [])
+    assert "Lab-9 " in (world.state / "filters").read_text()
+    code, said = ctl("add", "a b")
+    assert code == 1 and 'zone "a b"' in said and "a b" not in zones(world)
+    world.cavad.stop(signal.SIGKILL)
+    world.start()
+    assert "Lab-9" in zones(world)
+    with Peer(world, zone="Lab-9"):
+        wait_for("its share", lambda: zones(world)["Lab-9"]["shares"])
+        code, said = ctl("remove", "Lab-9")
+        assert code == 1 and "1 connections" in said, said
+    wait_for("its end", lambda: not zones(world)["Lab-9"]["connections"])
+    assert ctl("remove", "LAB-9")[0] == 0
+    assert "Lab-9" not in zones(world)
+    world.cavad.stop(signal.SIGKILL)
+    world.start()
+    assert "Lab-9" not in zones(world)
+    for name, why in (("Archive", "cavad.conf"), ("System", "default"),
+                      ("None", "no zone None")):
+        code, said = ctl("remove", name)
+        assert code == 1 and why in said, said

@@ -5,7 +5,8 @@ SPDX-License-Identifier: GPL-3.0-or-later
 import pytest
 
 from compound import Compound
-from lab import ACCESS_DENIED, EICAR, VIRUS_INFECTED, InThread
+from lab import (ACCESS_DENIED, EICAR, VIRUS_INFECTED, InThread,
+                 wait_for)
 
 TEXT = b"compounded text\n"
 DENIED = (ACCESS_DENIED, VIRUS_INFECTED)
@@ -87,12 +88,15 @@ def test_read_close_waits_no_longer_than_sync_wait(lab, smb):
     fake = lab.fakes[0]
     lab.write_local("c6.txt", TEXT)
     gate = fake.hold("c6.txt")
+    before = lab.counter("scan_blocked_sync")
     handle = opened(smb, "c6.txt")
     answer = InThread(smb.send, smb.read(handle), smb.close_file())
     (status, body), _closed = answer.result()
     assert status == ACCESS_DENIED
     assert TEXT not in body
     assert 1.5 < answer.took < 5
+    wait_for("it to be counted", lambda: lab.counter(
+        "scan_blocked_sync") == before + 1)
     gate.touch()
     handle = opened(smb, "c6.txt")
     for _ in range(50):
