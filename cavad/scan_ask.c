@@ -251,6 +251,8 @@ static void scan_verdict_of(struct scan *scan,
 	memcpy(v->engine, answer->engine, sizeof(v->engine));
 	memcpy(v->threat, answer->threat, sizeof(v->threat));
 	memcpy(v->server, server, sizeof(v->server));
+	verdict_text_clean(v->engine);
+	verdict_text_clean(v->threat);
 	scan->let_go = answer->result != VERDICT_CLEAN &&
 		       answer->result != VERDICT_INFECTED &&
 		       answer->result != VERDICT_UNSCANNABLE;

@@ -49,23 +49,34 @@ const char *verdict_reason_text(enum verdict_reason r)
 	return texts[r];
 }
 
-/* Text of a server, and so hostile: no control characters get through. */
+void verdict_text_clean(char text[VERDICT_TEXT_MAX])
+{
+	size_t i = 0;
+
+	for (i = 0; i < VERDICT_TEXT_MAX && text[i] != '\0'; i++) {
+		uint8_t c = (uint8_t)text[i];
+
+		if (c < 0x20 || c == 0x7f) {
+			text[i] = '?';
+		}
+	}
+}
+
 static void verdict_put_text(struct buf *b, enum verdict_tag tag,
 			     const char text[VERDICT_TEXT_MAX])
 {
+	char clean[VERDICT_TEXT_MAX];
 	size_t len = strnlen(text, VERDICT_TEXT_MAX - 1);
-	size_t i = 0;
 
 	if (len == 0) {
 		return;
 	}
+	memcpy(clean, text, len);
+	clean[len] = '\0';
+	verdict_text_clean(clean);
 	buf_put_u8(b, tag);
 	buf_put_u8(b, (uint8_t)len);
-	for (i = 0; i < len; i++) {
-		uint8_t c = (uint8_t)text[i];
-
-		buf_put_u8(b, c < 0x20 || c == 0x7f ? '?' : c);
-	}
+	buf_put_bytes(b, clean, len);
 }
 
 size_t verdict_encode(const struct verdict *v, uint8_t *rec, size_t size)

@@ -110,6 +110,12 @@ enum verdict_state {
 const char *verdict_result_text(enum verdict_result r);
 const char *verdict_reason_text(enum verdict_reason r);
 
+/*
+ * A server's text, and so hostile: control characters become '?', so that no
+ * line of a log or terminal is forged.
+ */
+void verdict_text_clean(char text[VERDICT_TEXT_MAX]);
+
 /* Returns the length written into rec, or 0 when `size` is too small. */
 size_t verdict_encode(const struct verdict *v, uint8_t *rec, size_t size);
 

@@ -89,8 +89,8 @@ static void check_log(const struct proto_check *check, const char *what,
 	}
 	refused++;
 	if (refused <= CHECK_LINES) {
-		DBG_ERR("cava: refused %s to %s at %s: %s\n", what,
-			check->account, check->addr, why);
+		DBG_ERR("cava: refused %s to %s at %s: %s\n", cava_shown(what),
+			check->account, check->addr, cava_shown(why));
 	}
 }
 

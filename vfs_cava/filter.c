@@ -185,7 +185,8 @@ void cava_count(struct cava *cava, int fd, enum verdict_reason reason)
 	if (reason == VERDICT_REASON_EXEMPT) {
 		DEBUG(DBGLVL_NOTICE, ("cava: %s is read unscanned by %s at "
 				      "%s: %s\n",
-				      cava_fd_path(talloc_tos(), fd),
+				      cava_shown(cava_fd_path(talloc_tos(),
+							      fd)),
 				      cava_user(cava), cava->client_addr,
 				      verdict_reason_text(reason)));
 	}

@@ -33,9 +33,9 @@ static enum gate_step gate_deny(struct gate *g, enum verdict_reason reason)
 	/* cavad says once that nobody answers; here each file would */
 	DEBUG(g->infected ? DBGLVL_ERR : DBGLVL_WARNING,
 	      ("cava: denied %s to %s at %s: %s%s\n",
-	       path[0] != '\0' ? path : "a file",
+	       path[0] != '\0' ? cava_shown(path) : "a file",
 	       cava_user(g->cava), g->cava->client_addr,
-	       g->infected ? "virus " : "", why));
+	       g->infected ? "virus " : "", cava_shown(why)));
 	return GATE_DENY;
 }
 

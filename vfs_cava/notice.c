@@ -51,7 +51,8 @@ static bool notice_fill(struct cava *cava, TALLOC_CTX *mem_ctx, int fd,
 	ret = ident_of_fd(fd, &notice->ident);
 	if (ret != 0) {
 		DBG_ERR("cava: %s cannot be identified: %s; it was written "
-			"and no scan follows\n", notice->path, strerror(ret));
+			"and no scan follows\n", cava_shown(notice->path),
+			strerror(ret));
 		return false;
 	}
 	if (notice->user == NULL) {

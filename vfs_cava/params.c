@@ -318,3 +318,16 @@ const char *cava_fd_path(TALLOC_CTX *mem_ctx, int fd)
 	copy = talloc_strdup(mem_ctx, path);
 	return copy == NULL ? "" : copy;
 }
+
+const char *cava_shown(const char *text)
+{
+	char *shown = talloc_strdup(talloc_tos(), text);
+	char *p = NULL;
+
+	for (p = shown; p != NULL && *p != '\0'; p++) {
+		if ((unsigned char)*p < 0x20 || *p == 0x7f) {
+			*p = '?';
+		}
+	}
+	return shown == NULL ? "" : shown;
+}

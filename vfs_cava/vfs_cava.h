@@ -126,6 +126,9 @@ int cava_connect(struct vfs_handle_struct *handle, struct cava **result);
 /* DOMAIN\name of the session at work; on talloc_tos(). */
 const char *cava_user(struct cava *cava);
 
+/* For a line of the log: control characters become '?'; on talloc_tos(). */
+const char *cava_shown(const char *text);
+
 /*
  * Where the descriptor's file is, absolute, as the kernel has it; on
  * mem_ctx; "" when /proc does not tell.

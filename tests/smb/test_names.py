@@ -8,6 +8,7 @@ import concurrent.futures
 import json
 import os
 import random
+import re
 import unicodedata
 
 import pytest
@@ -214,5 +215,15 @@ def test_names_in_json_and_logs(lab):
     assert reply["result"] == "clean"
     assert reply["file"].startswith("file:///")
     assert reply["file"].endswith("/log%FF%0AERROR%3A%20forged")
+    # a client reads an infected one: smbd's own log
+    where = directory(lab, b"forged")
+    write(where + b"/x\nERROR: forged too", EICAR)
+    for fake in lab.fakes:
+        fake.rule("default", "infected Eicar-Test\nfetch yes")
+    smb = lab.connect(threads=False)
+    assert status_of(smb.loadfile, "forged\\" + shown(smb, "forged")) in (
+        ACCESS_DENIED, VIRUS_INFECTED)
+    assert "x?ERROR: forged too to" in lab.log()
     assert not [l for l in lab.log().splitlines()
-                if l.startswith("ERROR: forged")]
+                if re.match(r"(\w+: )?(ERROR: forged)", l)
+                and not l.startswith("cavad: ERROR: CAVA")]
