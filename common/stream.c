@@ -59,7 +59,7 @@ static bool stream_is_plain(const char *name, size_t len)
 
 void stream_token(const char *attribute, char token[STREAM_TOKEN_MAX])
 {
-	const char *name = attribute + strlen(STREAM_PREFIX);
+	const char *name = NULL;
 	size_t len = strlen(attribute);
 	uint64_t halves[2];
 
@@ -67,6 +67,7 @@ void stream_token(const char *attribute, char token[STREAM_TOKEN_MAX])
 	    strncmp(attribute, STREAM_PREFIX, strlen(STREAM_PREFIX)) == 0 &&
 	    len >= strlen(STREAM_PREFIX) + strlen(STREAM_TYPE) &&
 	    strcmp(attribute + len - strlen(STREAM_TYPE), STREAM_TYPE) == 0) {
+		name = attribute + strlen(STREAM_PREFIX);
 		len -= strlen(STREAM_PREFIX) + strlen(STREAM_TYPE);
 		if (stream_is_plain(name, len)) {
 			memcpy(token, name, len);
