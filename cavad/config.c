@@ -603,6 +603,14 @@ const struct filter_object *config_zone(const struct config *c,
 	return config_find_filter(c, zone);
 }
 
+#define CONFIG_RESCAN_READ 1	/* of rescan_on_signatures in object.def */
+
+int64_t config_signature_min(const struct config *c)
+{
+	return c->settings.rescan_on_signatures == CONFIG_RESCAN_READ ?
+		c->signatures : 0;
+}
+
 struct filter config_filter(const struct config *c, const char *zone)
 {
 	const struct settings *s = &c->settings;
@@ -622,5 +630,6 @@ struct filter config_filter(const struct config *c, const char *zone)
 				 : s->scan_timeout * 1000;
 	f.sync_wait = s->sync_wait;
 	f.size_maximum = s->scan_size_maximum;
+	f.signature_min = config_signature_min(c);
 	return f;
 }

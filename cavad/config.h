@@ -22,6 +22,8 @@ struct config {
 	struct filter *rules;	/* of each, as config_filter() gives them */
 	struct server_object **servers;	/* NULL-terminated, in file order */
 	struct config *taken;	/* whose filters are in force, or NULL */
+	int64_t signatures;	/* the oldest of the servers online, s since
+				 * the epoch; set while cavad runs */
 };
 
 /*
@@ -30,6 +32,9 @@ struct config {
  */
 int config_load(TALLOC_CTX *mem_ctx, const char *path,
 		struct config **result, char **error);
+
+/* verdict_state()'s signature_min, by rescan_on_signatures; 0: any age. */
+int64_t config_signature_min(const struct config *c);
 
 /*
  * The effective filter of a zone; defaults for one that is not listed. Its

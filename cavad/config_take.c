@@ -20,7 +20,7 @@
 static const char *const config_live[] = {
 	"service_enabled", "scan_timeout", "scan_size_maximum",
 	"report_expiry", "sync_wait", "denial", "check_scope",
-	"allow_clean", "scan_maximum", NULL
+	"allow_clean", "scan_maximum", "rescan_on_signatures", NULL
 };
 
 static bool config_is_live(const char *name)

@@ -275,6 +275,24 @@ static int cavad_as_root(struct cavad *cavad)
 	return 0;
 }
 
+/* A file in state_dir and every connection: once for each update. */
+static void cavad_signatures(void *private_data, int64_t oldest)
+{
+	struct cavad *cavad = private_data;
+	bool first = cavad->config->signatures == 0;
+
+	cavad->config->signatures = oldest;
+	if (config_signature_min(cavad->config) == 0) {
+		return;
+	}
+	if (!first) {
+		log_notice("there are new signatures: what was scanned by "
+			   "older ones is scanned again when it is read");
+	}
+	(void)zones_changed(cavad->zones);
+	ipc_config_changed(cavad->ipc);
+}
+
 static int cavad_build(struct cavad *cavad)
 {
 	const struct settings *s = &cavad->config->settings;
@@ -322,6 +340,7 @@ static int cavad_build(struct cavad *cavad)
 				 cavad->events, &cavad->counters,
 				 &cavad->api);
 	}
+	servers_on_signatures(cavad->servers, cavad_signatures, cavad);
 	return ret == 0 ? 0 : fail("start", ret);
 }
 

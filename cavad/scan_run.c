@@ -152,18 +152,20 @@ static void scan_set_path(struct scan *scan, char *path)
 static bool scan_current(struct scan *scan, const struct files_begun *begun,
 			 struct verdict *v)
 {
+	int64_t min = config_signature_min(scan->scans->config);
 	enum verdict_state state;
 	int ret;
 
 	ret = store_result_get(scan->scans->store, &begun->ident, v);
-	if (ret == 0 && content_equal(&v->content, &begun->content)) {
+	if (ret == 0 && content_equal(&v->content, &begun->content) &&
+	    !verdict_is_old(v, min)) {
 		return true;
 	}
 	if (scan_is_stream(scan)) {
 		return scan_stream_current(scan->scans, &begun->content, v);
 	}
 	state = verdict_state(begun->have_record ? &begun->record : NULL,
-			      &begun->content, 0);
+			      &begun->content, min);
 	*v = begun->record;
 	v->content = begun->content;
 	return state == VERDICT_STATE_CLEAN ||

@@ -287,6 +287,37 @@ void servers_on_usable(struct servers *s, void (*fn)(void *private_data),
 	s->usable_private = private_data;
 }
 
+void servers_on_signatures(struct servers *s,
+			   void (*fn)(void *private_data, int64_t oldest),
+			   void *private_data)
+{
+	s->signatures_fn = fn;
+	s->signatures_private = private_data;
+}
+
+/* With none online what was known stays. */
+static void servers_tell_signatures(struct servers *s)
+{
+	int64_t oldest = 0;
+	size_t i;
+
+	for (i = 0; i < s->in_use_count; i++) {
+		const struct server *server = s->in_use[i];
+		int64_t time = server->last.signature_time;
+
+		if (server->state == SERVER_ONLINE && time != 0 &&
+		    (oldest == 0 || time < oldest)) {
+			oldest = time;
+		}
+	}
+	if (oldest == 0 || oldest == s->signatures ||
+	    s->signatures_fn == NULL) {
+		return;
+	}
+	s->signatures = oldest;
+	s->signatures_fn(s->signatures_private, oldest);
+}
+
 bool servers_usable(const struct servers *s)
 {
 	size_t i;
@@ -357,6 +388,7 @@ static void servers_woken(struct tevent_context *ev,
 		}
 	}
 	servers_dispatch(s);
+	servers_tell_signatures(s);
 	if (s->tell_usable && s->usable_fn != NULL) {
 		s->tell_usable = false;
 		s->usable_fn(s->usable_private);

@@ -46,6 +46,15 @@ int servers_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 void servers_on_usable(struct servers *s, void (*fn)(void *private_data),
 		       void *private_data);
 
+/*
+ * fn is called, from the loop, when the oldest signatures of the servers
+ * that are online and tell theirs are others than before (s since the
+ * epoch): what is scanned from now on has these or newer ones.
+ */
+void servers_on_signatures(struct servers *s,
+			   void (*fn)(void *private_data, int64_t oldest),
+			   void *private_data);
+
 /* One is online (suspected ones do not count). */
 bool servers_usable(const struct servers *s);
 

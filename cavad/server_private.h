@@ -64,6 +64,9 @@ struct servers {
 	size_t waiting;
 	struct tevent_immediate *wake;
 	bool tell_usable;	/* with the next wake */
+	void (*signatures_fn)(void *private_data, int64_t oldest);
+	void *signatures_private;
+	int64_t signatures;	/* that were told; 0 = none yet */
 	void (*usable_fn)(void *private_data);
 	void *usable_private;
 };

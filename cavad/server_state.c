@@ -273,6 +273,7 @@ static void server_heartbeat_done(struct tevent_req *subreq)
 		return;
 	}
 	server->last = status;
+	servers_wake(server->servers);	/* other signatures? */
 	server_remember_address(server, status.address);
 	if (!status.online) {
 		server_set_state(server, SERVER_OFFLINE, status.detail);

@@ -186,12 +186,17 @@ static bool verdict_in_window(int64_t stamp, int64_t ctime)
 	return start <= ctime && ctime <= stamp;
 }
 
+bool verdict_is_old(const struct verdict *v, int64_t signature_min)
+{
+	return v->result != VERDICT_INFECTED && signature_min != 0 &&
+		v->signature_time != 0 && v->signature_time < signature_min;
+}
+
 enum verdict_state verdict_state(const struct verdict *v,
 				 const struct content *now,
 				 int64_t signature_min)
 {
 	bool current = false;
-	bool old = false;
 
 	if (v == NULL || v->result == VERDICT_NONE) {
 		return VERDICT_STATE_NONE;
@@ -206,9 +211,7 @@ enum verdict_state verdict_state(const struct verdict *v,
 		return current ? VERDICT_STATE_INFECTED :
 			VERDICT_STATE_WAS_INFECTED;
 	}
-	old = signature_min != 0 && v->signature_time != 0 &&
-		v->signature_time < signature_min;
-	if (!current || old) {
+	if (!current || verdict_is_old(v, signature_min)) {
 		return VERDICT_STATE_STALE;
 	}
 	if (v->result == VERDICT_CLEAN) {

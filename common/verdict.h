@@ -128,6 +128,9 @@ int verdict_decode(const uint8_t *rec, size_t len, struct verdict *v);
  */
 int verdict_read(int fd, struct verdict *v);
 
+/* Pure. By older signatures than that? Infected never is. See below. */
+bool verdict_is_old(const struct verdict *v, int64_t signature_min);
+
 /*
  * Pure. v == NULL: no record. signature_min: a record with an older
  * signature time is stale (s since the epoch, 0 = any age will do; a time
