@@ -2,7 +2,7 @@
  * CEE on the wire: the only file that knows its element names.
  *
  * Heartbeats follow captures of OneFS and PowerStore that others published
- * (docs/protocol.md names them). The scan request and its reply are this
+ * (docs/cee.md names them). The scan request and its reply are this
  * project's own, in the same CheckFileRequest/CheckFileResponse envelope,
  * and UNVERIFIED against Dell's CEE: Dell has published neither. Both sides
  * live here, so that one capture corrects one file.
