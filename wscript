@@ -5,6 +5,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -178,6 +179,15 @@ def build_module(bld, glob):
               use="module_hooks module_common TALLOC TEVENT NETTLE",
               source=[], features="c cshlib", env=env,
               install_path=bld.env.MODULESDIR + "/vfs")
+
+
+# That of Samba's waf looks for its lock where there is none.
+def distclean(ctx):
+    """removes build/out and the configuration; keeps Samba's source"""
+    for name in ("build/out", "build/sanitize"):
+        shutil.rmtree(ctx.path.make_node(name).abspath(), ignore_errors=True)
+    for lock in ctx.path.ant_glob(".lock-w*", quiet=True):
+        lock.delete()
 
 
 def in_build(ctx, *command):

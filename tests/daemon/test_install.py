@@ -1,6 +1,6 @@
 """`./waf install` into a folder, what was installed at work, `uninstall`.
 
-waf runs in a mount namespace where a copy stands in for build/out: nothing
+waf runs in a mount namespace where a copy stands in for this tree: nothing
 that others build or read there is touched. The units run under a systemd of
 their own (boot.sh) where the machine can start one.
 
@@ -28,17 +28,28 @@ UNITS = PREFIX + "/lib/systemd/system"
 DOC = PREFIX + "/share/doc/vfs_cava"
 
 
-def waf(verb, dest):
-    script = ('for try in 1 2 3; do rm -rf "$1/out"; '
-              'cp -a build/out "$1/out" && break; done && '
-              'mount --bind "$1/out" build/out && '
-              'exec ./waf "$2" --destdir="$3"')
+# $1: an empty folder, $2: what to run in the copy. At the same path, so that
+# nothing is compiled again.
+IN_A_COPY = """
+for try in 1 2 3; do
+	rm -rf "$1/tree"
+	mkdir -p "$1/tree/build/samba"
+	ls -A | grep -vxe build -e .git | xargs cp -at "$1/tree" &&
+		cp -a build/out "$1/tree/build" && break
+done || exit 1
+mount --bind build/samba "$1/tree/build/samba" &&
+mount --rbind "$1/tree" . && cd "$PWD" && eval "$2"
+"""
+
+
+def waf(commands, dest):
     with tempfile.TemporaryDirectory(prefix="install.") as copy:
         done = subprocess.run(
             ["unshare", "-m", "--propagation", "private", "bash", "-c",
-             script, "bash", copy, verb, str(dest)], cwd=ROOT, text=True,
+             IN_A_COPY, "bash", copy, commands], cwd=ROOT, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, umask=0o022)
+            stderr=subprocess.STDOUT, umask=0o022,
+            env=dict(os.environ, DEST=str(dest)))
     assert done.returncode == 0, done.stdout
 
 
@@ -47,7 +58,7 @@ def stage():
     # not pytest's tmp_path: another account goes there
     base = pathlib.Path(tempfile.mkdtemp(prefix="install."))
     base.chmod(0o755)
-    waf("install", base / "dest")
+    waf('./waf install --destdir="$DEST"', base / "dest")
     yield base / "dest"
     shutil.rmtree(base)
 
@@ -87,11 +98,29 @@ def test_uninstall_leaves_nothing(stage):
     shutil.copytree(stage, copy)
     own = copy / "etc/cavad/cavad.conf"
     own.write_text("an admin's\n")
-    waf("uninstall", copy)
+    waf('./waf uninstall --destdir="$DEST"', copy)
     assert set(files(copy)) == {"etc/cavad/cavad.conf"}
     own.unlink()
     assert [p for p in copy.rglob("*") if p.is_dir()] in (
         [], [copy / "etc", copy / "etc/cavad"])
+
+
+def test_prefix_is_remembered(tmp_path):
+    """When build/out is made anew, as after an update of Samba."""
+    waf("""set -e
+        ./waf configure --prefix=/opt/cava
+        for verb in install uninstall; do
+                rm build/out/c4che/_cache.py
+                ./waf $verb --destdir="$DEST"
+                ls "$DEST/opt/cava/sbin" >> "$DEST.seen" || true
+        done
+        ./waf distclean
+        [ ! -e build/out ]
+        ./waf configure
+        grep "^PREFIX = '/usr/local'" build/out/c4che/_cache.py""",
+        tmp_path / "dest")
+    assert (tmp_path / "dest.seen").read_text() == "cavad\ncee_agent\n"
+    assert not (tmp_path / "dest").exists() or not files(tmp_path / "dest")
 
 
 @pytest.mark.parametrize("unit", ["cavad", "cee_agent"])
