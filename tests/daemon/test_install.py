@@ -20,6 +20,8 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 OUT = ROOT / "build" / "out"
+EICAR = (rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD-ANTIVIRUS-"
+         rb"TEST-FILE!$H+H*")
 CACHE = (OUT / "c4che" / "_cache.py").read_text()
 PREFIX, MODULES = (
     re.search(r"^%s = '/(.*)'$" % name, CACHE, re.M).group(1)
@@ -246,6 +248,12 @@ def test_units_under_systemd(stage):
         r"^server_uri = .*", "server_uri = null:",
         (stage / "etc/cavad/cavad.conf.example").read_text(), flags=re.M))
     shutil.copy(ROOT / "tests/daemon/units.sh", base)
+    (base / "clean").write_text("harmless\n")
+    (base / "eicar").write_bytes(EICAR)
+    subprocess.run([ROOT / "tests/clamd_db.py", base / "db"], check=True)
+    (base / "clamd.conf").write_text(
+        "LocalSocket /run/clamav/clamd.ctl\nDatabaseDirectory /work/db\n"
+        "OfficialDatabaseOnly no\nAlertExceedsMax yes\nUser root\n")
     try:
         done = subprocess.run(
             ["bash", str(ROOT / "tests/daemon/boot.sh"), str(base),

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Run by the systemd of boot.sh: the README's steps, then cavad.service and
-# cee_agent.service at work. The last line is "all well".
+# cee_agent.service at work, then a file's whole way through the smbd of this
+# machine, them and clamd. The last line is "all well".
 #
 # SPDX-License-Identifier: GPL-3.0-or-later
 set -eu
@@ -8,6 +9,18 @@ export PATH=/usr/local/sbin:/usr/local/bin:$PATH
 trap 'journalctl --no-pager -o cat -u cavad -u cee_agent | tail -20' EXIT
 
 pid() { systemctl show -p MainPID --value "$1"; }
+# await COMMAND...: until it succeeds, for 20 s
+await()
+{
+	for _ in {1..200}; do
+		! "$@" 2> /dev/null || return 0
+		sleep 0.1
+	done
+	echo "in vain: $*"
+	false
+}
+online() { cavactl status | grep -q online; }
+port_open() { : > /dev/tcp/127.0.0.1/445; }
 # caps PID: what it may do, and may ever do
 caps() { sed -n 's/^Cap\(Eff\|Bnd\):\t*//p' "/proc/$1/status" | xargs; }
 
@@ -20,7 +33,7 @@ while read -r line; do
 	*cavad.conf.example*) cp /work/cavad.conf /etc/cavad/cavad.conf ;;
 	esac
 done < /work/readme
-until cavactl status | grep -q online; do sleep 0.1; done
+await online
 
 echo "# cavad: rights"
 [ "$(caps "$(pid cavad)" | cut -d' ' -f1)" = 0000000000000000 ]
@@ -53,17 +66,68 @@ systemctl stop cavad
 [ "$(systemctl show -p Result --value cavad)" = success ]
 [ ! -e /run/cavad ]
 
-echo "# cee_agent"
+echo "# cee_agent: rights"
 systemd-sysusers cee_agent.conf
-echo secret > /etc/cavad/nas1.password
+secret=$(od -An -N 12 -tx1 /dev/urandom | tr -d ' \n')
+echo "$secret" > /etc/cavad/nas1.password
 chown cee_agent /etc/cavad/nas1.password
 chmod 600 /etc/cavad/nas1.password
-cp /etc/cavad/cee_agent.conf.example /etc/cavad/cee_agent.conf
+sed 's/^host = .*/host = 127.0.0.1/' /etc/cavad/cee_agent.conf.example \
+	> /etc/cavad/cee_agent.conf
+mkdir /run/clamav
+clamd -c /work/clamd.conf
 systemctl start cee_agent
 [ "$(caps "$(pid cee_agent)")" = "0000000000000000 0000000000000000" ]
 [ "$(stat -c %U /run/cee_agent)" = cee_agent ]
 curl -fsS http://127.0.0.1:12228/vee
 echo
+
+echo "# a file's whole way"
+prefix=$(command -v cavad)
+prefix=${prefix%/sbin/cavad}
+cp "$prefix/share/doc/vfs_cava/smb.conf.example" /etc/samba/smb.conf
+mkdir -m 777 /srv/finance /srv/projects
+chmod 777 /srv/finance /srv/projects
+for user in alice svc_cava; do
+	useradd --system "$user"
+	printf '%s\n%s\n' "$secret" "$secret" | smbpasswd -s -a "$user"
+done
+sed -e 's,^server_uri = .*,server_uri = cee://127.0.0.1:12228/vee,' \
+	-e 's/^;ip_pool = .*/ip_pool = 127.0.0.1/' -e '/^\[server av2\]/,/^$/d' \
+	/etc/cavad/cavad.conf.example > /etc/cavad/cavad.conf
+systemctl start cavad
+cavactl avvendor add svc_cava
+systemd-run -q --unit=smbd-here smbd -F --no-process-group
+await port_open
+await online
+# client SHARE COMMANDS SAYS
+client()
+{
+	said=$(smbclient "//127.0.0.1/$1" -U "alice%$secret" -c "$2" 2>&1) || true
+	grep "$3" <<< "$said" || { echo "$said"; false; }
+}
+cp /work/eicar /work/clean /tmp
+cd /tmp
+client finance "put clean; get clean back" "^getting"
+cmp clean back
+getfattr -n security.cava /srv/finance/clean > /dev/null
+client finance "put eicar; get eicar back" NT_STATUS_ACCESS_DENIED
+client finance "get eicar back" NT_STATUS_VIRUS_INFECTED
+client projects "put eicar" "^putting"
+cavactl scan /srv/projects/eicar && false || [ $? = 2 ]
+journalctl -o cat -t cavad CAVA_EVENT=400060108 |
+	grep "finance/eicar: threat .*alice"
+
+echo "# written while cavad is away, and then renamed: found by its handle"
+systemctl stop cavad
+client projects "put clean" "^putting"
+mv /srv/projects/clean /srv/projects/moved
+[ -n "$(ls /var/spool/cavad)" ]
+systemctl start cavad
+await getfattr -n security.cava /srv/projects/moved
+complaints=$(journalctl -q --no-pager -o cat -p warning -t cee_agent)
+[ -z "$complaints" ] || { echo "$complaints"; exit 1; }
+
 systemctl stop cee_agent
 [ "$(systemctl show -p Result --value cee_agent)" = success ]
 trap - EXIT
