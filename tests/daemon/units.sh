@@ -69,9 +69,8 @@ systemctl stop cavad
 echo "# cee_agent: rights"
 systemd-sysusers cee_agent.conf
 secret=$(od -An -N 12 -tx1 /dev/urandom | tr -d ' \n')
+install -o cee_agent -m 600 /dev/null /etc/cavad/nas1.password
 echo "$secret" > /etc/cavad/nas1.password
-chown cee_agent /etc/cavad/nas1.password
-chmod 600 /etc/cavad/nas1.password
 sed 's/^host = .*/host = 127.0.0.1/' /etc/cavad/cee_agent.conf.example \
 	> /etc/cavad/cee_agent.conf
 mkdir /run/clamav
