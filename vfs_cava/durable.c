@@ -21,6 +21,13 @@ int cava_fstat_fn(struct vfs_handle_struct *handle, struct files_struct *fsp,
 	if (cava_is_check(cava) && fsp_is_alternate_stream(fsp)) {
 		return cava_check_stream_fstat(handle, fsp, sbuf);
 	}
+	if (cava != NULL && !cava->durable) {
+		ret = cava_copy_looks(cava, fsp);
+		if (ret != 0) {
+			errno = ret;
+			return -1;
+		}
+	}
 	ret = SMB_VFS_NEXT_FSTAT(handle, fsp, sbuf);
 	if (ret == 0 && cava != NULL && cava->durable) {
 		sbuf->st_ex_atime = sbuf->st_ex_mtime;

@@ -195,7 +195,39 @@ ssize_t cava_pread_recv_fn(struct tevent_req *req,
 	return state->ret;
 }
 
-/* --- server-side copy: its source is read --- */
+/*
+ * --- server-side copy: its source is read ---
+ *
+ * It passes the gate when the client gets the key of the handle. The copy
+ * itself is made by descriptor (copy_file_range), past every hook of the
+ * source, and into a share that need not have the module. But smbd asks for
+ * the size of the source first, by fstat: so a handle that has a key passes
+ * the gate once more there if the file has changed since. What is changed
+ * while one copy_file_range() runs is copied as it is.
+ */
+
+int cava_copy_looks(struct cava *cava, struct files_struct *fsp)
+{
+	struct cava_file *file = cava_on(cava) ? cava_file_fetch(cava, fsp) :
+						 NULL;
+
+	if (file == NULL || !file->keyed || cava_gate_fast(cava, fsp)) {
+		return 0;
+	}
+	return cava_gate_sync(cava, fsp);
+}
+
+static void cava_keyed(struct vfs_handle_struct *handle,
+		       struct files_struct *fsp)
+{
+	struct cava *cava = cava_of(handle);
+	struct cava_file *file = cava_on(cava) ? cava_file_make(cava, fsp) :
+						 NULL;
+
+	if (file != NULL) {
+		file->keyed = true;
+	}
+}
 
 struct cava_offload_state {
 	struct tevent_context *ev;
@@ -293,6 +325,7 @@ static void cava_offload_done(struct tevent_req *subreq)
 	if (tevent_req_nterror(req, status)) {
 		return;
 	}
+	cava_keyed(state->handle, state->fsp);
 	tevent_req_done(req);
 }
 

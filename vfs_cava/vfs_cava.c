@@ -23,8 +23,8 @@
  *   get_compression, set_compression, fsctl: the content stays the same;
  *     those that change it arrive as fallocate, pwrite or offload_write.
  *   durable_cookie: a picture that is replaced at the disconnect.
- *   offload_write, its source: was gated when the token was made; what is
- *     copied later than that lands in a file that is written, so unscanned.
+ *   offload_write, its source: was gated when the token was made, and is
+ *     once more by the fstat before the copy (read.c).
  *     A named stream is gated as it is read for the copy, by pread.
  *   readdir, stat family: names and times, no content.
  *

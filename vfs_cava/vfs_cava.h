@@ -89,6 +89,7 @@ struct cava_file {
 	unsigned int writing;	/* our own writes that are under way */
 	bool modified;		/* by this handle: in cava->written */
 	bool announced;		/* WILL_WRITE was sent: CLOSE must follow */
+	bool keyed;		/* may be copied from: read.c */
 	uint32_t told;		/* generation that knows of WILL_WRITE */
 	struct cava *cava;
 	struct files_struct *fsp;
@@ -202,6 +203,14 @@ bool cava_gate_lease(struct cava *cava, struct files_struct *fsp);
 
 /* The tree connect ends; what is parked may live a little longer. */
 void cava_park_forget(struct cava *cava);
+
+/* --- read.c --- */
+
+/*
+ * smbd is about to look at the handle, maybe to copy from it. 0, or EACCES
+ * after at most filter.sync_wait.
+ */
+int cava_copy_looks(struct cava *cava, struct files_struct *fsp);
 
 /* --- gate.c --- */
 

@@ -151,6 +151,32 @@ def test_copy_chunk_into_a_share_without_the_module(strict, raw):
     assert (strict.dir / "data/plain/out.bin").read_bytes() == b""
 
 
+def test_copy_chunk_of_what_has_changed_since(strict, raw):
+    """The key of a clean file is none for what it becomes."""
+    strict.write_local("later.bin", TEXT)
+    smb = raw(strict)
+    source = smb.open("later.bin", READ)
+    key = smb.fsctl(source, RESUME_KEY, out=32)[:24]
+    plain = smb.smb.connectTree("plain")
+    target = smb.low.create(plain, "later.bin", ALL, SHARE_ALL, 0, CREATE,
+                            0x80)
+
+    def copy(length):
+        smb.low.ioctl(plain, target, COPYCHUNK_WRITE, 1,
+                      struct.pack("<24sIIQQII", key, 1, 0, 0, 0, length, 0),
+                      maxOutputResponse=12)
+
+    copy(len(TEXT))
+    assert (strict.dir / "data/plain/later.bin").read_bytes() == TEXT
+    strict.write_local("later.bin", EICAR)
+    assert raw_status(copy, 68) == ACCESS_DENIED
+    assert EICAR not in (strict.dir / "data/plain/later.bin").read_bytes()
+    # clean again, it is copied again
+    strict.write_local("later.bin", b"+" + TEXT)
+    copy(len(TEXT) + 1)
+    assert (strict.dir / "data/plain/later.bin").read_bytes() == b"+" + TEXT
+
+
 def test_clone_of_extents(strict, raw):
     """Gated like a copy where the file system has it; refused elsewhere."""
     smb = raw(strict)
