@@ -211,7 +211,13 @@ static void ipc_ask_start(struct ipc_ask *ask, uint8_t owed_only)
 
 void ipc_ask_cancel(struct ipc_peer *peer, uint64_t id)
 {
-	talloc_free(ipc_ask_find(peer, id));	/* answered already: NULL */
+	struct ipc_ask *ask = ipc_ask_find(peer, id);
+
+	if (ask == NULL) {
+		return;		/* answered already */
+	}
+	ipc_ask_count(ask);
+	talloc_free(ask);
 }
 
 void ipc_ask_decided(struct ipc_ask *ask, bool owed)

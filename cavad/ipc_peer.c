@@ -104,6 +104,9 @@ void ipc_peer_close(struct ipc_peer *peer)
 	}
 	ipc_peer_destructor(peer);
 	ipc_writers_gone(peer);
+	if (peer->hello && peer->role == 0) {
+		scan_spool_read(peer->ipc->scans);	/* what it has left */
+	}
 	while ((ask = TAILQ_FIRST(&peer->asks)) != NULL) {
 		talloc_free(ask);
 	}
@@ -136,7 +139,11 @@ static void ipc_peer_flags(struct ipc_peer *peer)
 	tevent_fd_set_flags(peer->fde, flags);
 }
 
-/* 0, EAGAIN or errno */
+/*
+ * 0, EAGAIN or errno. A smbd that is gone takes nothing more, but its last
+ * notices are still to be read: then it is as if it had been sent, and the
+ * end comes by reading.
+ */
 static int ipc_peer_write(struct ipc_peer *peer, const uint8_t *data,
 			  size_t len)
 {
@@ -145,6 +152,9 @@ static int ipc_peer_write(struct ipc_peer *peer, const uint8_t *data,
 	do {
 		n = send(peer->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	} while (n == -1 && errno == EINTR);
+	if (n == -1 && (errno == EPIPE || errno == ECONNRESET)) {
+		return 0;
+	}
 	return n == -1 ? errno : 0;
 }
 
@@ -562,6 +572,9 @@ void ipc_peer_read(struct ipc_peer *peer, unsigned int max)
 		}
 		if (n == -1 && errno == EAGAIN) {
 			return;
+		}
+		if (n == -1 && errno == ECONNRESET) {
+			continue;	/* said once, before what it sent */
 		}
 		if (n <= 0) {
 			ipc_peer_close(peer);

@@ -20,7 +20,7 @@
 #include "common/log.h"
 #include "common/proto.h"
 
-#define SPOOLED_GAP 1000	/* ms between two that were asked for */
+#define SPOOLED_GAP 50		/* ms between two that were asked for */
 
 struct spooled {
 	struct tevent_context *ev;
@@ -32,6 +32,7 @@ struct spooled {
 	TALLOC_CTX *commits;	/* of one chunk */
 	unsigned int committing;
 	bool reading;
+	bool asked;		/* one is due: timer */
 	bool failed;
 	int64_t began;		/* monotonic ms */
 	uint64_t offset;
@@ -125,6 +126,7 @@ static void spooled_fail(struct spooled *sp, int error)
 static void spooled_start(struct spooled *sp)
 {
 	sp->reading = true;
+	sp->asked = false;
 	sp->failed = false;
 	sp->began = spooled_now();
 	sp->offset = 0;
@@ -303,11 +305,12 @@ void spooled_read(struct spooled *sp)
 		return;		/* if it brings something, one follows */
 	}
 	spooled_later(sp, since >= SPOOLED_GAP ? 0 : SPOOLED_GAP - since);
+	sp->asked = sp->timer != NULL;
 }
 
 bool spooled_reading(const struct spooled *sp)
 {
-	return sp->reading;
+	return sp->reading || sp->asked;
 }
 
 void spooled_on_read(struct spooled *sp, void (*fn)(void *private_data),

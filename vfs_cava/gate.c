@@ -376,6 +376,20 @@ void cava_gate_forget(struct cava_file *file)
 	}
 }
 
+bool cava_gate_restless(struct cava *cava, struct files_struct *fsp)
+{
+	struct cava_file *file = cava_file_make(cava, fsp);
+	struct verdict v;
+	struct gate g;
+	int ret = ENOMEM;
+
+	if (file != NULL) {
+		g = gate_of_fsp(cava, fsp, file);
+		ret = gate_facts(&g, &v);
+	}
+	return ret == 0 && gate_fail(&g, VERDICT_REASON_CHANGED) == GATE_GO;
+}
+
 /* --- wait in poll() --- */
 
 enum gate_step gate_sync(struct gate *g)

@@ -4,7 +4,8 @@
  *
  * Somebody may write between the gate and the read. So a read looks again
  * when it has the data: has the file changed, the data is not handed out,
- * and the read passes the gate once more.
+ * and the read passes the gate once more. A file that never rests (a
+ * database) gets open_on_fail in the end.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -18,6 +19,7 @@ ssize_t cava_pread_fn(struct vfs_handle_struct *handle,
 {
 	struct cava *cava = cava_of(handle);
 	unsigned int rounds = 0;
+	ssize_t got = -1;
 
 	if (!cava_on(cava)) {
 		return SMB_VFS_NEXT_PREAD(handle, fsp, data, n, offset);
@@ -25,8 +27,7 @@ ssize_t cava_pread_fn(struct vfs_handle_struct *handle,
 	if (cava_stream_is(fsp)) {
 		return cava_stream_pread(handle, fsp, data, n, offset);
 	}
-	for (rounds = 0; rounds < CAVA_READ_ROUNDS; rounds++) {
-		ssize_t got = -1;
+	for (rounds = 0; rounds <= CAVA_READ_ROUNDS; rounds++) {
 		bool still = false;
 		int ret = cava_gate_fast(cava, fsp) ? 0 :
 			  cava_gate_sync(cava, fsp);
@@ -43,6 +44,9 @@ ssize_t cava_pread_fn(struct vfs_handle_struct *handle,
 		if (still) {
 			return got;
 		}
+	}
+	if (cava_gate_restless(cava, fsp)) {
+		return got;
 	}
 	errno = EACCES;
 	return -1;
@@ -120,10 +124,6 @@ static void cava_pread_gate(struct tevent_req *req)
 	struct tevent_req *subreq = NULL;
 
 	state->rounds++;
-	if (state->rounds > CAVA_READ_ROUNDS) {
-		tevent_req_error(req, EACCES);
-		return;
-	}
 	subreq = cava_gate_send(state, state->ev, cava_of(state->handle),
 				state->fsp, PROTO_WHY_READ);
 	if (tevent_req_nomem(subreq, req)) {
@@ -171,6 +171,14 @@ static void cava_pread_done(struct tevent_req *subreq)
 	TALLOC_FREE(subreq);
 	if (state->ret > 0) {
 		still = cava_gate_fast(cava_of(state->handle), state->fsp);
+	}
+	if (!still && state->rounds >= CAVA_READ_ROUNDS) {
+		still = cava_gate_restless(cava_of(state->handle),
+					   state->fsp);
+		if (!still) {
+			tevent_req_error(req, EACCES);
+			return;
+		}
 	}
 	if (!still) {
 		cava_pread_gate(req);

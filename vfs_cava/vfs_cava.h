@@ -227,6 +227,9 @@ struct tevent_req *cava_gate_send(TALLOC_CTX *mem_ctx,
 				  enum proto_why why);
 int cava_gate_recv(struct tevent_req *req);
 
+/* It has changed at each look: may what was read be handed out? */
+bool cava_gate_restless(struct cava *cava, struct files_struct *fsp);
+
 /* The handle is going away: what waits on it is told. */
 void cava_gate_forget(struct cava_file *file);
 

@@ -3,6 +3,7 @@
 SPDX-License-Identifier: GPL-3.0-or-later
 """
 import os
+import select
 import signal
 import socket
 import struct
@@ -148,6 +149,33 @@ def test_one_id_twice(world):
         peer.ask(path, id=7)
         assert peer.closed()
     world.clamd.go.set()
+
+
+@pytest.mark.parametrize("read_config", [False, True])
+def test_last_words_of_a_smbd(own, read_config):
+    """It sends a notice and is gone before cavad looks: with an answer that
+    it never read (recv says ECONNRESET first), or before cavad could send
+    one (send says EPIPE)."""
+    path = own.file("last%d" % read_config, b"hold")
+    before = own.status()["pending_scans"]
+    peer = Peer(own, hello=False)
+    hello = encode("HELLO", pid=1, share="share", root=str(own.root),
+                   client="192.0.2.9")
+    if read_config:
+        peer.sock.send(hello)
+        assert select.select([peer.sock], [], [], 20)[0]    # and not read
+    own.cavad.popen.send_signal(signal.SIGSTOP)
+    try:
+        if not read_config:
+            peer.sock.send(hello)
+        peer.notice(CLOSE, path)
+        peer.close()
+    finally:
+        own.cavad.popen.send_signal(signal.SIGCONT)
+    wait_for("the notice to be owed",
+             lambda: own.status()["pending_scans"] == before + 1)
+    own.clamd.go.set()
+    wait_for("its verdict", lambda: "security.cava" in os.listxattr(path))
 
 
 def test_unknown_kinds(world):
