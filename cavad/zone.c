@@ -116,6 +116,9 @@ static int zones_put_file(const struct zones *z, const char *path)
 		ret = fsync(fileno(f));
 	}
 	ret = ret == 0 ? 0 : errno;
+	if (ret == 0 && ferror(f)) {
+		ret = EIO;	/* room came back after a part was lost */
+	}
 	fclose(f);
 	return ret;
 }
@@ -242,6 +245,7 @@ static int zone_share_set(struct zones *z, struct zone *zone,
 		return ENOMEM;
 	}
 	if (share != NULL) {
+		talloc_free((void *)share->root);
 		share->root = copy;
 		return 0;
 	}

@@ -115,19 +115,19 @@ static struct tevent_req *put(struct test *t, uint64_t ino)
 	return store_pending_put_send(t, t->ev, t->store, &t->pending);
 }
 
-static struct tevent_req *del(struct test *t, uint64_t ino)
+static inline struct tevent_req *del(struct test *t, uint64_t ino)
 {
 	t->pending.ident.ino = ino;
 	return store_pending_del_send(t, t->ev, t->store, &t->pending.ident);
 }
 
-static int get(struct test *t, uint64_t ino, struct store_pending **p)
+static inline int get(struct test *t, uint64_t ino, struct store_pending **p)
 {
 	t->pending.ident.ino = ino;
 	return store_pending_get(t->store, t, &t->pending.ident, p);
 }
 
-static uint64_t count(struct test *t)
+static inline uint64_t count(struct test *t)
 {
 	uint64_t n = 0;
 	int ret;
