@@ -33,7 +33,7 @@ int zones_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 /* The configuration has changed: writes the filters. 0 or errno. */
 int zones_changed(struct zones *z);
 
-/* A share's connection, from its HELLO; ends when it is freed. */
+/* A share's connection, from its HELLO; ends when it is freed, before z. */
 struct zone_member;
 
 /* NULL = no memory. */

@@ -17,6 +17,7 @@ struct world {
 	struct config *config;
 	struct counters counters;
 	struct zones *zones;
+	TALLOC_CTX *peers;	/* of members; they end before the zones */
 };
 
 static char *in_dir(struct world *w, const char *name)
@@ -48,6 +49,8 @@ static void start(struct world *w)
 			       &w->counters, &w->zones);
 
 	assert_int_equal(ret, 0);
+	w->peers = talloc_new(w);
+	assert_non_null(w->peers);
 }
 
 /* A cavad that ends and starts again, after all that was written. */
@@ -58,6 +61,7 @@ static void start_again(struct world *w)
 	p->ident.ino = 1;
 	assert_int_equal(wait_one(w->test, store_pending_put_send(
 		w, w->test->ev, w->test->store, p)), 0);
+	TALLOC_FREE(w->peers);
 	TALLOC_FREE(w->zones);
 	start(w);
 }
@@ -82,6 +86,7 @@ static int world_down(void **p)
 	struct world *w = *p;
 	struct test *test = w->test;
 
+	TALLOC_FREE(w->peers);
 	TALLOC_FREE(w->zones);
 	unlink(in_dir(w, "filters"));
 	*p = test;
@@ -129,8 +134,8 @@ static size_t share_total(const struct zone_status *s)
 static struct zone_member *enter(struct world *w, const char *zone,
 				 const char *share, const char *root)
 {
-	struct zone_member *member = zone_enter(w, w->zones, zone, share,
-						root);
+	struct zone_member *member = zone_enter(w->peers, w->zones, zone,
+						share, root);
 
 	assert_non_null(member);
 	return member;
@@ -188,7 +193,7 @@ static void test_root_that_changes(void **p)
 	talloc_free(enter(w, "Lab", "home", "/a"));
 	wait_one(w->test, put(w->test, 9));
 	blocks = talloc_total_blocks(w->zones);
-	for (i = 0; i < 50; i++) {
+	for (i = 0; i < 51; i++) {
 		talloc_free(enter(w, "Lab", "home", i % 2 ? "/a" : "/b"));
 	}
 	wait_one(w->test, put(w->test, 9));
@@ -196,7 +201,7 @@ static void test_root_that_changes(void **p)
 	start_again(w);
 	s = zone_named(w, "Lab");
 	assert_int_equal(share_total(&s), 1);
-	assert_string_equal(s.shares[0].root, "/a");
+	assert_string_equal(s.shares[0].root, "/b");
 }
 
 static void test_sorted(void **p)
@@ -270,11 +275,14 @@ static void test_limits(void **p)
 	struct zone_status s;
 	char name[32];
 	char *why = NULL;
+	struct zone_member **members = talloc_zero_array(
+		w, struct zone_member *, ZONE_SHARES + 5);
+	struct tevent_req *req = NULL;
 	unsigned int i;
 
 	for (i = 0; i < 300; i++) {
 		snprintf(name, sizeof(name), "z%u", i);
-		enter(w, name, "", "/");
+		talloc_free(enter(w, name, "", "/"));
 	}
 	assert_int_equal(zone_total(w), 2 * FILTER_ZONES_MAX);
 	assert_null(zone_add_send(w, w->test->ev, w->zones, "more", &why));
@@ -282,12 +290,23 @@ static void test_limits(void **p)
 	assert_non_null(strstr(why, "256"));
 	for (i = 0; i < ZONE_SHARES + 5; i++) {
 		snprintf(name, sizeof(name), "s%u", i);
-		enter(w, i % 2 ? "z1" : "z2", name, "/");
+		members[i] = enter(w, i % 2 ? "z1" : "z2", name, "/");
 	}
 	s = zone_named(w, "z1");
 	i = (unsigned int)share_total(&s);
 	s = zone_named(w, "z2");
 	assert_int_equal(i + share_total(&s), ZONE_SHARES);
+
+	/* what is removed makes room, for a zone and for its shares */
+	for (i = 0; i < (unsigned int)talloc_array_length(members); i++) {
+		TALLOC_FREE(members[i]);
+	}
+	req = zone_remove_send(w, w->test->ev, w->zones, "z1", &why);
+	assert_int_equal(wait_one(w->test, req), 0);
+	enter(w, "later", "s", "/srv");
+	s = zone_named(w, "later");
+	assert_non_null(s.name);
+	assert_int_equal(share_total(&s), 1);
 }
 
 static void test_added_and_removed(void **p)
