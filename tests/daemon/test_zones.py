@@ -3,6 +3,7 @@
 SPDX-License-Identifier: GPL-3.0-or-later
 """
 import json
+import os
 import signal
 import time
 
@@ -224,7 +225,13 @@ def test_skips_are_counted_by_reason(world):
     assert stats["files_skipped_per_size"] == 5
     assert "DOM\\backup at 192.0.2.9 reads without scans" in world.cavad.log()
     text = world.cavactl("status").stdout.decode()
-    assert "exempt" in text
+    for n, what in ((5, "skipped, too large"),
+                    (10, "skipped by the filter of the zone"),
+                    (1, "of those, since its profile says so"),
+                    (2, "of those, by extension"),
+                    (3, "of those, by path"),
+                    (4, "of those, to exempt accounts and hosts")):
+        assert "%10d  %s\n" % (n, what) in text
 
 
 def test_cavactl_zones(world):
@@ -245,8 +252,10 @@ def test_cavactl_zones(world):
         assert {z["zone_name"] for z in found["zones"]} == set(rows)
 
 
-def test_too_large_is_skipped_and_said(world):
-    configure(world, "", "scan_size_maximum = 1K\n")
+@pytest.mark.parametrize("action", ["allow", "deny"])
+def test_too_large_is_skipped_and_said(world, action):
+    configure(world, "[filter System]\nscan_size_maximum_action = %s\n"
+              % action, "scan_size_maximum = 1K\n")
     world.start()
     path = world.file("large", b"x" * 1025)
     reply = world.scan(path)
@@ -256,6 +265,8 @@ def test_too_large_is_skipped_and_said(world):
     run = world.cavactl("scan", str(path))
     assert run.returncode == 3
     assert b"skipped: larger than scan_size_maximum" in run.stdout
+    assert world.status()["system_stats"]["files_skipped_per_size"] == 2
+    assert not os.listxattr(path)       # nothing is recorded
 
 
 def test_zone_is_added_and_removed(world):
