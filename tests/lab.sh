@@ -353,8 +353,9 @@ start_part()
 	agent)
 		i=0
 		while [ "$ENGINE" = cee ] && [ $i -lt "$SERVERS" ]; do
-			launch agent$i "$OUT/bin/cee_agent" -d \
-				-c "$DIR/agent$i.conf"
+			# killed, it leaves its folder there
+			launch agent$i env RUNTIME_DIRECTORY="$DIR/run" \
+				"$OUT/bin/cee_agent" -d -c "$DIR/agent$i.conf"
 			await agent$i "answer" curl -sf --max-time 5 \
 				"http://$ADDRESS:$((12228 + i))/vee"
 			i=$((i + 1))

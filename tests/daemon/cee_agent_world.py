@@ -217,7 +217,9 @@ class Agent:
         self.conf.write_text("\n".join(lines) + "\n" + extra)
         self.process = world.run([*wrapper, find_agent(), "-c", self.conf,
                                   "-d"],
-                                 env=dict(os.environ, **(env or {})))
+                                 env={**os.environ,
+                                      "RUNTIME_DIRECTORY": str(world.dir),
+                                      **(env or {})})
         self.process.wait_log(" ready on " + keys["listen"])
 
     def stop(self):

@@ -364,7 +364,7 @@ def test_foreign_configuration_is_not_read(world):
 
 def test_user(world):
     world.file("user.txt", b"clean")
-    a = world.agent(user="nobody")
+    a = world.agent(user="nobody", env={"RUNTIME_DIRECTORY": "/tmp"})
     uid = pwd.getpwnam("nobody").pw_uid
     assert len(a.workers()) == 5
     for pid in a.workers() + [a.process.pid]:
