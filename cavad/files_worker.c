@@ -28,6 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -37,6 +38,8 @@
 #include "common/spool.h"
 
 #define SETTLE_MAX 1000		/* ms; the clock may be set back meanwhile */
+#define SETTLE_TICK 20		/* ms; the same */
+#define SETTLE_XATTR "security.cava.none"	/* of no file */
 
 struct held {
 	uint64_t scan_id;
@@ -91,7 +94,7 @@ static struct held *held_find(struct worker *w, uint64_t scan_id)
 	return NULL;
 }
 
-/* Takes fd over; NULL (and fd closed) when there is no room. */
+/* Takes fd over; NULL when there is no room: then fd is still the caller's. */
 static struct held *held_add(struct worker *w, uint64_t scan_id, int fd)
 {
 	struct held *h = NULL;
@@ -100,7 +103,6 @@ static struct held *held_add(struct worker *w, uint64_t scan_id, int fd)
 		h = calloc(1, sizeof(*h));
 	}
 	if (h == NULL) {
-		close(fd);
 		return NULL;
 	}
 	h->scan_id = scan_id;
@@ -165,11 +167,58 @@ static enum files_status io_error(int *result, int error)
  * into those moves no time at all. Written back they are clean: the next
  * store is a page fault, and that moves mtime and ctime. (Not on tmpfs.)
  */
-static void settle(int fd)
+static void write_back(int fd)
 {
 	(void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE |
 			      SYNC_FILE_RANGE_WRITE |
 			      SYNC_FILE_RANGE_WAIT_AFTER);
+}
+
+/*
+ * No lease: somebody may write. `content` is what the file was a moment ago.
+ * Afterwards every change that it does not show is there to be scanned:
+ *
+ * 1. A stamp is the coarse clock's, so two changes in a tick look alike.
+ *    With the tick over, the next one has another ctime.
+ * 2. write() moves ctime first and takes its time over the bytes, for as
+ *    long as the page that it copies from takes to come. It holds the lock
+ *    of the inode, for which the kernel waits here before it finds that
+ *    there is no such attribute.
+ */
+static void settle(int fd, const struct content *content)
+{
+	int wait = files_record_wait(content->ctime);
+
+	if (!files_record_due(content->ctime)) {
+		(void)poll(NULL, 0, wait < SETTLE_TICK ? wait : SETTLE_TICK);
+	}
+	write_back(fd);
+	(void)fremovexattr(fd, SETTLE_XATTR);
+}
+
+/* The lock, and what the file is. 0 or errno. */
+static int begin_lock(struct worker *w, uint64_t scan_id, int path_fd,
+		      struct files_begun *begun, struct held **result)
+{
+	int fd = -1;
+	int ret = files_reopen(path_fd, &fd);
+
+	if (ret != 0) {
+		return ret;
+	}
+	*result = held_add(w, scan_id, fd);
+	begun->leased = *result != NULL && (*result)->leased;
+	if (!begun->leased) {
+		write_back(fd);
+	}
+	ret = content_of_fd(fd, &begun->content);
+	if (ret == 0 && !begun->leased) {
+		settle(fd, &begun->content);
+	}
+	if (*result == NULL) {
+		close(fd);
+	}
+	return ret;
 }
 
 /* Of a found file: record, content, lock, and a descriptor for the caller */
@@ -178,26 +227,13 @@ static enum files_status begin_found(struct worker *w,
 				     int path_fd, struct files_begun *begun)
 {
 	struct held *h = NULL;
-	int fd = -1;
-	int ret = 0;
+	int ret = begin->lock ?
+		  begin_lock(w, begin->scan_id, path_fd, begun, &h) :
+		  content_of_fd(path_fd, &begun->content);
 
-	if (begin->lock) {
-		ret = files_reopen(path_fd, &fd);
-		if (ret != 0) {
-			return io_error(&begun->error, ret);
-		}
-		h = held_add(w, begin->scan_id, fd);
-		begun->leased = h != NULL && h->leased;
-		if (!begun->leased) {
-			settle(fd);
-		}
-	}
 	/* Not a copy of the held one: that would keep the lease alive. */
-	if (begin->want_fd) {
+	if (ret == 0 && begin->want_fd) {
 		ret = files_reopen(path_fd, &begun->fd);
-	}
-	if (ret == 0) {
-		ret = content_of_fd(path_fd, &begun->content);
 	}
 	if (ret != 0) {
 		if (h != NULL) {
@@ -260,6 +296,7 @@ static enum files_status end_anew(struct worker *w,
 	}
 	*result = held_add(w, end->scan_id, fd);
 	if (*result == NULL) {
+		close(fd);
 		return io_error(error, EMFILE);
 	}
 	return FILES_OK;

@@ -9,6 +9,7 @@ SPDX-License-Identifier: GPL-3.0-or-later
 import ctypes
 import mmap
 import os
+import platform
 import random
 import struct
 import threading
@@ -16,7 +17,7 @@ import time
 
 import pytest
 
-from lab import EICAR
+from lab import EICAR, InThread
 
 LONG = bool(os.environ.get("CAVA_TEST_LONG"))
 TRIES = 200 if LONG else 60
@@ -150,3 +151,57 @@ def test_restored_mtime(lab, kind):
         assert content_over_smb(lab, name) is None, i
         path.unlink()
     assert struck_clean > 0     # or nothing was tried
+
+
+class SlowPage:
+    """A page of memory that comes when it is told to: userfaultfd(2)."""
+
+    CALL = {"x86_64": 323, "aarch64": 282}
+    API, REGISTER, COPY = 0xC018AA3F, 0xC020AA00, 0xC028AA03
+
+    def __init__(self, content):
+        self.content = ctypes.create_string_buffer(content, mmap.PAGESIZE)
+        self.fd = LIBC.syscall(self.CALL.get(platform.machine(), -1),
+                               os.O_CLOEXEC)
+        if self.fd == -1:
+            pytest.skip("no userfaultfd here")
+        self.map = mmap.mmap(-1, mmap.PAGESIZE,
+                             flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        self.view = memoryview(self.map)[:len(content)]
+        self.at = ctypes.addressof(ctypes.c_char.from_buffer(self.map))
+        self.control(self.API, 0xAA, 0, 0)
+        self.control(self.REGISTER, self.at, mmap.PAGESIZE, 1, 0)
+
+    def control(self, request, *words):
+        data = (ctypes.c_uint64 * 5)(*words)
+        assert LIBC.ioctl(self.fd, ctypes.c_ulong(request), data) == 0
+
+    def wait_wanted(self):
+        os.read(self.fd, 32)
+
+    def come(self):
+        self.control(self.COPY, self.at, ctypes.addressof(self.content),
+                     mmap.PAGESIZE, 0, 0)
+
+    def close(self):
+        os.close(self.fd)
+
+
+def test_write_that_takes_its_time(lab):
+    """write() moves ctime before it copies the bytes. A scan in between sees
+    the old ones under the ctime that the new ones will have."""
+    page = SlowPage(EICAR)
+    path = lab.write_local("slow.txt", CLEAN)
+    out = os.open(path, os.O_WRONLY)
+    writer = InThread(os.pwrite, out, page.view, 0)
+    page.wait_wanted()
+    first = InThread(content_over_smb, lab, "slow.txt")
+    first.join(1)       # the scan waits for the writer, who waits for us
+    page.come()
+    assert writer.result() == len(EICAR)
+    assert first.result() != EICAR
+    assert content_over_smb(lab, "slow.txt") is None
+    os.close(out)
+    assert content_over_smb(lab, "slow.txt") is None
+    assert lab.result("slow.txt") == "infected"
+    page.close()
