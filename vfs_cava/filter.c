@@ -24,6 +24,7 @@
 #include <sys/xattr.h>
 
 #define CAVA_COUNT_PAUSE 1	/* s between two COUNTs */
+#define FILTER_DELETED " (deleted)"	/* d_path() in the kernel */
 /* Bytes of cava:filters: all zones of cavad, each as large as it may be. */
 #define CAVA_FILTERS_MAX (2 * FILTER_ZONES_MAX * \
 			  (FILTER_ZONE_MAX + 2 + 2 * FILTER_MAX))
@@ -107,16 +108,24 @@ void cava_filter_load(struct cava *cava, const char *path)
 
 /* --- facts --- */
 
-/* "" when the file has no name any more: then no rule holds for it. */
+/*
+ * "" when the file has no name any more: then no rule holds for it. Nor for
+ * one whose other name has gone, whose path the kernel shows with a word at
+ * the end that would be another extension.
+ */
 static const char *filter_path(int fd)
 {
 	struct stat st;
+	const char *path = NULL;
+	const char *word = NULL;
 	int ret = fstat(fd, &st);
 
 	if (ret != 0 || st.st_nlink == 0) {
 		return "";
 	}
-	return cava_fd_path(talloc_tos(), fd);
+	path = cava_fd_path(talloc_tos(), fd);
+	word = strrchr(path, ' ');
+	return word != NULL && strcmp(word, FILTER_DELETED) == 0 ? "" : path;
 }
 
 void cava_filter_facts(struct cava *cava, int fd, struct filter_facts *facts)

@@ -47,6 +47,7 @@ def lab(new_lab_of_module):
     share(lab, "off", lab.dir / "data/off", "cava:zone = Off")
     share(lab, "exact", lab.dir / "data/exact", "cava:zone = Exact",
           "case sensitive = yes")
+    share(lab, "included", lab.dir / "data/included", "cava:zone = Included")
     share(lab, "new", lab.dir / "data/new", "cava:zone = Announced")
     conf = pathlib.Path(lab.read_env()["CAVAD_CONF"])
     conf.write_text(conf.read_text() + """
@@ -64,6 +65,11 @@ scan_profile = no_scan
 [filter Exact]
 scan_profile = strict
 file_extensions = TXT
+
+[filter Included]
+scan_profile = strict
+file_extensions = exe
+file_extensions_action = include
 """)
     lab.env = lab.read_env()
     lab.configure("filter System", "file_extensions", "log, tar.gz")
@@ -193,6 +199,23 @@ def test_local_hard_link_out_of_an_exclusion(lab):
     put(lab.connect(), "linked.log", EICAR)
     os.link(lab.local("linked.log"), lab.local("linked.exe"))
     assert denied(lab.connect(), "linked.exe")
+
+
+def test_name_that_has_gone_is_no_other_extension(lab):
+    """Of an open file whose name is taken by a rename, the kernel shows
+    "virus.exe (deleted)"; it has a link more, so it is not deleted."""
+    folder = lab.dir / "data/included"
+    smb = lab.connect(share="included")
+    other = lab.connect(share="included")
+    (folder / "virus.exe").write_bytes(EICAR)
+    os.link(folder / "virus.exe", folder / "second.exe")
+    (folder / "other.tmp").write_bytes(TEXT)
+    handle = smb.create("virus.exe", DesiredAccess=READ,
+                        ShareAccess=SHARE_ALL)
+    other.rename("other.tmp", "virus.exe", True)
+    assert read(other, "virus.exe") == TEXT
+    assert status_of(smb.read, handle, 0, len(EICAR)) == ACCESS_DENIED
+    assert result(lab, folder / "second.exe") == INFECTED
 
 
 def test_other_share_with_other_rules(lab):
