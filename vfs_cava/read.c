@@ -212,14 +212,43 @@ ssize_t cava_pread_recv_fn(struct tevent_req *req,
  * the size of the source first, by fstat: so a handle that has a key passes
  * the gate once more there if the file has changed since. What is changed
  * while one copy_file_range() runs is copied as it is.
+ *
+ * smbd asks by fstat for much else, and does not delete on close what it
+ * cannot look at. So the gate is there only while a client's IOCTL is at
+ * work: nothing else copies.
  */
+
+static bool copy_at_work(const struct cava *cava)
+{
+	const struct smbXsrv_client *client = cava->handle->conn->sconn->client;
+	const struct smbXsrv_connection *xconn = NULL;
+	const struct smbd_smb2_request *req = NULL;
+
+	xconn = client == NULL ? NULL : client->connections;
+	for (; xconn != NULL; xconn = xconn->next) {
+		for (req = xconn->smb2.requests; req != NULL; req = req->next) {
+			const uint8_t *hdr = NULL;
+
+			if (req->current_idx + SMBD_SMB2_NUM_IOV_PER_REQ >
+			    req->in.vector_count) {
+				continue;	/* answered */
+			}
+			hdr = SMBD_SMB2_IN_HDR_PTR(req);
+			if (SVAL(hdr, SMB2_HDR_OPCODE) == SMB2_OP_IOCTL) {
+				return true;
+			}
+		}
+	}
+	return false;
+}
 
 int cava_copy_looks(struct cava *cava, struct files_struct *fsp)
 {
 	struct cava_file *file = cava_on(cava) ? cava_file_fetch(cava, fsp) :
 						 NULL;
 
-	if (file == NULL || !file->keyed || cava_gate_fast(cava, fsp)) {
+	if (file == NULL || !file->keyed || !copy_at_work(cava) ||
+	    cava_gate_fast(cava, fsp)) {
 		return 0;
 	}
 	return cava_gate_sync(cava, fsp);

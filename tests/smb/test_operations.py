@@ -151,6 +151,22 @@ def test_copy_chunk_into_a_share_without_the_module(strict, raw):
     assert (strict.dir / "data/plain/out.bin").read_bytes() == b""
 
 
+def test_infected_source_of_a_copy_is_deleted(strict, raw):
+    """By another client, and gone with the handle that has the key."""
+    strict.write_local("source.bin", TEXT)
+    smb = raw(strict)
+    source = smb.open("source.bin", ALL)
+    smb.fsctl(source, RESUME_KEY, out=32)
+    strict.write_local("source.bin", EICAR)
+    assert raw_status(smb.set_info, source, END_OF_FILE_INFO,
+                      struct.pack("<Q", 60)) == 0
+    strict.connect().unlink("source.bin")
+    assert strict.local("source.bin").exists()
+    smb.done(source)
+    wait_for("the file to go",
+             lambda: not strict.local("source.bin").exists())
+
+
 def test_copy_chunk_of_what_has_changed_since(strict, raw):
     """The key of a clean file is none for what it becomes."""
     strict.write_local("later.bin", TEXT)
