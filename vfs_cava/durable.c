@@ -4,13 +4,24 @@
  * smbd compares the file as it was at the disconnect with the file at the
  * reconnect, and refuses when anything differs. A verdict that is written
  * on the file moves its ctime and may add a block, reading it may move its
- * atime. So while smbd takes either picture, these three are left out of it;
- * size, mtime, owner, mode, links and birth time are compared as ever. Reads
+ * atime. So while smbd takes either picture, these three are left out of it,
+ * and with them a birth time that smbd only made up of them; size, mtime,
+ * owner, mode, links and a birth time that is one are compared as ever. Reads
  * through the handle that comes back meet the gates like any other's.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 #include "vfs_cava/vfs_cava.h"
+
+static void durable_leave_out(SMB_STRUCT_STAT *sbuf)
+{
+	sbuf->st_ex_atime = sbuf->st_ex_mtime;
+	sbuf->st_ex_ctime = sbuf->st_ex_mtime;
+	sbuf->st_ex_blocks = 0;
+	if (sbuf->st_ex_iflags & ST_EX_IFLAG_CALCULATED_BTIME) {
+		sbuf->st_ex_btime = sbuf->st_ex_mtime;
+	}
+}
 
 int cava_fstat_fn(struct vfs_handle_struct *handle, struct files_struct *fsp,
 		  SMB_STRUCT_STAT *sbuf)
@@ -30,9 +41,7 @@ int cava_fstat_fn(struct vfs_handle_struct *handle, struct files_struct *fsp,
 	}
 	ret = SMB_VFS_NEXT_FSTAT(handle, fsp, sbuf);
 	if (ret == 0 && cava != NULL && cava->durable) {
-		sbuf->st_ex_atime = sbuf->st_ex_mtime;
-		sbuf->st_ex_ctime = sbuf->st_ex_mtime;
-		sbuf->st_ex_blocks = 0;
+		durable_leave_out(sbuf);
 	}
 	return ret;
 }
@@ -48,6 +57,9 @@ static void durable_restore(struct files_struct *fsp)
 		st->st_ex_atime = now.st_ex_atime;
 		st->st_ex_ctime = now.st_ex_ctime;
 		st->st_ex_blocks = now.st_ex_blocks;
+		if (st->st_ex_iflags & ST_EX_IFLAG_CALCULATED_BTIME) {
+			st->st_ex_btime = now.st_ex_btime;
+		}
 	}
 }
 
