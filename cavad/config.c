@@ -408,7 +408,9 @@ static char *config_read(struct config_parser *p)
 	}
 	fd = open(p->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd == -1) {
-		config_fail(p, errno, "%s", strerror(errno));
+		config_fail(p, errno, "%s%s", strerror(errno),
+			    errno == ENOENT ? "; start with a copy of "
+			    "cavad.conf.example (cavad.conf(5))" : "");
 		return NULL;
 	}
 	ret = config_read_fd(fd, text, &len);

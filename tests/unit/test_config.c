@@ -289,7 +289,8 @@ static void test_file(void **p)
 	unlink(t->path);
 	ret = config_load(t, t->path, &c, &error);
 	assert_int_equal(ret, ENOENT);
-	assert_non_null(strstr(error, ": No such file or directory"));
+	assert_non_null(strstr(error, ": No such file or directory; start "
+			       "with a copy of cavad.conf.example"));
 	ret = config_load(t, t->dir, &c, &error);
 	assert_int_equal(ret, EINVAL);
 	assert_non_null(strstr(error, ": not a file"));
