@@ -13,7 +13,10 @@
  * 4. A job that is dropped while its worker is at it leaves nobody to tell:
  *    the answer is thrown away, and what a begin has locked is let go. An end
  *    is never taken back, since somebody waits for the lease.
- * 5. Callbacks come last in every function: they may free anything, the
+ * 5. A begin that waits for a writer is answered LATER: it stays with its
+ *    worker, which serves others meanwhile, and is begun anew by another one
+ *    when that worker goes.
+ * 6. Callbacks come last in every function: they may free anything, the
  *    `struct files` included.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
@@ -67,6 +70,7 @@ struct files_worker {
 	struct tevent_fd *fde;
 	struct tevent_timer *stuck;
 	struct files_job *current;
+	struct files_jobs later;	/* rule 5; their .queue is NULL */
 	struct files_jobs waiting;	/* ends of scans it holds */
 };
 
@@ -225,6 +229,13 @@ static void worker_lost(struct files_worker *w, int error)
 	while ((next = job_first(&w->waiting)) != NULL) {
 		job_queue(&f->waiting, next);
 	}
+	while ((next = job_first(&w->later)) != NULL) {
+		if (next->slot != NULL) {
+			job_queue(&f->waiting, next);
+		} else {
+			talloc_free(next);
+		}
+	}
 	files_push(f);
 	if (job == NULL) {
 		return;
@@ -324,18 +335,41 @@ static bool begun_holds(const struct files_job *job, struct buf reply)
 		buf_get_u8(&reply) == FILES_OK;
 }
 
-/* The reply to w->current; `b` stands behind the head, fd is ours. */
-static void worker_replied(struct files_worker *w, struct buf *b, int fd)
+/* It has nothing under way now. */
+static struct files_job *worker_take(struct files_worker *w)
+{
+	struct files_job *job = w->current;
+
+	w->current = NULL;
+	TALLOC_FREE(w->stuck);
+	return job;
+}
+
+/* Rule 5: the job that this reply is to, or NULL. */
+static struct files_job *worker_later(struct files_worker *w, uint32_t id,
+				      uint32_t number)
+{
+	struct files_job *job = NULL;
+
+	TAILQ_FOREACH(job, &w->later, entry) {
+		if (job->id == id && job->number == number) {
+			TAILQ_REMOVE(&w->later, job, entry);
+			return job;
+		}
+	}
+	return NULL;
+}
+
+/* `b`, the reply to the job, stands behind the head; fd is ours. */
+static void worker_replied(struct files_worker *w, struct files_job *job,
+			   struct buf *b, int fd)
 {
 	struct files *f = w->files;
-	struct files_job *job = w->current;
 	files_job_done done = job->done;
 	void *private_data = job->private_data;
 	bool wanted = job_detach(job);
 	bool holds = begun_holds(job, *b);
 
-	w->current = NULL;
-	TALLOC_FREE(w->stuck);
 	if (holds) {
 		scan_remember(f, job->scan_id, w);
 	}
@@ -359,6 +393,7 @@ static void worker_readable(struct tevent_context *ev, struct tevent_fd *fde,
 {
 	struct files_worker *w = private_data;
 	struct files *f = w->files;
+	struct files_job *job = NULL;
 	struct buf b;
 	uint32_t number = 0;
 	uint32_t id = 0;
@@ -385,8 +420,21 @@ static void worker_readable(struct tevent_context *ev, struct tevent_fd *fde,
 		return;
 	}
 	if (w->current != NULL && w->current->id == id &&
+	    w->current->number == FILES_MSG_BEGIN &&
+	    number == FILES_MSG_LATER && fd == -1) {
+		job = worker_take(w);
+		TAILQ_INSERT_TAIL(&w->later, job, entry);
+		files_push(f);
+		return;
+	}
+	if (w->current != NULL && w->current->id == id &&
 	    w->current->number == number) {
-		worker_replied(w, &b, fd);
+		job = worker_take(w);
+	} else {
+		job = worker_later(w, id, number);
+	}
+	if (job != NULL) {
+		worker_replied(w, job, &b, fd);
 		return;
 	}
 	log_error("files process: worker %d sent what nobody asked for; it is "
@@ -563,6 +611,7 @@ static int files_destructor(struct files *f)
 	jobs_detach(&f->waiting);
 	for (i = 0; i < FILES_WORKERS; i++) {
 		jobs_detach(&f->workers[i].waiting);
+		jobs_detach(&f->workers[i].later);
 		job = worker_close(&f->workers[i]);
 		if (job != NULL) {
 			job_detach(job);
@@ -626,6 +675,7 @@ int files_start(TALLOC_CTX *mem_ctx, const char *check_root,
 		f->workers[i].index = i;
 		f->workers[i].sock = -1;
 		TAILQ_INIT(&f->workers[i].waiting);
+		TAILQ_INIT(&f->workers[i].later);
 	}
 	ret = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
 	if (ret == -1) {

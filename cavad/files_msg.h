@@ -40,7 +40,11 @@ enum files_number {
 	FILES_MSG_REPLACE,	/* u32 index, u32 incarnation */
 
 	/* worker or parent to cavad */
-	FILES_MSG_LOG		/* u32 enum log_level, str */
+	FILES_MSG_LOG,		/* u32 enum log_level, str */
+
+	/* worker to cavad */
+	FILES_MSG_LATER		/* nothing: the begin of this id waits for a
+				 * writer, and its reply comes; go on */
 };
 
 /* A writer on data[FILES_MSG_MAX] with number and id in place. */

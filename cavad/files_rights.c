@@ -92,6 +92,9 @@ static const struct {
 	{ SCMP_SYS(unlink), BOTH },
 	{ SCMP_SYS(unlinkat), BOTH },
 
+	/* files_settle.c */
+	{ SCMP_SYS(pipe2), BOTH },
+
 	/* the C library: clock, memory, signals, the end */
 	{ SCMP_SYS(clock_gettime), BOTH },
 	{ SCMP_SYS(gettimeofday), BOTH },
@@ -232,8 +235,11 @@ static int rights_filter(enum rights_who who)
 
 #else
 
-/* Memory that can be executed is never made. 0 or -errno. */
-static int rights_memory(scmp_filter_ctx filter)
+/*
+ * Calls that depend on what they are given: memory that can be executed is
+ * never made. 0 or -errno.
+ */
+static int rights_limited(scmp_filter_ctx filter, enum rights_who who)
 {
 	const struct scmp_arg_cmp not_exec =
 		SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
@@ -250,6 +256,13 @@ static int rights_memory(scmp_filter_ctx filter)
 		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW,
 				       SCMP_SYS(tgkill), 1,
 				       SCMP_A2(SCMP_CMP_EQ, 6));
+	}
+	if (ret == 0 && who == WORKER) {
+		/* a thread of its own (files_settle.c), and no process */
+		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW,
+				       SCMP_SYS(clone), 1,
+				       SCMP_A0(SCMP_CMP_MASKED_EQ,
+					       CLONE_THREAD, CLONE_THREAD));
 	}
 	if (ret == 0) {
 		/* so that the C library falls back to clone() */
@@ -289,7 +302,7 @@ static int rights_filter(enum rights_who who)
 				       rights_calls[i].call, 0);
 	}
 	if (ret == 0) {
-		ret = rights_memory(filter);
+		ret = rights_limited(filter, who);
 	}
 	if (ret == 0) {
 		ret = seccomp_load(filter);

@@ -3,16 +3,9 @@
  *
  * A plain poll loop. Requests are served one after the other (cavad's end
  * has one under way per worker, and replaces a worker that hangs in the
- * kernel); what stays behind between them is a table of files held open:
- *
- * - scanned: from begin with lock to end, under the caller's scan_id, with
- *   the read lease where one was to be had. The lease is the lock: whoever
- *   opens the file for writing waits, and SIGIO, which tells us so, is
- *   ignored, since the scan's end comes anyway. The kernel waits with them
- *   for at most /proc/sys/fs/lease-break-time (45 s) and then takes the lease
- *   away; what is written after that voids the answer like any other change.
- * - settling: after end, until T has passed (files_record.c says why), and
- *   the record is checked once more unless the lease held until then.
+ * kernel); what stays behind between them is a table of files held open
+ * (files_held.c), and begins that wait for a writer (files_settle.c): those
+ * are answered LATER and then, at any time, for good.
  *
  * An end that comes for a scan this worker does not know (the one that
  * began it is gone) opens the file anew by its identity; the comparison with
@@ -28,132 +21,34 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "cavad/files_record.h"
+#include "cavad/files_held.h"
+#include "cavad/files_settle.h"
 #include "cavad/files_stream.h"
 #include "cavad/files_worker.h"
 #include "common/spool.h"
 
-#define SETTLE_MAX 1000		/* ms; the clock may be set back meanwhile */
-#define SETTLE_TICK 20		/* ms; the same */
-#define SETTLE_XATTR "security.cava.none"	/* of no file */
-
-struct held {
+/* A begin: from its message to its reply. */
+struct beginning {
+	uint32_t id;
 	uint64_t scan_id;
-	int fd;
-	bool leased;
-	bool settling;
-	int64_t started;	/* settling: monotonic ms */
-	struct files_written written;
+	bool want_fd;
+	bool held;		/* fd is that of a struct held */
+	int fd;			/* with lock: the file; -1 */
+	struct files_found found;
+	struct files_begun begun;
 };
 
 struct worker {
 	int sock;
 	const struct files_root *root;
 	const char *spool_dir;
-	struct held *held[FILES_HELD];
-	unsigned int held_num;
+	struct files_held held;
+	struct files_settle *settle;
 	uint8_t in[FILES_MSG_MAX];
 	uint8_t out[FILES_MSG_MAX];
 };
-
-static int64_t monotonic_ms(void)
-{
-	struct timespec ts = { 0 };
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * INT64_C(1000) + ts.tv_nsec / 1000000;
-}
-
-/* 0; EAGAIN while anybody has the file open for writing; errno: none here */
-static int lease_take(int fd)
-{
-	int ret = fcntl(fd, F_SETLEASE, F_RDLCK);
-
-	return ret == -1 ? errno : 0;
-}
-
-/* False too when somebody waits for it: then the kernel may take it away. */
-static bool lease_holds(const struct held *h)
-{
-	return h->leased && fcntl(h->fd, F_GETLEASE) == F_RDLCK;
-}
-
-static struct held *held_find(struct worker *w, uint64_t scan_id)
-{
-	unsigned int i = 0;
-
-	for (i = 0; i < w->held_num; i++) {
-		if (!w->held[i]->settling && w->held[i]->scan_id == scan_id) {
-			return w->held[i];
-		}
-	}
-	return NULL;
-}
-
-/* Takes fd over; NULL when there is no room: then fd is still the caller's. */
-static struct held *held_add(struct worker *w, uint64_t scan_id, int fd)
-{
-	struct held *h = NULL;
-
-	if (w->held_num < FILES_HELD) {
-		h = calloc(1, sizeof(*h));
-	}
-	if (h == NULL) {
-		return NULL;
-	}
-	h->scan_id = scan_id;
-	h->fd = fd;
-	h->leased = lease_take(fd) == 0;
-	w->held[w->held_num++] = h;
-	return h;
-}
-
-static void held_drop(struct worker *w, struct held *h)
-{
-	unsigned int i = 0;
-
-	while (w->held[i] != h) {
-		i++;
-	}
-	w->held[i] = w->held[--w->held_num];
-	close(h->fd);		/* and the lease goes */
-	free(h);
-}
-
-/* Ends what has settled; returns the timeout for poll(). */
-static int worker_settle(struct worker *w)
-{
-	struct held *h = NULL;
-	unsigned int i = 0;
-	int timeout = -1;
-	int wait = 0;
-
-	while (i < w->held_num) {
-		h = w->held[i];
-		if (!h->settling) {
-			i++;
-			continue;
-		}
-		if (files_record_due(h->written.record.stamp) ||
-		    monotonic_ms() - h->started > SETTLE_MAX) {
-			if (!lease_holds(h)) {
-				files_record_check(h->fd, &h->written);
-			}
-			held_drop(w, h);
-			continue;
-		}
-		wait = files_record_wait(h->written.record.stamp);
-		if (timeout == -1 || wait < timeout) {
-			timeout = wait;
-		}
-		i++;
-	}
-	return timeout;
-}
 
 /* FILES_IO, and the errno with it. */
 static enum files_status io_error(int *result, int error)
@@ -163,115 +58,125 @@ static enum files_status io_error(int *result, int error)
 }
 
 /*
- * Somebody may have a writable mapping with dirty pages, and what is stored
- * into those moves no time at all. Written back they are clean: the next
- * store is a page fault, and that moves mtime and ctime. (Not on tmpfs.)
+ * The lock, and what the file is. 0; EINPROGRESS: once b->fd has settled;
+ * errno.
  */
-static void write_back(int fd)
+static int begin_lock(struct worker *w, struct beginning *b)
 {
-	(void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE |
-			      SYNC_FILE_RANGE_WRITE |
-			      SYNC_FILE_RANGE_WAIT_AFTER);
-}
-
-/*
- * No lease: somebody may write. `content` is what the file was a moment ago.
- * Afterwards every change that it does not show is there to be scanned:
- *
- * 1. A stamp is the coarse clock's, so two changes in a tick look alike.
- *    With the tick over, the next one has another ctime.
- * 2. write() moves ctime first and takes its time over the bytes, for as
- *    long as the page that it copies from takes to come. It holds the lock
- *    of the inode, for which the kernel waits here before it finds that
- *    there is no such attribute.
- */
-static void settle(int fd, const struct content *content)
-{
-	int wait = files_record_wait(content->ctime);
-
-	if (!files_record_due(content->ctime)) {
-		(void)poll(NULL, 0, wait < SETTLE_TICK ? wait : SETTLE_TICK);
-	}
-	write_back(fd);
-	(void)fremovexattr(fd, SETTLE_XATTR);
-}
-
-/* The lock, and what the file is. 0 or errno. */
-static int begin_lock(struct worker *w, uint64_t scan_id, int path_fd,
-		      struct files_begun *begun, struct held **result)
-{
-	int fd = -1;
-	int ret = files_reopen(path_fd, &fd);
+	struct held *h = NULL;
+	int ret = files_reopen(b->found.fd, &b->fd);
 
 	if (ret != 0) {
 		return ret;
 	}
-	*result = held_add(w, scan_id, fd);
-	begun->leased = *result != NULL && (*result)->leased;
-	if (!begun->leased) {
-		write_back(fd);
+	h = held_add(&w->held, b->scan_id, b->fd);
+	b->held = h != NULL;
+	b->begun.leased = h != NULL && h->leased;
+	if (b->begun.leased) {
+		return content_of_fd(b->fd, &b->begun.content);
 	}
-	ret = content_of_fd(fd, &begun->content);
-	if (ret == 0 && !begun->leased) {
-		settle(fd, &begun->content);
+	ret = content_of_fd(b->fd, &b->begun.content);
+	if (ret == 0) {
+		ret = files_settle_start(w->settle, b->fd, &b->begun.content,
+					 b);
 	}
-	if (*result == NULL) {
-		close(fd);
-	}
-	return ret;
+	return ret == 0 ? EINPROGRESS : ret;
 }
 
-/* Of a found file: record, content, lock, and a descriptor for the caller */
-static enum files_status begin_found(struct worker *w,
-				     const struct files_begin *begin,
-				     int path_fd, struct files_begun *begun)
+/* Nothing of it stays. */
+static enum files_status begin_failed(struct worker *w, struct beginning *b,
+				      int error)
 {
-	struct held *h = NULL;
-	int ret = begin->lock ?
-		  begin_lock(w, begin->scan_id, path_fd, begun, &h) :
-		  content_of_fd(path_fd, &begun->content);
+	struct held *h = b->held ? held_find(&w->held, b->scan_id) : NULL;
+
+	if (h != NULL) {
+		held_drop(&w->held, h);
+	} else if (b->fd != -1) {
+		close(b->fd);
+	}
+	b->fd = -1;
+	b->begun.leased = false;
+	return io_error(&b->begun.error, error);
+}
+
+/* Its record, and a descriptor for the caller; `error` of what came before */
+static enum files_status begin_finish(struct worker *w, struct beginning *b,
+				      int error)
+{
+	int ret = error;
 
 	/* Not a copy of the held one: that would keep the lease alive. */
-	if (ret == 0 && begin->want_fd) {
-		ret = files_reopen(path_fd, &begun->fd);
+	if (ret == 0 && b->want_fd) {
+		ret = files_reopen(b->found.fd, &b->begun.fd);
 	}
 	if (ret != 0) {
-		if (h != NULL) {
-			held_drop(w, h);
-		}
-		begun->leased = false;
-		return io_error(&begun->error, ret);
+		return begin_failed(w, b, ret);
 	}
-	ret = verdict_read(path_fd, &begun->record);
-	begun->have_record = ret == 0;
+	if (b->fd != -1 && !b->held) {
+		close(b->fd);
+	}
+	ret = verdict_read(b->found.fd, &b->begun.record);
+	b->begun.have_record = ret == 0;
 	return FILES_OK;
+}
+
+/* Of a found file. *later: begin_settled() goes on. */
+static enum files_status begin_found(struct worker *w,
+				     const struct files_begin *begin,
+				     struct beginning *b, bool *later)
+{
+	int ret = 0;
+
+	b->scan_id = begin->scan_id;
+	b->want_fd = begin->want_fd;
+	ret = begin->lock ? begin_lock(w, b) :
+	      content_of_fd(b->found.fd, &b->begun.content);
+	if (ret == EINPROGRESS) {
+		*later = true;
+		return FILES_OK;
+	}
+	return begin_finish(w, b, ret);
 }
 
 static enum files_status worker_begin(struct worker *w,
 				      const struct files_begin *begin,
-				      struct files_begun *begun,
-				      struct files_found *found)
+				      struct beginning *b, bool *later)
 {
 	const struct ident *want = begin->have_ident ? &begin->ident : NULL;
 	enum files_status status = FILES_OK;
 
-	if (begin->lock && held_find(w, begin->scan_id) != NULL) {
-		return io_error(&begun->error, EINVAL);
+	if (begin->lock && held_find(&w->held, begin->scan_id) != NULL) {
+		return io_error(&b->begun.error, EINVAL);
 	}
-	status = files_find(w->root, want, begin->path, found);
+	status = files_find(w->root, want, begin->path, &b->found);
 	if (status != FILES_OK) {
-		begun->error = found->error;
+		b->begun.error = b->found.error;
 		return status;
 	}
-	begun->ident = found->ident;
-	begun->path = found->path;
-	if (found->ident.stream[0] != '\0') {
-		status = files_stream_begin(found->fd, begin, begun);
-	} else {
-		status = begin_found(w, begin, found->fd, begun);
+	b->begun.ident = b->found.ident;
+	b->begun.path = b->found.path;
+	if (b->found.ident.stream[0] != '\0') {
+		return files_stream_begin(b->found.fd, begin, &b->begun);
 	}
-	close(found->fd);
-	return status;
+	return begin_found(w, begin, b, later);
+}
+
+/* 0 or errno. The beginning is over. */
+static int begin_reply(struct worker *w, struct beginning *b)
+{
+	struct buf out = files_msg_start(w->out, FILES_MSG_BEGIN, b->id);
+	int ret = 0;
+
+	files_msg_put_begun(&out, &b->begun);
+	ret = files_msg_send(w->sock, &out, b->begun.fd, 0);
+	if (b->begun.fd != -1) {
+		close(b->begun.fd);
+	}
+	if (b->found.fd != -1) {
+		close(b->found.fd);
+	}
+	free(b);
+	return ret;
 }
 
 /* The scan is not one of ours: its file again, by identity. */
@@ -294,7 +199,7 @@ static enum files_status end_anew(struct worker *w,
 	if (ret != 0) {
 		return io_error(error, ret);
 	}
-	*result = held_add(w, end->scan_id, fd);
+	*result = held_add(&w->held, end->scan_id, fd);
 	if (*result == NULL) {
 		close(fd);
 		return io_error(error, EMFILE);
@@ -330,13 +235,13 @@ static enum files_status worker_end(struct worker *w,
 				    const struct files_end *end,
 				    struct files_ended *ended)
 {
-	struct held *h = held_find(w, end->scan_id);
+	struct held *h = held_find(&w->held, end->scan_id);
 	enum files_status status = FILES_OK;
 	int ret = 0;
 
 	if (end->record == NULL) {
 		if (h != NULL) {
-			held_drop(w, h);
+			held_drop(&w->held, h);
 		}
 		return FILES_OK;
 	}
@@ -349,28 +254,27 @@ static enum files_status worker_end(struct worker *w,
 	status = end_facts(h, end, &ended->error);
 	if (status == FILES_OK) {
 		/* a writer of then may have closed by now */
-		ret = lease_holds(h) ? 0 : lease_take(h->fd);
+		ret = held_leased(h) ? 0 : held_lease(h->fd);
 		h->leased = ret == 0;
 		status = files_record_write(h->fd, &end->before, end->record,
 					    ret == EAGAIN, ended,
 					    &h->written);
 	}
 	if (status != FILES_OK) {
-		held_drop(w, h);
+		held_drop(&w->held, h);
 		return status;
 	}
-	h->settling = true;
-	h->started = monotonic_ms();
+	held_settle(h);
 	return FILES_OK;
 }
 
 /* 0, or errno: then there is no going on. */
 static int handle_begin(struct worker *w, uint32_t id, struct buf *in)
 {
-	struct buf out = files_msg_start(w->out, FILES_MSG_BEGIN, id);
-	struct files_begun begun = { .fd = -1, .path = NULL };
-	struct files_found found;
+	struct buf out = files_msg_start(w->out, FILES_MSG_LATER, id);
+	struct beginning *b = NULL;
 	struct files_begin begin;
+	bool later = false;
 	int ret = 0;
 
 	files_msg_get_begin(in, &begin);
@@ -378,13 +282,29 @@ static int handle_begin(struct worker *w, uint32_t id, struct buf *in)
 	if (ret != 0) {
 		return ret;
 	}
-	begun.status = worker_begin(w, &begin, &begun, &found);
-	files_msg_put_begun(&out, &begun);
-	ret = files_msg_send(w->sock, &out, begun.fd, 0);
-	if (begun.fd != -1) {
-		close(begun.fd);
+	b = calloc(1, sizeof(*b));
+	if (b == NULL) {
+		return ENOMEM;
 	}
-	return ret;
+	b->id = id;
+	b->fd = b->found.fd = b->begun.fd = -1;
+	b->begun.status = worker_begin(w, &begin, b, &later);
+	if (later) {
+		return files_msg_send(w->sock, &out, -1, 0);
+	}
+	return begin_reply(w, b);
+}
+
+/* What handle_begin() left for later. */
+static int begin_settled(struct worker *w)
+{
+	struct beginning *b = files_settle_next(w->settle);
+
+	if (b == NULL) {
+		return 0;
+	}
+	b->begun.status = begin_finish(w, b, 0);
+	return begin_reply(w, b);
 }
 
 static int handle_end(struct worker *w, uint32_t id, struct buf *in)
@@ -485,9 +405,14 @@ int files_worker_run(int sock, const struct files_root *root,
 		     const char *spool_dir)
 {
 	struct worker *w = calloc(1, sizeof(*w));
-	struct pollfd pfd = { .fd = sock, .events = POLLIN };
+	struct pollfd pfd[] = { { .fd = sock, .events = POLLIN },
+				{ .fd = -1, .events = POLLIN } };
 	int timeout = 0;
 	int ret = w == NULL ? ENOMEM : 0;
+
+	if (ret == 0) {
+		ret = files_settle_create(&w->settle);
+	}
 
 	if (ret == 0) {
 		w->sock = sock;
@@ -495,8 +420,15 @@ int files_worker_run(int sock, const struct files_root *root,
 		w->spool_dir = spool_dir;
 	}
 	while (ret == 0) {
-		timeout = worker_settle(w);
-		if (poll(&pfd, 1, timeout) > 0) {
+		timeout = held_settled(&w->held);
+		pfd[1].fd = files_settle_fd(w->settle);
+		if (poll(pfd, 2, timeout) <= 0) {
+			continue;
+		}
+		if (pfd[1].revents != 0) {
+			ret = begin_settled(w);
+		}
+		if (ret == 0 && pfd[0].revents != 0) {
 			ret = worker_serve(w);
 		}
 	}

@@ -8,8 +8,6 @@
 
 #include "cavad/files_open.h"
 
-#define FILES_HELD 4096		/* files a worker keeps open for scans */
-
 /* Serves requests from sock until it ends; returns the exit status. */
 int files_worker_run(int sock, const struct files_root *root,
 		     const char *spool_dir);
