@@ -25,12 +25,27 @@ static json_t *api_time(int64_t seconds)
 	return json_string(text);
 }
 
+/* Beside what the model has. */
+static json_t *api_server_more(const struct server_status *s)
+{
+	return json_pack(
+		"{s:s, s:I, s:I, s:I, s:I, s:I, s:I}",
+		"pool", s->pool,
+		"connections_maximum", (json_int_t)s->connections_maximum,
+		"scan_failures", (json_int_t)s->scan_failures,
+		"heartbeat_rtt_min", (json_int_t)s->heartbeat_rtt.least,
+		"heartbeat_rtt_last", (json_int_t)s->heartbeat_rtt.last,
+		"scan_rtt_min", (json_int_t)s->scan_rtt.least,
+		"scan_rtt_last", (json_int_t)s->scan_rtt.last);
+}
+
 static json_t *api_server(const struct server_status *s)
 {
 	static const struct engine_status none;
 	const struct engine_status *last = s->last == NULL ? &none : s->last;
+	json_t *server = NULL;
 
-	return json_pack(
+	server = json_pack(
 		"{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o,"
 		" s:o}",
 		"server_name", s->name,
@@ -39,13 +54,15 @@ static json_t *api_server(const struct server_status *s)
 		"server_type", s->engine,
 		"connections", (json_int_t)s->connections,
 		"good_heartbeats", (json_int_t)s->good_heartbeats,
-		"heartbeat_rtt", (json_int_t)s->heartbeat_rtt,
+		"heartbeat_rtt", (json_int_t)s->heartbeat_rtt.average,
 		"scan_requests", (json_int_t)s->scan_requests,
-		"scan_rtt", (json_int_t)s->scan_rtt,
+		"scan_rtt", (json_int_t)s->scan_rtt.average,
 		"av_vendor", api_text(last->vendor),
 		"version", api_text(last->version),
 		"signature_timestamp", api_time(last->signature_time),
 		"detail", api_text(last->detail));
+	json_object_update_new(server, api_server_more(s));
+	return server;
 }
 
 static json_t *api_servers(const struct api *api)

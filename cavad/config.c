@@ -512,6 +512,38 @@ static void config_rules(struct config_parser *p)
 	}
 }
 
+static bool config_has_pool(const struct config *c, const char *pool)
+{
+	size_t i;
+
+	for (i = 0; c->servers[i] != NULL; i++) {
+		if (strcmp(c->servers[i]->pool, pool) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* No server at all is said by an event, and is no reason not to start. */
+static void config_check_pools(struct config_parser *p)
+{
+	const struct config *c = p->config;
+	size_t i;
+
+	for (i = 0; c->filters[i] != NULL; i++) {
+		const struct filter_object *filter = c->filters[i];
+		bool needless = c->servers[0] == NULL &&
+				strcmp(filter->pool, SERVER_POOL) == 0;
+
+		if (!needless && !config_has_pool(c, filter->pool)) {
+			config_fail(p, EINVAL, "[filter %s] pool = \"%s\": "
+				    "no [server] has this pool, so nothing "
+				    "would be scanned", filter->name,
+				    filter->pool);
+		}
+	}
+}
+
 /* What one field cannot know. */
 static void config_check(struct config_parser *p)
 {
@@ -541,6 +573,7 @@ static void config_check(struct config_parser *p)
 			    "in spool_dir, where only root may go",
 			    s->state_dir);
 	}
+	config_check_pools(p);
 	if (p->error == 0) {
 		config_rules(p);
 	}
@@ -603,6 +636,14 @@ const struct filter_object *config_zone(const struct config *c,
 					const char *zone)
 {
 	return config_find_filter(c, zone);
+}
+
+const char *config_pool(const struct config *c, const char *zone)
+{
+	const struct filter_object *filter = config_find_filter(c, zone);
+
+	return filter != NULL && filter->pool != NULL ? filter->pool :
+		SERVER_POOL;
 }
 
 #define CONFIG_RESCAN_READ 1	/* of rescan_on_signatures in object.def */

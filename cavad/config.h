@@ -42,6 +42,9 @@ int64_t config_signature_min(const struct config *c);
  */
 struct filter config_filter(const struct config *c, const char *zone);
 
+/* The pool of the servers that scan a zone's files. Borrowed. */
+const char *config_pool(const struct config *c, const char *zone);
+
 /* The section of a zone, or NULL. */
 const struct filter_object *config_zone(const struct config *c,
 					const char *zone);
@@ -50,9 +53,9 @@ const struct filter_object *config_zone(const struct config *c,
 
 /*
  * Puts into c, which is in use, what can change while cavad runs: filters,
- * and some of [settings]. `fresh` is on c's side afterwards. *restart (on
- * mem_ctx) names what differs and needs a restart: "" or "[settings] node,
- * [server a]". 0 or ENOMEM, and then nothing has changed.
+ * servers, [cee] and some of [settings]. `fresh` is on c's side afterwards.
+ * *restart (on mem_ctx) names what differs and needs a restart: "" or
+ * "[settings] user". 0 or ENOMEM, and then nothing has changed.
  */
 int config_take(TALLOC_CTX *mem_ctx, struct config *c, struct config *fresh,
 		char **restart);

@@ -3,10 +3,11 @@
  *
  * Everybody holds a pointer to the one struct config and looks when there is
  * something to decide, so what may change is changed in place: all filters,
- * and the settings that nobody has copied or acted upon (config_live). The
- * rest keeps the value it had at start and is named, for a restart to take
- * up. A value of the file that equals the one in force is no difference,
- * whatever was in the file meanwhile.
+ * servers and [cee] (servers_update() is for what runs), and the settings
+ * that nobody has copied or acted upon (config_live). The rest keeps the
+ * value it had at start and is named, for a restart to take up. A value of
+ * the file that equals the one in force is no difference, whatever was in the
+ * file meanwhile.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -20,7 +21,8 @@
 static const char *const config_live[] = {
 	"service_enabled", "scan_timeout", "scan_size_maximum",
 	"report_expiry", "sync_wait", "denial", "check_scope",
-	"allow_clean", "scan_maximum", "rescan_on_signatures", NULL
+	"allow_clean", "scan_maximum", "rescan_on_signatures", "node",
+	"nodes", NULL
 };
 
 static bool config_is_live(const char *name)
@@ -75,27 +77,6 @@ static void config_name_fields(char **text, const char *title,
 	}
 }
 
-static void config_name_servers(char **text, const struct config *c,
-				const struct config *fresh)
-{
-	struct server_object **old = c->servers;
-	struct server_object **new = fresh->servers;
-	char *title = NULL;
-
-	for (; *old != NULL && *new != NULL; old++, new++) {
-		title = talloc_asprintf(*text, "[server %s]", (*new)->name);
-		if (title == NULL || strcmp((*old)->name, (*new)->name) != 0) {
-			break;
-		}
-		config_name_fields(text, title, &object_server, *old, *new);
-		TALLOC_FREE(title);
-	}
-	if (*old != NULL || *new != NULL) {
-		config_name(text, "which [server] there are, and their order",
-			    "");
-	}
-}
-
 static int config_take_settings(struct config *c, const struct config *fresh)
 {
 	TALLOC_CTX *frame = talloc_new(NULL);
@@ -127,8 +108,6 @@ int config_take(TALLOC_CTX *mem_ctx, struct config *c, struct config *fresh,
 
 	config_name_fields(&text, "[settings]", &object_settings,
 			   &c->settings, &fresh->settings);
-	config_name_fields(&text, "[cee]", &object_cee, &c->cee, &fresh->cee);
-	config_name_servers(&text, c, fresh);
 	if (text == NULL) {
 		return ENOMEM;
 	}
@@ -141,6 +120,8 @@ int config_take(TALLOC_CTX *mem_ctx, struct config *c, struct config *fresh,
 	c->taken = talloc_steal(c, fresh);
 	c->filters = fresh->filters;
 	c->rules = fresh->rules;
+	c->servers = fresh->servers;
+	c->cee = fresh->cee;
 	*restart = text;
 	return 0;
 }

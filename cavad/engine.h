@@ -30,6 +30,8 @@ struct engine_scan {
 	uint32_t timeout;	/* s the server may take */
 	uint32_t overdue;	/* s after which it counts as one that does
 				 * not answer; 0 = timeout. Not for engines */
+	const char *pool;	/* whose servers; NULL = the default one. Not
+				 * for engines */
 };
 
 struct engine_answer {
@@ -48,6 +50,7 @@ struct engine_answer {
 struct engine_status {
 	bool online;		/* it answered, and in its own protocol */
 	bool av_ok;		/* and its antivirus software works */
+	bool too_old;		/* but it is not to be used: .detail says why */
 	int64_t signature_time;
 	char address[INET6_ADDRSTRLEN];	/* where it answered from, or "" */
 	char version[VERDICT_TEXT_MAX];	/* of the server: "CEE 9.3.0.0" */
@@ -62,7 +65,10 @@ struct engine_ops {
 	bool fetches;
 	bool wants_fd;
 
-	/* 0, or EINVAL and *error for a person */
+	/*
+	 * 0, or EINVAL and *error for a person. What it needs of config it
+	 * copies; server lives as long as the engine.
+	 */
 	int (*create)(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 		      const struct config *config,
 		      const struct server_object *server,

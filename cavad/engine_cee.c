@@ -17,6 +17,8 @@
  *    server that is not ours does not know it; that the file was fetched is
  *    checked elsewhere.
  *
+ * A server that tells an older version than version_minimum is not used.
+ *
  * A server says it is out of time in the reply when it can: it is told a
  * little less time than we wait.
  *
@@ -55,6 +57,7 @@ struct engine {
 	const char *name;	/* of this server, for heartbeats */
 	const char *cluster_id;
 	const char *cluster_name;
+	const char *version_minimum;	/* "" = any */
 	char source_ip[INET6_ADDRSTRLEN];	/* ours, as the server sees */
 };
 
@@ -264,8 +267,10 @@ static int engine_cee_names(struct engine *e, const struct config *config)
 	} else {
 		e->cluster_id = engine_cee_cluster_id(e, hostname);
 	}
+	e->version_minimum = talloc_strdup(e, cee->version_minimum != NULL ?
+					   cee->version_minimum : "");
 	if (e->name == NULL || e->cluster_name == NULL ||
-	    e->cluster_id == NULL) {
+	    e->cluster_id == NULL || e->version_minimum == NULL) {
 		return ENOMEM;
 	}
 	return 0;
@@ -559,6 +564,41 @@ static struct tevent_req *engine_cee_heartbeat_send(TALLOC_CTX *mem_ctx,
 	return req;
 }
 
+/*
+ * Pure: is version "8.7.1" older than "8.10"? By numbers; what is missing is
+ * 0, and text ("9.3-beta") ends the comparison.
+ */
+static bool engine_cee_older(const char *version, const char *least)
+{
+	while (*least != '\0') {
+		char *version_end = NULL;
+		char *least_end = NULL;
+		unsigned long a = strtoul(version, &version_end, 10);
+		unsigned long b = strtoul(least, &least_end, 10);
+
+		if (a != b || least_end == least) {
+			return a < b;
+		}
+		version = version_end + (*version_end == '.');
+		least = least_end + (*least_end == '.');
+	}
+	return false;
+}
+
+static void engine_cee_check_version(const struct engine *e,
+				     const struct cee_reply *reply,
+				     struct engine_status *status)
+{
+	if (!engine_cee_older(reply->cee_version, e->version_minimum)) {
+		return;
+	}
+	status->too_old = true;
+	snprintf(status->detail, sizeof(status->detail), "CEE %.60s is older "
+		 "than version_minimum = %.60s of [cee]",
+		 reply->cee_version[0] != '\0' ? reply->cee_version :
+		 "that tells no version", e->version_minimum);
+}
+
 static void engine_cee_heartbeat_done(struct tevent_req *subreq)
 {
 	struct tevent_req *req =
@@ -598,6 +638,7 @@ static void engine_cee_heartbeat_done(struct tevent_req *subreq)
 			 reply->status, reply->detail[0] != '\0' ? ": " : "",
 			 reply->detail);
 	}
+	engine_cee_check_version(state->engine, reply, status);
 	tevent_req_done(req);
 }
 

@@ -151,6 +151,9 @@ static void cavad_reload(struct cavad *cavad)
 	int ret = cavad_load(cavad, &fresh, &error);
 
 	if (ret == 0) {
+		ret = servers_update(cavad->servers, fresh, &error);
+	}
+	if (ret == 0) {
 		ret = config_take(cavad, cavad->config, fresh, &restart);
 	}
 	if (ret != 0) {
@@ -159,6 +162,7 @@ static void cavad_reload(struct cavad *cavad)
 			  ret == EACCES ? " (the file must be readable by "
 			  "the account that cavad runs as)" : "");
 		talloc_free(error);
+		talloc_free(fresh);
 		return;
 	}
 	ret = zones_changed(cavad->zones);

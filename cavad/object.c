@@ -218,6 +218,61 @@ char *object_get(TALLOC_CTX *mem_ctx, const struct object_class *class,
 	return object_value_text(mem_ctx, f, &value);
 }
 
+static const char *object_name(const struct object_class *class,
+			       const void *object)
+{
+	return class->named ? *(const char *const *)object : NULL;
+}
+
+void *object_copy(TALLOC_CTX *mem_ctx, const struct object_class *class,
+		  const void *object)
+{
+	const char *name = object_name(class, object);
+	const struct object_field *f = NULL;
+	union object_value value;
+	const char **copy = NULL;	/* the name is its first member */
+	int ret = 0;
+
+	copy = talloc_zero_size(mem_ctx, class->size);
+	if (copy == NULL) {
+		return NULL;
+	}
+	for (f = class->fields; f->name != NULL && ret == 0; f++) {
+		object_value_load(f, object, &value);
+		ret = object_value_copy(copy, f, &value);
+		object_value_store(f, copy, &value);
+	}
+	if (name != NULL) {
+		*copy = talloc_strdup(copy, name);
+	}
+	if (ret != 0 || (name != NULL && *copy == NULL)) {
+		talloc_free(copy);
+		return NULL;
+	}
+	return copy;
+}
+
+bool object_equal(const struct object_class *class, const void *a,
+		  const void *b)
+{
+	const struct object_field *f = NULL;
+	union object_value of_a;
+	union object_value of_b;
+
+	if (class->named &&
+	    strcmp(object_name(class, a), object_name(class, b)) != 0) {
+		return false;
+	}
+	for (f = class->fields; f->name != NULL; f++) {
+		object_value_load(f, a, &of_a);
+		object_value_load(f, b, &of_b);
+		if (!object_value_equal(f, &of_a, &of_b)) {
+			return false;
+		}
+	}
+	return true;
+}
+
 const char *object_unset(const struct object_class *class, const void *object)
 {
 	const struct object_field *f = NULL;

@@ -14,6 +14,8 @@
 
 #include "cavad/object.def"
 
+#define SERVER_POOL "default"	/* of what names no pool */
+
 enum object_type {
 	OBJECT_BOOL, OBJECT_UINT, OBJECT_TIME, OBJECT_SIZE, OBJECT_STR,
 	OBJECT_LIST, OBJECT_ENUM
@@ -76,6 +78,14 @@ int object_set(TALLOC_CTX *mem_ctx, const struct object_class *class,
 /* The field as text, as object_set() takes it. NULL: no such field. */
 char *object_get(TALLOC_CTX *mem_ctx, const struct object_class *class,
 		 const void *object, const char *name);
+
+/* All of it, the name too; a talloc object of its own. NULL = no memory. */
+void *object_copy(TALLOC_CTX *mem_ctx, const struct object_class *class,
+		  const void *object);
+
+/* Pure. All fields the same, and the name? */
+bool object_equal(const struct object_class *class, const void *a,
+		  const void *b);
 
 /* Pure. A field that has no default and was not set, or NULL. */
 const char *object_unset(const struct object_class *class, const void *object);

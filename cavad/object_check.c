@@ -91,6 +91,14 @@ static const char *check_uri(const char *text)
 	return NULL;
 }
 
+static const char *check_version(const char *text)
+{
+	if (text[strspn(text, DIGITS ".")] != '\0') {
+		return "not numbers and dots, as 8.7.0.0";
+	}
+	return NULL;
+}
+
 static const char *check_cluster_id(const char *text)
 {
 	size_t digits = strspn(text, DIGITS "abcdefABCDEF");
@@ -172,6 +180,8 @@ static const struct {
 	{ "fetch_addresses", check_address },
 	{ "server_uri", check_uri },
 	{ "cluster_id", check_cluster_id },
+	{ "version_minimum", check_version },
+	{ "pool", object_check_name },
 	{ "file_extensions", check_extension },
 	{ "paths_to_exclude", check_excluded_path },
 	{ "exempt_accounts", check_account },

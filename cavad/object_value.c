@@ -449,6 +449,74 @@ char *object_value_text(TALLOC_CTX *mem_ctx, const struct object_field *f,
 	return NULL;
 }
 
+static const char **object_list_copy(TALLOC_CTX *mem_ctx, const char **list)
+{
+	const char **copy = NULL;
+	size_t n = 0;
+	size_t i;
+
+	while (list[n] != NULL) {
+		n++;
+	}
+	copy = talloc_zero_array(mem_ctx, const char *, n + 1);
+	for (i = 0; copy != NULL && i < n; i++) {
+		copy[i] = talloc_strdup(copy, list[i]);
+		if (copy[i] == NULL) {
+			TALLOC_FREE(copy);
+		}
+	}
+	return copy;
+}
+
+int object_value_copy(TALLOC_CTX *mem_ctx, const struct object_field *f,
+		      union object_value *value)
+{
+	if (f->type == OBJECT_STR && value->text != NULL) {
+		value->text = talloc_strdup(mem_ctx, value->text);
+		return value->text == NULL ? ENOMEM : 0;
+	}
+	if (f->type == OBJECT_LIST && value->list != NULL) {
+		value->list = object_list_copy(mem_ctx, value->list);
+		return value->list == NULL ? ENOMEM : 0;
+	}
+	return 0;
+}
+
+static bool object_list_equal(const char **a, const char **b)
+{
+	static const char *none[] = { NULL };
+
+	a = a == NULL ? none : a;
+	b = b == NULL ? none : b;
+	while (*a != NULL && *b != NULL && strcmp(*a, *b) == 0) {
+		a++;
+		b++;
+	}
+	return *a == NULL && *b == NULL;
+}
+
+bool object_value_equal(const struct object_field *f,
+			const union object_value *a,
+			const union object_value *b)
+{
+	switch (f->type) {
+	case OBJECT_BOOL:
+		return a->flag == b->flag;
+	case OBJECT_UINT:
+	case OBJECT_TIME:
+	case OBJECT_SIZE:
+		return a->number == b->number;
+	case OBJECT_ENUM:
+		return a->choice == b->choice;
+	case OBJECT_STR:
+		return strcmp(a->text == NULL ? "" : a->text,
+			      b->text == NULL ? "" : b->text) == 0;
+	case OBJECT_LIST:
+		return object_list_equal(a->list, b->list);
+	}
+	return false;
+}
+
 void object_value_store(const struct object_field *f, void *object,
 			const union object_value *value)
 {

@@ -28,6 +28,15 @@ int object_value_parse(TALLOC_CTX *mem_ctx, const struct object_field *f,
 char *object_value_text(TALLOC_CTX *mem_ctx, const struct object_field *f,
 			const union object_value *value);
 
+/* Its text or list, if it has one, anew on mem_ctx. 0 or ENOMEM. */
+int object_value_copy(TALLOC_CTX *mem_ctx, const struct object_field *f,
+		      union object_value *value);
+
+/* Pure. No text is an empty one. */
+bool object_value_equal(const struct object_field *f,
+			const union object_value *a,
+			const union object_value *b);
+
 void object_value_store(const struct object_field *f, void *object,
 			const union object_value *value);
 void object_value_load(const struct object_field *f, const void *object,

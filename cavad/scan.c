@@ -388,7 +388,6 @@ bool scans_room(const struct scans *s, bool urgent)
 /* What the servers that are online take at a time. */
 static uint32_t scans_capacity(const struct scans *s)
 {
-	struct server_object **objects = s->config->servers;
 	uint32_t capacity = 0;
 	size_t count = servers_count(s->servers);
 	size_t i;
@@ -397,7 +396,7 @@ static uint32_t scans_capacity(const struct scans *s)
 		struct server_status status = servers_status(s->servers, i);
 
 		if (status.state == SERVER_ONLINE) {
-			capacity += objects[i]->connections_maximum;
+			capacity += status.connections_maximum;
 		}
 	}
 	return capacity;

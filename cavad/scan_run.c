@@ -274,7 +274,7 @@ void scan_begin(struct scan *scan)
 		.ident = scan->ident,
 		.path = scan->path,
 		.lock = !scan_is_stream(scan),
-		.want_fd = servers_want_fd(s->servers),
+		.want_fd = servers_want_fd(s->servers, NULL),
 	};
 
 	if (scan->began == 0) {

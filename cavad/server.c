@@ -1,11 +1,10 @@
 /*
- * The antivirus servers: which there are, which this node uses, who may
- * fetch files, and what status shows of them.
+ * The antivirus servers: who may fetch files, and what status shows of them.
  *
- * Of the enabled servers a node uses at most four, from the one of its own
- * number on (server_order); the others are on standby and not asked
- * anything. How one is judged is in server_state.c, how a scan finds its
- * server in server_scan.c.
+ * Of the enabled servers of a pool a node uses at most four, from the one of
+ * its own number on (server_order); the others are on standby and not asked
+ * anything. Which there are is in server_set.c, how one is judged in
+ * server_state.c, how a scan finds its server in server_scan.c.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -19,9 +18,6 @@
 #include "cavad/server_private.h"
 
 static int servers_destructor(struct servers *s);
-static void servers_start_over(struct tevent_context *ev,
-			       struct tevent_timer *timer, struct timeval now,
-			       void *private_data);
 static void servers_woken(struct tevent_context *ev,
 			  struct tevent_immediate *im, void *private_data);
 
@@ -50,6 +46,8 @@ const char *server_state_text(enum server_state state)
 		return "offline";
 	case SERVER_AV_ERROR:
 		return "antivirus error";
+	case SERVER_VERSION:
+		return "version mismatch";
 	case SERVER_SUSPECTED:
 		return "suspected";
 	case SERVER_DISABLED:
@@ -60,8 +58,7 @@ const char *server_state_text(enum server_state state)
 	return "unknown";
 }
 
-/* A numeric address, IPv4 as ::ffff:a.b.c.d; a scope (%eth0) is cut off. */
-static bool server_address_parse(const char *text, struct in6_addr *addr)
+bool server_address_parse(const char *text, struct in6_addr *addr)
 {
 	char copy[INET6_ADDRSTRLEN] = "";
 	size_t len = strcspn(text, "%");
@@ -113,132 +110,6 @@ int64_t server_now(void)
 
 /* The set. */
 
-static int server_set_addresses(struct server *server, char **error)
-{
-	const char **list = server->object->fetch_addresses;
-	size_t count = 0;
-	size_t i;
-
-	while (list != NULL && list[count] != NULL) {
-		count++;
-	}
-	server->fetch = talloc_zero_array(server->servers, struct in6_addr,
-					  count);
-	if (server->fetch == NULL) {
-		return ENOMEM;
-	}
-	for (i = 0; i < count; i++) {
-		if (!server_address_parse(list[i], &server->fetch[i])) {
-			*error = talloc_asprintf(server->servers,
-						 "fetch_addresses %s: not a "
-						 "numeric address", list[i]);
-			return EINVAL;
-		}
-	}
-	server->fetch_count = count;
-	return 0;
-}
-
-static int server_set_up(struct server *server, struct servers *s,
-			 const struct server_object *object, char **error)
-{
-	int ret;
-
-	server->servers = s;
-	server->object = object;
-	server->state = object->enabled ? SERVER_STANDBY : SERVER_DISABLED;
-	server->ops = engine_find(object->server_uri);
-	if (server->ops == NULL) {
-		*error = talloc_asprintf(s, "server_uri %s: no engine of that "
-					 "kind", object->server_uri);
-		return EINVAL;
-	}
-	ret = server_set_addresses(server, error);
-	if (ret != 0) {
-		return ret;
-	}
-	return server->ops->create(s, s->ev, s->config, object,
-				   &server->engine, error);
-}
-
-/* Which enabled ones this node uses, and the events if there is none. */
-static int servers_choose(struct servers *s)
-{
-	size_t order[SERVER_IN_USE_MAX];
-	struct server **enabled = NULL;
-	size_t i;
-
-	enabled = talloc_array(s, struct server *, s->count);
-	if (enabled == NULL) {
-		return ENOMEM;
-	}
-	for (i = 0; i < s->count; i++) {
-		if (s->all[i].object->enabled) {
-			enabled[s->enabled++] = &s->all[i];
-		}
-	}
-	s->in_use_count = server_order(s->config->settings.node, s->enabled,
-				       order);
-	for (i = 0; i < s->in_use_count; i++) {
-		s->in_use[i] = enabled[order[i]];
-		s->in_use[i]->state = SERVER_UNKNOWN;
-	}
-	TALLOC_FREE(enabled);
-
-	if (!s->config->settings.service_enabled || s->enabled > 0) {
-		return 0;
-	}
-	if (s->count == 0) {
-		event_raise(s->events, EVENT_SW_AVSCAN_CAVA_NO_SERVER, "",
-			    "add a [server NAME] to cavad.conf");
-		return 0;
-	}
-	event_raise(s->events, EVENT_SW_AVSCAN_CAVA_ALL_DISABLED, "",
-		    "set enabled = yes for one in cavad.conf");
-	return 0;
-}
-
-static int servers_set_up(struct servers *s, char **error)
-{
-	struct server_object **objects = s->config->servers;
-	struct timeval when;
-	char *why = NULL;
-	size_t i;
-	int ret;
-
-	while (objects != NULL && objects[s->count] != NULL) {
-		s->count++;
-	}
-	s->all = talloc_zero_array(s, struct server, s->count);
-	s->wake = tevent_create_immediate(s);
-	if (s->all == NULL || s->wake == NULL) {
-		return ENOMEM;
-	}
-	for (i = 0; i < s->count; i++) {
-		ret = server_set_up(&s->all[i], s, objects[i], &why);
-		if (ret != 0) {
-			*error = talloc_asprintf(talloc_parent(s),
-						 "[server %s] %s",
-						 objects[i]->name,
-						 why != NULL ? why :
-						 strerror(ret));
-			return ret;
-		}
-	}
-	ret = servers_choose(s);
-	if (ret != 0) {
-		return ret;
-	}
-	when = tevent_timeval_current_ofs(SERVER_START_WAIT, 0);
-	if (tevent_add_timer(s->ev, s, when, servers_start_over, s) == NULL) {
-		return ENOMEM;
-	}
-	for (i = 0; i < s->in_use_count; i++) {
-		server_heartbeat(s->in_use[i]);
-	}
-	return 0;
-}
-
 int servers_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 		   const struct config *config, struct events *events,
 		   struct counters *counters, struct servers **result,
@@ -257,9 +128,15 @@ int servers_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 	s->events = events;
 	s->counters = counters;
 	TAILQ_INIT(&s->asks);
+	LIST_INIT(&s->retired);
+	s->wake = tevent_create_immediate(s);
+	if (s->wake == NULL) {
+		talloc_free(s);
+		return ENOMEM;
+	}
 	talloc_set_destructor(s, servers_destructor);
 
-	ret = servers_set_up(s, error);
+	ret = servers_update(s, config, error);
 	if (ret != 0) {
 		talloc_steal(mem_ctx, *error);
 		talloc_free(s);
@@ -274,8 +151,8 @@ static int servers_destructor(struct servers *s)
 	size_t i;
 
 	servers_abandon(s);
-	for (i = 0; i < s->in_use_count; i++) {
-		TALLOC_FREE(s->in_use[i]->heartbeat);
+	for (i = 0; i < s->count; i++) {
+		TALLOC_FREE(s->all[i]->heartbeat);
 	}
 	return 0;
 }
@@ -301,8 +178,8 @@ static void servers_tell_signatures(struct servers *s)
 	int64_t oldest = 0;
 	size_t i;
 
-	for (i = 0; i < s->in_use_count; i++) {
-		const struct server *server = s->in_use[i];
+	for (i = 0; i < s->count; i++) {
+		const struct server *server = s->all[i];
 		int64_t time = server->last.signature_time;
 
 		if (server->state == SERVER_ONLINE && time != 0 &&
@@ -318,54 +195,80 @@ static void servers_tell_signatures(struct servers *s)
 	s->signatures_fn(s->signatures_private, oldest);
 }
 
+/* Pools. */
+
+struct server_pool *servers_pool(const struct servers *s, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < s->pool_count; i++) {
+		if (strcmp(s->pools[i].name,
+			   name != NULL ? name : SERVER_POOL) == 0) {
+			return &s->pools[i];
+		}
+	}
+	return NULL;
+}
+
+const char *server_pool_what(const struct server_pool *pool)
+{
+	return strcmp(pool->name, SERVER_POOL) == 0 ? "" : pool->name;
+}
+
+bool server_pool_usable(const struct server_pool *pool)
+{
+	size_t i;
+
+	for (i = 0; i < pool->in_use_count; i++) {
+		if (pool->in_use[i]->state == SERVER_ONLINE) {
+			return true;
+		}
+	}
+	return false;
+}
+
 bool servers_usable(const struct servers *s)
 {
 	size_t i;
 
-	for (i = 0; i < s->in_use_count; i++) {
-		if (s->in_use[i]->state == SERVER_ONLINE) {
+	for (i = 0; i < s->pool_count; i++) {
+		if (server_pool_usable(&s->pools[i])) {
 			return true;
 		}
 	}
 	return false;
 }
 
-bool servers_want_fd(const struct servers *s)
+bool servers_pool_usable(const struct servers *s, const char *name)
+{
+	const struct server_pool *pool = servers_pool(s, name);
+
+	return pool != NULL && server_pool_usable(pool);
+}
+
+bool servers_want_fd(const struct servers *s, const char *name)
+{
+	const struct server_pool *pool = servers_pool(s, name);
+	size_t i;
+
+	for (i = 0; pool != NULL && i < pool->in_use_count; i++) {
+		if (pool->in_use[i]->engine->ops->wants_fd) {
+			return true;
+		}
+	}
+	return false;
+}
+
+bool servers_starting(const struct servers *s, const struct server_pool *pool)
 {
 	size_t i;
 
-	for (i = 0; i < s->in_use_count; i++) {
-		if (s->in_use[i]->ops->wants_fd) {
+	for (i = 0; i < pool->in_use_count && s->start_timer != NULL; i++) {
+		if (pool->in_use[i]->state == SERVER_UNKNOWN) {
 			return true;
 		}
 	}
 	return false;
-}
-
-bool servers_starting(const struct servers *s)
-{
-	size_t i;
-
-	for (i = 0; i < s->in_use_count && !s->start_over; i++) {
-		if (s->in_use[i]->state == SERVER_UNKNOWN) {
-			return true;
-		}
-	}
-	return false;
-}
-
-static void servers_start_over(struct tevent_context *ev,
-			       struct tevent_timer *timer, struct timeval now,
-			       void *private_data)
-{
-	struct servers *s = talloc_get_type_abort(private_data,
-						  struct servers);
-
-	(void)ev;
-	(void)timer;
-	(void)now;
-	s->start_over = true;
-	servers_wake(s);
 }
 
 void servers_wake(struct servers *s)
@@ -382,12 +285,13 @@ static void servers_woken(struct tevent_context *ev,
 
 	(void)ev;
 	(void)im;
-	for (i = 0; i < s->in_use_count; i++) {
-		if (s->in_use[i]->heartbeat_due) {
-			server_heartbeat(s->in_use[i]);
+	for (i = 0; i < s->count; i++) {
+		if (s->all[i]->heartbeat_due) {
+			server_heartbeat(s->all[i]);
 		}
 	}
 	servers_dispatch(s);
+	servers_sweep(s);
 	servers_tell_signatures(s);
 	if (s->tell_usable && s->usable_fn != NULL) {
 		s->tell_usable = false;
@@ -413,27 +317,23 @@ void server_remember_address(struct server *server, const char *text)
 	}
 }
 
-bool servers_address(const struct servers *s, const char *name,
-		     const char *text)
+static bool server_is_called(const struct server *server, const char *name)
 {
-	const struct server *server = NULL;
-	struct in6_addr addr;
+	return strcmp(server->object->name, name) == 0 ||
+	       (server->former != NULL && strcmp(server->former, name) == 0);
+}
+
+/* May an address fetch on behalf of this one? */
+static bool server_address_may(const struct server *server,
+			       const struct in6_addr *addr)
+{
+	const struct server_engine *e = server->engine;
 	size_t i;
 
-	for (i = 0; i < s->count; i++) {
-		if (strcmp(s->all[i].object->name, name) == 0) {
-			server = &s->all[i];
-			break;
-		}
+	if (e->fetch_count > 0) {
+		return server_address_in(e->fetch, e->fetch_count, addr);
 	}
-	if (server == NULL || !server_address_parse(text, &addr)) {
-		return false;
-	}
-	if (server->fetch_count > 0) {
-		return server_address_in(server->fetch, server->fetch_count,
-					 &addr);
-	}
-	if (server_address_in(server->seen, server->seen_count, &addr)) {
+	if (server_address_in(server->seen, server->seen_count, addr)) {
 		return true;
 	}
 	/*
@@ -441,11 +341,32 @@ bool servers_address(const struct servers *s, const char *name,
 	 * connections come from, 127.0.0.1 as a rule, whatever loopback
 	 * address it listens on.
 	 */
-	if (!server_address_loopback(&addr)) {
+	if (!server_address_loopback(addr)) {
 		return false;
 	}
 	for (i = 0; i < server->seen_count; i++) {
 		if (server_address_loopback(&server->seen[i])) {
+			return true;
+		}
+	}
+	return false;
+}
+
+bool servers_address(const struct servers *s, const char *name,
+		     const char *text)
+{
+	struct in6_addr addr;
+	size_t i;
+
+	if (!server_address_parse(text, &addr)) {
+		return false;
+	}
+	for (i = 0; i < s->count + s->leaving_count; i++) {
+		const struct server *server = i < s->count ? s->all[i] :
+			s->leaving[i - s->count];
+
+		if (server_is_called(server, name) &&
+		    server_address_may(server, &addr)) {
 			return true;
 		}
 	}
@@ -457,20 +378,33 @@ size_t servers_count(const struct servers *s)
 	return s->count;
 }
 
+static struct server_rtt server_rtt_of(const struct server_times *t)
+{
+	return (struct server_rtt) {
+		.least = (uint32_t)(t->least / 1000),
+		.average = (uint32_t)(t->average / 1000),
+		.last = (uint32_t)(t->last / 1000),
+	};
+}
+
 struct server_status servers_status(const struct servers *s, size_t i)
 {
-	const struct server *server = &s->all[i];
+	const struct server *server = s->all[i];
 
 	return (struct server_status) {
 		.name = server->object->name,
 		.uri = server->object->server_uri,
-		.engine = server->ops->name,
+		.engine = server->engine->ops->name,
+		.pool = server->pool->name,
 		.state = server->state,
 		.last = &server->last,
 		.connections = server->connections,
+		.connections_maximum =
+			(uint32_t)server->object->connections_maximum,
 		.good_heartbeats = server->good_heartbeats,
 		.scan_requests = server->scan_requests,
-		.heartbeat_rtt = (uint32_t)(server->heartbeat_rtt / 1000),
-		.scan_rtt = (uint32_t)(server->scan_rtt / 1000),
+		.scan_failures = server->scan_failures,
+		.heartbeat_rtt = server_rtt_of(&server->heartbeat_rtt),
+		.scan_rtt = server_rtt_of(&server->scan_rtt),
 	};
 }

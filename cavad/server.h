@@ -1,12 +1,13 @@
 /*
  * Antivirus servers: their state, and which one to ask.
  *
- * Heartbeats every heartbeat_interval. At most 4 servers are in use by a
- * node, starting from server n for node n; among those online, the least
- * loaded; never more than connections_maximum requests at one (a semaphore
- * of the server). A server that fails in the middle of a scan is left and
- * another one asked. After SERVER_SUSPECT timeouts in a row a server is
- * suspect: only heartbeats and one probe scan at a time until one succeeds.
+ * Servers belong to pools; a scan is asked in one pool. Heartbeats every
+ * heartbeat_interval. Of each pool at most 4 servers are in use by a node,
+ * starting from server n for node n; among those online, the least loaded;
+ * never more than connections_maximum requests at one (a semaphore of the
+ * server). A server that fails in the middle of a scan is left and another
+ * one asked. After SERVER_SUSPECT timeouts in a row a server is suspect: only
+ * heartbeats and one probe scan at a time until one succeeds.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -25,9 +26,10 @@ enum server_state {
 	SERVER_ONLINE,
 	SERVER_OFFLINE,
 	SERVER_AV_ERROR,	/* answers, but its antivirus does not work */
+	SERVER_VERSION,		/* answers, but is older than it must be */
 	SERVER_SUSPECTED,
 	SERVER_DISABLED,
-	SERVER_STANDBY		/* not among this node's four */
+	SERVER_STANDBY		/* not among this node's four of its pool */
 };
 
 struct servers;
@@ -36,6 +38,23 @@ struct servers;
 int servers_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 		   const struct config *config, struct events *events,
 		   struct counters *counters, struct servers **result,
+		   char **error);
+
+/*
+ * The servers of `config` instead of those there are, at once, while scans
+ * run; also nodes, node, service_enabled and [cee] of it. 0, or ENOMEM, or
+ * EINVAL and *error (on s): then nothing has changed. Not from inside a
+ * callback of servers_scan_send(). `config` may be freed afterwards; the one
+ * of servers_create() is still used for all else and should say the same
+ * soon (config_take()).
+ *
+ * A server is known again by its uri: one that is renamed, or gets other
+ * limits, keeps its state, its scans and its count of connections, also when
+ * it comes back before its last scan has ended. What
+ * was removed, disabled or is not among the four any more gets no new scan;
+ * those under way have 5 s to end and are then asked of another.
+ */
+int servers_update(struct servers *s, const struct config *config,
 		   char **error);
 
 /*
@@ -55,11 +74,12 @@ void servers_on_signatures(struct servers *s,
 			   void (*fn)(void *private_data, int64_t oldest),
 			   void *private_data);
 
-/* One is online (suspected ones do not count). */
+/* One is online, of all or of that pool (suspected ones do not count). */
 bool servers_usable(const struct servers *s);
+bool servers_pool_usable(const struct servers *s, const char *pool);
 
-/* Does any server in use want a descriptor; does any fetch? */
-bool servers_want_fd(const struct servers *s);
+/* Does any server in use of that pool want a descriptor? NULL = default. */
+bool servers_want_fd(const struct servers *s, const char *pool);
 
 /*
  * Picks a server, waits for room at it, asks, and asks another when it
@@ -93,13 +113,17 @@ struct server_status {
 	const char *name;
 	const char *uri;
 	const char *engine;
+	const char *pool;
 	enum server_state state;
 	const struct engine_status *last;	/* heartbeat */
 	uint32_t connections;
+	uint32_t connections_maximum;
 	uint64_t good_heartbeats;
 	uint64_t scan_requests;
-	uint32_t heartbeat_rtt;	/* ms, average */
-	uint32_t scan_rtt;	/* ms, average */
+	uint64_t scan_failures;	/* that gave no verdict */
+	struct server_rtt {
+		uint32_t least, average, last;	/* ms */
+	} heartbeat_rtt, scan_rtt;
 };
 
 size_t servers_count(const struct servers *s);

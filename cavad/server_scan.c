@@ -17,9 +17,13 @@
  * overdue counts as a timeout of its server and goes on, until the server is
  * suspected: then its overdue scans are taken back and go to another.
  *
- * A scan asks each server at most once. Results are answers and never an
- * errno; callers hear of them from an immediate event, so nothing they do
- * can disturb the walk.
+ * Only servers of the scan's pool count. One that goes out of use
+ * (server_set.c) has a moment for the scans it has; what is left then goes to
+ * another.
+ *
+ * A scan asks each server at most once, and at most SERVER_TRIED_MAX. Results
+ * are answers and never an errno; callers hear of them from an immediate
+ * event, so nothing they do can disturb the walk.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -40,9 +44,11 @@ struct server_ask {
 	void (*picked)(void *private_data, const char *server, bool fetches);
 	void *private_data;
 	int64_t deadline;	/* us */
-	unsigned int tried;	/* bit i: servers->in_use[i] */
+	uint64_t tried[SERVER_TRIED_MAX];	/* serials */
+	unsigned int tried_count;
 
 	struct server *server;	/* asked right now, NULL = waiting */
+	struct server_engine *engine;	/* the same */
 	struct tevent_req *subreq;
 	int64_t began;
 	bool probe;
@@ -72,6 +78,8 @@ static void server_ask_release(struct server_ask *ask)
 		return;
 	}
 	ask->server = NULL;
+	ask->engine->users--;
+	ask->engine = NULL;
 	TALLOC_FREE(ask->overdue_timer);
 	ask->servers->waiting++;
 	server_connection_free(server);
@@ -153,6 +161,12 @@ struct tevent_req *servers_scan_send(TALLOC_CTX *mem_ctx,
 	if (tevent_req_nomem(ask->scan.path, req)) {
 		return tevent_req_post(req, ev);
 	}
+	if (scan->pool != NULL) {
+		ask->scan.pool = talloc_strdup(ask, scan->pool);
+		if (tevent_req_nomem(ask->scan.pool, req)) {
+			return tevent_req_post(req, ev);
+		}
+	}
 	if (scan->unc != NULL) {
 		ask->scan.unc = talloc_strdup(ask, scan->unc);
 		if (tevent_req_nomem(ask->scan.unc, req)) {
@@ -209,10 +223,12 @@ enum server_pick {
 static bool server_fit(const struct server *server,
 		       const struct engine_scan *scan)
 {
-	if (server->ops->fetches && scan->unc == NULL) {
+	const struct engine_ops *ops = server->engine->ops;
+
+	if (ops->fetches && scan->unc == NULL) {
 		return false;
 	}
-	return !server->ops->wants_fd || scan->fd != -1;
+	return !ops->wants_fd || scan->fd != -1;
 }
 
 /* a less loaded than b, by the share of connections in use? */
@@ -224,22 +240,56 @@ static bool server_less_loaded(const struct server *a, const struct server *b)
 	return a_load < b_load;
 }
 
+static bool server_tried(const struct server_ask *ask,
+			 const struct server *server)
+{
+	unsigned int i;
+
+	for (i = 0; i < ask->tried_count; i++) {
+		if (ask->tried[i] == server->serial) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Without any server at all that is up already. */
+static void server_pool_missing(const struct servers *s, const char *pool)
+{
+	const char *name = pool != NULL ? pool : SERVER_POOL;
+
+	if (s->count > 0) {
+		event_raise(s->events, EVENT_SW_AVSCAN_CAVA_NO_SERVER, name,
+			    "no [server] has pool = %s, but files are to be "
+			    "scanned in it; see pool of [filter] and [server] "
+			    "in cavad.conf", name);
+	}
+}
+
 static enum server_pick server_pick(const struct servers *s,
 				    const struct server_ask *ask,
-				    size_t *index)
+				    struct server **found)
 {
+	const struct server_pool *pool = servers_pool(s, ask->scan.pool);
 	enum server_pick pick = SERVER_PICK_NONE;
 	const struct server *best = NULL;
 	size_t i;
 
-	if (servers_starting(s)) {
+	if (pool == NULL) {
+		server_pool_missing(s, ask->scan.pool);
+		return SERVER_PICK_NONE;
+	}
+	if (ask->tried_count == SERVER_TRIED_MAX) {
+		return SERVER_PICK_NONE;
+	}
+	if (servers_starting(s, pool)) {
 		pick = SERVER_PICK_WAIT;
 	}
-	for (i = 0; i < s->in_use_count; i++) {
-		const struct server *server = s->in_use[i];
+	for (i = 0; i < pool->in_use_count; i++) {
+		struct server *server = pool->in_use[i];
 		bool probe = server->probe_open && server_room(server);
 
-		if (ask->tried & (1U << i)) {
+		if (server_tried(ask, server)) {
 			continue;
 		}
 		if (server->state != SERVER_ONLINE && !probe) {
@@ -252,7 +302,7 @@ static enum server_pick server_pick(const struct servers *s,
 			continue;
 		}
 		if (probe) {
-			*index = i;
+			*found = server;
 			return SERVER_PICKED;
 		}
 		if (!server_room(server)) {
@@ -261,7 +311,7 @@ static enum server_pick server_pick(const struct servers *s,
 		}
 		if (best == NULL || server_less_loaded(server, best)) {
 			best = server;
-			*index = i;
+			*found = server;
 			pick = SERVER_PICKED;
 		}
 	}
@@ -277,7 +327,7 @@ static uint32_t server_ask_time(const struct server_ask *ask)
 	if (left > 0) {
 		seconds = (uint32_t)((left + 999999) / 1000000);
 	}
-	if (ask->probe && servers_usable(ask->servers)) {
+	if (ask->probe && server_pool_usable(ask->server->pool)) {
 		seconds = (seconds + 1) / 2;
 		if (seconds > SERVER_PROBE_MAX) {
 			seconds = SERVER_PROBE_MAX;
@@ -286,16 +336,18 @@ static uint32_t server_ask_time(const struct server_ask *ask)
 	return seconds;
 }
 
-static void server_ask_start(struct server_ask *ask, size_t index)
+static void server_ask_start(struct server_ask *ask, struct server *server)
 {
+	const struct engine_ops *ops = server->engine->ops;
 	struct servers *s = ask->servers;
-	struct server *server = s->in_use[index];
 	struct engine_scan scan = ask->scan;
 
-	ask->tried |= 1U << index;
+	ask->tried[ask->tried_count++] = server->serial;
 	ask->probe = server->state == SERVER_SUSPECTED;
 	ask->server = server;
-	ask->fetches = server->ops->fetches;
+	ask->engine = server->engine;
+	ask->engine->users++;
+	ask->fetches = ops->fetches;
 	ask->began = server_now();
 	snprintf(ask->name, sizeof(ask->name), "%s", server->object->name);
 	s->waiting--;
@@ -303,15 +355,14 @@ static void server_ask_start(struct server_ask *ask, size_t index)
 	server->scan_requests++;
 	server->probe_open = false;
 	scan.timeout = server_ask_time(ask);
-	if (!server->ops->fetches) {
+	if (!ops->fetches) {
 		scan.unc = NULL;
 	}
 
 	if (ask->picked != NULL) {
 		ask->picked(ask->private_data, ask->name, ask->fetches);
 	}
-	ask->subreq = server->ops->scan_send(ask, s->ev, server->engine,
-					     &scan);
+	ask->subreq = ops->scan_send(ask, s->ev, ask->engine->engine, &scan);
 	if (ask->subreq == NULL) {
 		tevent_req_defer_callback(ask->req, ask->ev);
 		tevent_req_oom(ask->req);
@@ -335,21 +386,21 @@ void servers_dispatch(struct servers *s)
 
 	for (ask = TAILQ_FIRST(&s->asks); ask != NULL; ask = next) {
 		enum server_pick pick;
-		size_t index = 0;
+		struct server *server = NULL;
 
 		next = TAILQ_NEXT(ask, entry);
 		if (ask->server != NULL) {
 			continue;
 		}
-		pick = server_pick(s, ask, &index);
+		pick = server_pick(s, ask, &server);
 		switch (pick) {
 		case SERVER_PICKED:
-			server_ask_start(ask, index);
+			server_ask_start(ask, server);
 			break;
 		case SERVER_PICK_WAIT:
 			break;
 		case SERVER_PICK_UNFIT:
-			if (ask->tried == 0 && ask->scan.unc == NULL) {
+			if (ask->tried_count == 0 && ask->scan.unc == NULL) {
 				server_ask_fail(ask, VERDICT_REASON_NAME, "");
 			}
 			server_ask_end(ask);
@@ -415,6 +466,9 @@ static void server_ask_answered(struct server_ask *ask, int error)
 	server_ask_complete(server, answer);
 	servers_count_answer(ask->servers->counters, answer->result);
 	server_ask_release(ask);
+	if (ask->probe && answer->result == VERDICT_FAILED) {
+		server_probe_failed(server);
+	}
 	if (!ask->overdue || error != ETIMEDOUT) {
 		server_answered(server, error, answer, now - ask->began);
 	}
@@ -444,6 +498,23 @@ static void server_ask_take_back(struct servers *s, struct server *server)
 	}
 }
 
+void server_take_all_back(struct server *server)
+{
+	struct servers *s = server->servers;
+	struct server_ask *ask = NULL;
+
+	TAILQ_FOREACH(ask, &s->asks, entry) {
+		if (ask->server == server) {
+			log_info("antivirus server %s is out of use: %s is "
+				 "asked of another", ask->name,
+				 ask->scan.path);
+			TALLOC_FREE(ask->subreq);
+			server_ask_release(ask);
+		}
+	}
+	servers_wake(s);
+}
+
 static void server_ask_overdue(struct tevent_context *ev,
 			       struct tevent_timer *timer,
 			       struct timeval now, void *private_data)
@@ -468,7 +539,7 @@ static void servers_scan_asked(struct tevent_req *subreq)
 	struct server_ask *ask = tevent_req_callback_data_void(subreq);
 	int ret;
 
-	ret = ask->server->ops->scan_recv(subreq, &ask->answer);
+	ret = ask->engine->ops->scan_recv(subreq, &ask->answer);
 	TALLOC_FREE(ask->subreq);
 	if (ret == ENOMEM) {
 		tevent_req_defer_callback(ask->req, ask->ev);

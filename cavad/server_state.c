@@ -8,8 +8,13 @@
  * 3. SERVER_SUSPECT timeouts of scans in a row make a server suspected,
  *    since heartbeats alone can look good on a server that hangs. Each good
  *    heartbeat then opens the way for one scan; a verdict ends the
- *    suspicion, and nothing else does.
- * 4. Averages are exponentially weighted, a new value counting an eighth.
+ *    suspicion, and nothing else does. After each probe that failed more
+ *    heartbeats pass, up to SERVER_PROBE_SKIP_MAX.
+ * 4. A scan that fails is reason for a heartbeat out of turn, but not for
+ *    more than one a second.
+ * 5. What is out of use is not judged: it gets no heartbeats, and the late
+ *    ends of its scans only count.
+ * 6. Averages are exponentially weighted, a new value counting an eighth.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -21,10 +26,14 @@
 #include "cavad/server_private.h"
 #include "common/log.h"
 
+static void server_heartbeat_after(struct server *server, int64_t us);
 static void server_heartbeat_time(struct tevent_context *ev,
 				  struct tevent_timer *timer,
 				  struct timeval now, void *private_data);
 static void server_heartbeat_done(struct tevent_req *subreq);
+static void server_leave_time(struct tevent_context *ev,
+			      struct tevent_timer *timer, struct timeval now,
+			      void *private_data);
 
 /* Pure. */
 
@@ -36,6 +45,8 @@ static enum event_number server_state_event(enum server_state state)
 		return EVENT_SW_AVSCAN_CAVA_SERVER_OFFLINE;
 	case SERVER_AV_ERROR:
 		return EVENT_SW_AVSCAN_CAVA_AV_ERROR;
+	case SERVER_VERSION:
+		return EVENT_SW_AVSCAN_CAVA_WRONG_VERSION;
 	case SERVER_SUSPECTED:
 		return EVENT_CAVA_SERVER_SUSPECT;
 	case SERVER_UNKNOWN:
@@ -56,9 +67,14 @@ static int64_t server_jitter(uint64_t interval, uint32_t dice)
 	return us * 9 / 10 + us / 5 * (dice % 1024) / 1023;
 }
 
-static int64_t server_average(int64_t average, int64_t sample)
+static void server_times_add(struct server_times *t, int64_t sample)
 {
-	return average == 0 ? sample : average + (sample - average) / 8;
+	t->last = sample;
+	t->average = t->average == 0 ? sample :
+		     t->average + (sample - t->average) / 8;
+	if (t->least == 0 || sample < t->least) {
+		t->least = sample;
+	}
 }
 
 /* The state of one. */
@@ -74,28 +90,52 @@ void server_connection_free(struct server *server)
 	servers_wake(server->servers);
 }
 
-static void servers_check_all_offline(struct servers *s)
+void server_pool_check_offline(struct servers *s, struct server_pool *pool)
 {
-	bool none = s->in_use_count > 0;
+	const char *what = server_pool_what(pool);
+	bool none = pool->in_use_count > 0;
 	size_t i;
 
-	for (i = 0; i < s->in_use_count; i++) {
-		if (s->in_use[i]->state == SERVER_ONLINE ||
-		    s->in_use[i]->state == SERVER_UNKNOWN) {
+	for (i = 0; i < pool->in_use_count; i++) {
+		if (pool->in_use[i]->state == SERVER_ONLINE ||
+		    pool->in_use[i]->state == SERVER_UNKNOWN) {
 			none = false;
 		}
 	}
-	if (none == s->all_offline) {
+	if (none == pool->all_offline) {
 		return;
 	}
-	s->all_offline = none;
+	pool->all_offline = none;
 	if (none) {
-		event_raise(s->events, EVENT_SW_AVSCAN_CAVA_ALL_OFFLINE, "",
+		event_raise(s->events, EVENT_SW_AVSCAN_CAVA_ALL_OFFLINE, what,
 			    "until one is back, open_on_fail of the filter "
 			    "decides about files without a verdict");
 		return;
 	}
-	event_clear(s->events, EVENT_SW_AVSCAN_CAVA_ALL_OFFLINE, "");
+	event_clear(s->events, EVENT_SW_AVSCAN_CAVA_ALL_OFFLINE, what);
+}
+
+void server_event_off(struct server *server)
+{
+	enum event_number number = server_state_event(server->state);
+
+	if (number != 0) {
+		event_clear(server->servers->events, number,
+			    server->object->name);
+	}
+}
+
+void server_event_on(struct server *server)
+{
+	enum event_number number = server_state_event(server->state);
+	const char *why = server->last.detail;
+
+	if (number != 0) {
+		event_raise(server->servers->events, number,
+			    server->object->name, "%s: %s",
+			    server->object->server_uri, why[0] != '\0' ?
+			    why : server_state_text(server->state));
+	}
 }
 
 static void server_set_state(struct server *server, enum server_state state,
@@ -126,8 +166,86 @@ static void server_set_state(struct server *server, enum server_state state,
 			   server->last.vendor);
 		s->tell_usable = true;
 	}
-	servers_check_all_offline(s);
+	server_pool_check_offline(s, server->pool);
 	servers_wake(s);
+}
+
+/* In use, and out of it. */
+
+void server_use(struct server *server)
+{
+	TALLOC_FREE(server->leave_timer);
+	server->in_use = true;
+	server->state = SERVER_UNKNOWN;
+	server->timeouts = 0;
+	server->probe_open = false;
+	server->probe_skip = 0;
+	server->probe_skip_next = 1;
+	server_heartbeat(server);
+}
+
+void server_unuse(struct server *server, enum server_state state)
+{
+	struct servers *s = server->servers;
+	struct timeval when;
+
+	if (!server->in_use) {
+		server->state = state;
+		return;
+	}
+	server_event_off(server);
+	server_heartbeat_stop(server);
+	server->in_use = false;
+	server->probe_open = false;
+	server->state = state;
+	if (server->connections == 0) {
+		return;
+	}
+	when = tevent_timeval_current_ofs(SERVER_LEAVE_WAIT, 0);
+	server->leave_timer = tevent_add_timer(s->ev, server, when,
+					       server_leave_time, server);
+	if (server->leave_timer == NULL) {
+		server_take_all_back(server);
+	}
+}
+
+static void server_leave_time(struct tevent_context *ev,
+			      struct tevent_timer *timer, struct timeval now,
+			      void *private_data)
+{
+	struct server *server = private_data;
+
+	(void)ev;
+	(void)timer;
+	(void)now;
+	server->leave_timer = NULL;	/* tevent frees it */
+	server_take_all_back(server);
+}
+
+/* What answers to scans say. */
+
+void server_probe_failed(struct server *server)
+{
+	server->probe_skip = server->probe_skip_next;
+	if (server->probe_skip_next < SERVER_PROBE_SKIP_MAX) {
+		server->probe_skip_next = server->probe_skip_next * 2 + 1;
+	}
+}
+
+/* Rule 4. */
+static void server_heartbeat_soon(struct server *server)
+{
+	int64_t pause = server->heartbeat_began + SERVER_BEAT_PAUSE -
+			server_now();
+
+	if (!server->in_use || server->heartbeat != NULL) {
+		return;
+	}
+	if (pause <= 0) {
+		server_heartbeat(server);
+		return;
+	}
+	server_heartbeat_after(server, pause);
 }
 
 void server_answered(struct server *server, int error,
@@ -136,6 +254,10 @@ void server_answered(struct server *server, int error,
 	bool timed_out = error == ETIMEDOUT || answer->timed_out;
 	bool verdict = error == 0 && answer->result != VERDICT_FAILED;
 
+	server->scan_failures += !verdict;
+	if (!server->in_use) {
+		return;		/* rule 5 */
+	}
 	if (timed_out) {
 		server->timeouts++;
 		if (server->state == SERVER_ONLINE &&
@@ -147,11 +269,11 @@ void server_answered(struct server *server, int error,
 		return;
 	}
 	if (error != 0) {
-		server_heartbeat(server);
+		server_heartbeat_soon(server);
 		return;
 	}
 	server->answers++;
-	server->scan_rtt = server_average(server->scan_rtt, took);
+	server_times_add(&server->scan_rtt, took);
 	if (verdict || server->state != SERVER_SUSPECTED) {
 		server->timeouts = 0;
 	}
@@ -159,33 +281,50 @@ void server_answered(struct server *server, int error,
 		server_set_state(server, SERVER_ONLINE, "");
 	}
 	if (verdict && server->state == SERVER_OFFLINE) {
-		server_heartbeat(server);
+		server_heartbeat_soon(server);
+	}
+	if (verdict) {
+		server->probe_skip_next = 1;
 	}
 }
 
 /* Heartbeats. */
 
+static void server_heartbeat_after(struct server *server, int64_t us)
+{
+	struct timeval when;
+
+	when = tevent_timeval_current_ofs((uint32_t)(us / 1000000),
+					  (uint32_t)(us % 1000000));
+	TALLOC_FREE(server->timer);
+	server->timer = tevent_add_timer(server->servers->ev, server, when,
+					 server_heartbeat_time, server);
+	if (server->timer == NULL) {
+		log_error("out of memory: antivirus server %s gets no more "
+			  "heartbeats; restart cavad", server->object->name);
+	}
+}
+
 static void server_heartbeat_later(struct server *server)
 {
-	struct servers *s = server->servers;
 	uint32_t dice = 0;
-	struct timeval when;
 	ssize_t n;
-	int64_t us;
 
 	n = getrandom(&dice, sizeof(dice), GRND_NONBLOCK);
 	if (n == -1) {
 		dice = 512;	/* the middle: no jitter is no harm */
 	}
-	us = server_jitter(s->config->cee.heartbeat_interval, dice);
-	when = tevent_timeval_current_ofs((uint32_t)(us / 1000000),
-					  (uint32_t)(us % 1000000));
+	server_heartbeat_after(server, server_jitter(
+		server->servers->cee->heartbeat_interval, dice));
+}
+
+void server_heartbeat_stop(struct server *server)
+{
 	TALLOC_FREE(server->timer);
-	server->timer = tevent_add_timer(s->ev, s, when,
-					 server_heartbeat_time, server);
-	if (server->timer == NULL) {
-		log_error("out of memory: antivirus server %s gets no more "
-			  "heartbeats; restart cavad", server->object->name);
+	server->heartbeat_due = false;
+	if (server->heartbeat != NULL) {
+		TALLOC_FREE(server->heartbeat);
+		server_connection_free(server);
 	}
 }
 
@@ -207,7 +346,7 @@ void server_heartbeat(struct server *server)
 {
 	struct servers *s = server->servers;
 
-	if (server->heartbeat != NULL) {
+	if (!server->in_use || server->heartbeat != NULL) {
 		return;
 	}
 	TALLOC_FREE(server->timer);
@@ -215,8 +354,8 @@ void server_heartbeat(struct server *server)
 	if (server->heartbeat_due) {
 		return;
 	}
-	server->heartbeat = server->ops->heartbeat_send(s, s->ev,
-							server->engine);
+	server->heartbeat = server->engine->ops->heartbeat_send(
+		s, s->ev, server->engine->engine);
 	if (server->heartbeat == NULL) {
 		server_heartbeat_later(server);
 		return;
@@ -233,13 +372,17 @@ static void server_heartbeat_good(struct server *server)
 	int64_t took = server_now() - server->heartbeat_began;
 
 	server->good_heartbeats++;
-	server->heartbeat_rtt = server_average(server->heartbeat_rtt, took);
+	server_times_add(&server->heartbeat_rtt, took);
 	if (server->timeouts < SERVER_SUSPECT) {
 		server_set_state(server, SERVER_ONLINE, "");
 		return;
 	}
 	server_set_state(server, SERVER_SUSPECTED, "it is back, but its last "
 			 "scans timed out");
+	if (server->probe_skip > 0) {
+		server->probe_skip--;
+		return;
+	}
 	server->probe_open = true;
 	server->servers->tell_usable = true;
 	servers_wake(server->servers);
@@ -251,7 +394,7 @@ static void server_heartbeat_done(struct tevent_req *subreq)
 	struct engine_status status;
 	int ret;
 
-	ret = server->ops->heartbeat_recv(subreq, &status);
+	ret = server->engine->ops->heartbeat_recv(subreq, &status);
 	TALLOC_FREE(server->heartbeat);
 	server_connection_free(server);
 	server_heartbeat_later(server);
@@ -277,6 +420,10 @@ static void server_heartbeat_done(struct tevent_req *subreq)
 	server_remember_address(server, status.address);
 	if (!status.online) {
 		server_set_state(server, SERVER_OFFLINE, status.detail);
+		return;
+	}
+	if (status.too_old) {
+		server_set_state(server, SERVER_VERSION, status.detail);
 		return;
 	}
 	if (!status.av_ok) {

@@ -237,4 +237,5 @@ def test_reload_says_what_it_takes_up():
     live = re.search(r"config_live\[\] = \{(.*?)NULL", text, re.S).group(1)
     paged = section("cavad.conf.5", "RELOADING")
     assert sorted(re.findall(r'"(\w+)"', live)) == sorted(
-        set(re.findall(r"\b[a-z]+_[a-z_]+\b|\bdenial\b", paged)))
+        set(re.findall(r"\b[a-z]+_[a-z_]+\b|\b(?:denial|nodes?)\b",
+                       paged)))

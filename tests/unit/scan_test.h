@@ -77,8 +77,9 @@ bool servers_usable(const struct servers *s)
 	return s->online;
 }
 
-bool servers_want_fd(const struct servers *s)
+bool servers_want_fd(const struct servers *s, const char *pool)
 {
+	(void)pool;
 	return s->wants_fd;
 }
 

@@ -264,6 +264,31 @@ static void test_judge_another_scan(void **state)
 	assert_int_equal(a.result, VERDICT_UNSCANNABLE);
 }
 
+static void test_versions(void **state)
+{
+	struct fixture *f = *state;
+	struct engine_status *s = NULL;
+
+	assert_false(engine_cee_older("8.7.7.0", ""));
+	assert_false(engine_cee_older("", ""));
+	assert_false(engine_cee_older("8.7", "8.7.0"));
+	assert_true(engine_cee_older("8.7.7", "8.10"));
+	assert_false(engine_cee_older("9", "8.10"));
+	assert_true(engine_cee_older("9.3-beta", "9.3.1"));
+	assert_true(engine_cee_older("", "1"));
+
+	f->engine->version_minimum = "9.4";
+	s = heartbeat(f, "clean");
+	assert_true(s->online && s->too_old);
+	assert_string_equal(s->detail, "CEE 9.3.0.0 is older than "
+			    "version_minimum = 9.4 of [cee]");
+	f->engine->version_minimum = "9.3";
+	s = heartbeat(f, "clean");
+	assert_true(s->online && !s->too_old);
+	s = heartbeat(f, "bare 0x0");
+	assert_true(s->online && s->too_old);
+}
+
 static void test_heartbeats(void **state)
 {
 	struct fixture *f = *state;
@@ -377,6 +402,7 @@ int main(void)
 		TEST(test_names),
 		TEST(test_judge_another_scan),
 		TEST(test_heartbeats),
+		TEST(test_versions),
 		TEST(test_urls),
 		TEST(test_cluster_id),
 		TEST(test_cancel),

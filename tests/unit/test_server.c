@@ -118,7 +118,7 @@ static void test_heartbeat_takes_room(void **state)
 	scan(f, 30);
 	wait_running(f, 0, 1);
 	beats = fakes.beats[0];
-	while (!f->servers->all[0].heartbeat_due) {
+	while (!f->servers->all[0]->heartbeat_due) {
 		turn(f);
 	}
 	assert_int_equal(fakes.beats[0], beats);
@@ -393,7 +393,7 @@ static void test_overdue(void **state)
 		late[i] = scan(f, 30);
 	}
 	wait_running(f, 0, SERVER_SUSPECT - 1);
-	while (f->servers->all[0].timeouts < SERVER_SUSPECT - 1) {
+	while (f->servers->all[0]->timeouts < SERVER_SUSPECT - 1) {
 		turn(f);
 	}
 	assert_int_equal(state_of(f, 0), SERVER_ONLINE);
@@ -405,7 +405,7 @@ static void test_overdue(void **state)
 		assert_int_equal(late[i]->answer.reason,
 				 VERDICT_REASON_TIMEOUT);
 	}
-	assert_int_equal(f->servers->all[0].connections, 0);
+	assert_int_equal(f->servers->all[0]->connections, 0);
 }
 
 static void test_overdue_answer_counts(void **state)
@@ -416,14 +416,14 @@ static void test_overdue_answer_counts(void **state)
 	create_online(f, 1);
 	fakes.overdue = 1;
 	r = scan(f, 30);
-	while (f->servers->all[0].timeouts == 0) {
+	while (f->servers->all[0]->timeouts == 0) {
 		turn(f);
 	}
 	fake_end(fakes.running[0][0], 0, &(struct engine_answer) {
 		.result = VERDICT_CLEAN });
 	wait_done(f, r);
 	assert_int_equal(r->answer.result, VERDICT_CLEAN);
-	assert_int_equal(f->servers->all[0].timeouts, 0);
+	assert_int_equal(f->servers->all[0]->timeouts, 0);
 }
 
 /* While others are online a probe is short, and its scan goes on there. */
@@ -486,7 +486,7 @@ static void test_fit(void **state)
 
 	strcpy(f->uris[1], "fafd:1");
 	create_online(f, 2);
-	assert_true(servers_want_fd(f->servers));
+	assert_true(servers_want_fd(f->servers, NULL));
 	answer_with(0, 0, VERDICT_CLEAN);
 	answer_with(1, 0, VERDICT_INFECTED);
 	r = wait_done(f, scan_of(f, NULL, 5, 10));
