@@ -17,10 +17,11 @@ top = "."
 out = "build/out"
 
 PKGS = ("talloc tevent libcurl lmdb libmicrohttpd jansson expat popt "
-        "smartcols libsystemd libseccomp libcap inih smbclient cmocka nettle")
+        "smartcols libsystemd libseccomp libcap inih smbclient cmocka nettle "
+        "libical")
 COMMON = "TALLOC TEVENT EXPAT LIBSYSTEMD NETTLE"
 DAEMON = COMMON + (" LIBCURL LMDB LIBMICROHTTPD JANSSON POPT LIBSECCOMP "
-                   "LIBCAP INIH")
+                   "LIBCAP INIH LIBICAL")
 # Where Samba's private headers are, below its source.
 SAMBA_DIRS = ("source3 source3/include source3/lib include/public source4 "
               "lib source4/lib source4/include include lib/replace . librpc "

@@ -20,6 +20,7 @@ ONE_FILE = {
     "libsmbclient.h": {"cee_agent/smb.c"},
     "libsmartcols/libsmartcols.h": {"cavactl/output.c"},
     "ini.h": {"cavad/config.c", "cee_agent/config.c"},
+    "libical/ical.h": {"cavad/schedule.c"},
     "nettle/sha2.h": {"common/digest.c"},
     "includes.h": {"vfs_cava/compat.h"},
 }
