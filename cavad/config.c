@@ -29,6 +29,7 @@
 #define CONFIG_FILE_MAX 1048576
 #define CONFIG_LINE_MAX 8192	/* with "\n" and the NUL */
 #define CONFIG_FIELDS_MAX 64	/* of a class */
+#define CONFIG_JOBS_MAX 1000
 
 struct config_parser {
 	TALLOC_CTX *mem_ctx;	/* of the error */
@@ -173,6 +174,34 @@ static void *config_add_server(struct config_parser *p, const char *name)
 	return server;
 }
 
+static void *config_add_job(struct config_parser *p, const char *name)
+{
+	struct config *c = p->config;
+	size_t n = talloc_array_length(c->jobs);
+	struct job_object **list = NULL;
+	struct job_object *job = NULL;
+
+	if (config_job(c, name) != NULL) {
+		config_fail(p, EINVAL, "[job %s]: there is one already", name);
+		return NULL;
+	}
+	if (n > CONFIG_JOBS_MAX) {
+		config_fail(p, EINVAL, "[job %s]: there are more than %d",
+			    name, CONFIG_JOBS_MAX);
+		return NULL;
+	}
+	job = config_object(p, &object_job, name);
+	list = talloc_realloc(c, c->jobs, struct job_object *, n + 1);
+	if (job == NULL || list == NULL) {
+		config_nomem(p);
+		return NULL;
+	}
+	list[n - 1] = job;
+	list[n] = NULL;
+	c->jobs = list;
+	return job;
+}
+
 static void config_section_plain(struct config_parser *p,
 				 const struct object_class *class)
 {
@@ -204,6 +233,8 @@ static void config_section_named(struct config_parser *p,
 	}
 	if (class == &object_filter) {
 		p->object = config_add_filter(p, name);
+	} else if (class == &object_job) {
+		p->object = config_add_job(p, name);
 	} else {
 		p->object = config_add_server(p, name);
 	}
@@ -225,7 +256,8 @@ static const struct object_class *config_class(struct config_parser *p,
 	}
 	meant = near_name(names, word);
 	config_fail(p, EINVAL, "[%.50s]: no such section%s%s%s (there are "
-		    "[settings], [cee], [filter ZONE], [server NAME])", word,
+		    "[settings], [cee], [filter ZONE], [server NAME], "
+		    "[job NAME])", word,
 		    meant != NULL ? "; did you mean " : "",
 		    meant != NULL ? meant : "", meant != NULL ? "?" : "");
 	return NULL;
@@ -454,6 +486,20 @@ static int config_extensions(TALLOC_CTX *mem_ctx, const char **extensions,
 	return ret;
 }
 
+int config_job_rules(TALLOC_CTX *mem_ctx, const struct job_object *job,
+		     struct filter *f)
+{
+	int ret;
+
+	*f = FILTER_DEFAULT;
+	f->extensions_include = job->file_extensions_action == 1;
+	f->no_extension_skip = !job->scan_if_no_extension;
+	ret = config_extensions(mem_ctx, job->file_extensions,
+				&f->extensions);
+	return ret != 0 ? ret : filter_list_make(
+		mem_ctx, job->paths_to_exclude, "", &f->paths);
+}
+
 /* ENUM fields are indices: in the order of the enums of filter.h. */
 static int config_rules_of(TALLOC_CTX *mem_ctx,
 			   const struct filter_object *object,
@@ -544,6 +590,43 @@ static void config_check_pools(struct config_parser *p)
 	}
 }
 
+static void config_check_job(struct config_parser *p,
+			     const struct job_object *job)
+{
+	const char *root = p->config->settings.check_root;
+	const char *const *path = NULL;
+
+	for (path = (const char *const *)job->paths_to_include; *path != NULL;
+	     path++) {
+		if (!object_path_below(*path, root)) {
+			config_fail(p, EINVAL, "[job %s] paths_to_include = "
+				    "\"%.100s\": not below check_root (%s)",
+				    job->name, *path, root);
+		}
+	}
+	if (job->file_extensions_action == 1 &&
+	    job->file_extensions[0] == NULL) {
+		config_fail(p, EINVAL, "[job %s] file_extensions_action = "
+			    "include, but file_extensions is empty: nothing "
+			    "would be scanned", job->name);
+	}
+	if (p->config->servers[0] != NULL &&
+	    !config_has_pool(p->config, job->pool)) {
+		config_fail(p, EINVAL, "[job %s] pool = \"%s\": no [server] "
+			    "has this pool, so nothing would be scanned",
+			    job->name, job->pool);
+	}
+}
+
+static void config_check_jobs(struct config_parser *p)
+{
+	size_t i;
+
+	for (i = 0; p->config->jobs[i] != NULL; i++) {
+		config_check_job(p, p->config->jobs[i]);
+	}
+}
+
 /* What one field cannot know. */
 static void config_check(struct config_parser *p)
 {
@@ -574,6 +657,7 @@ static void config_check(struct config_parser *p)
 			    s->state_dir);
 	}
 	config_check_pools(p);
+	config_check_jobs(p);
 	if (p->error == 0) {
 		config_rules(p);
 	}
@@ -589,7 +673,8 @@ static struct config *config_create(TALLOC_CTX *mem_ctx)
 	}
 	c->filters = talloc_zero_array(c, struct filter_object *, 1);
 	c->servers = talloc_zero_array(c, struct server_object *, 1);
-	if (c->filters == NULL || c->servers == NULL) {
+	c->jobs = talloc_zero_array(c, struct job_object *, 1);
+	if (c->filters == NULL || c->servers == NULL || c->jobs == NULL) {
 		talloc_free(c);
 		return NULL;
 	}
@@ -675,4 +760,16 @@ struct filter config_filter(const struct config *c, const char *zone)
 	f.size_maximum = s->scan_size_maximum;
 	f.signature_min = config_signature_min(c);
 	return f;
+}
+
+const struct job_object *config_job(const struct config *c, const char *name)
+{
+	size_t i;
+
+	for (i = 0; c->jobs[i] != NULL; i++) {
+		if (strcasecmp(c->jobs[i]->name, name) == 0) {
+			return c->jobs[i];
+		}
+	}
+	return NULL;
 }

@@ -1,7 +1,7 @@
 /*
  * cavad.conf: what cavad starts with.
  *
- * Sections [settings], [cee], [filter ZONE], [server NAME], lines
+ * Sections [settings], [cee], [filter ZONE], [server NAME], [job NAME], lines
  * "name = value", comments with # or ;. Unknown sections and names are
  * errors that name file, line, and the nearest known name.
  *
@@ -21,6 +21,7 @@ struct config {
 	struct filter_object **filters;	/* NULL-terminated */
 	struct filter *rules;	/* of each, as config_filter() gives them */
 	struct server_object **servers;	/* NULL-terminated, in file order */
+	struct job_object **jobs;	/* NULL-terminated */
 	struct config *taken;	/* whose filters are in force, or NULL */
 	int64_t signatures;	/* the oldest of the servers online, s since
 				 * the epoch; set while cavad runs */
@@ -32,6 +33,15 @@ struct config {
  */
 int config_load(TALLOC_CTX *mem_ctx, const char *path,
 		struct config **result, char **error);
+
+/* By its name, case aside, or NULL. */
+const struct job_object *config_job(const struct config *c, const char *name);
+
+/*
+ * The rules of a job, with its lists on mem_ctx. 0, ENOMEM, EMSGSIZE.
+ */
+int config_job_rules(TALLOC_CTX *mem_ctx, const struct job_object *job,
+		     struct filter *f);
 
 /* verdict_state()'s signature_min, by rescan_on_signatures; 0: any age. */
 int64_t config_signature_min(const struct config *c);

@@ -2,12 +2,12 @@
  * A new cavad.conf while cavad runs.
  *
  * Everybody holds a pointer to the one struct config and looks when there is
- * something to decide, so what may change is changed in place: all filters,
- * servers and [cee] (servers_update() is for what runs), and the settings
- * that nobody has copied or acted upon (config_live). The rest keeps the
- * value it had at start and is named, for a restart to take up. A value of
- * the file that equals the one in force is no difference, whatever was in the
- * file meanwhile.
+ * something to decide, so what may change is changed in place: all filters
+ * and jobs, servers and [cee] (servers_update() is for what runs), and the
+ * settings that nobody has copied or acted upon (config_live). The rest keeps
+ * the value it had at start and is named, for a restart to take up. A value
+ * of the file that equals the one in force is no difference, whatever was in
+ * the file meanwhile.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -120,6 +120,7 @@ int config_take(TALLOC_CTX *mem_ctx, struct config *c, struct config *fresh,
 	c->taken = talloc_steal(c, fresh);
 	c->filters = fresh->filters;
 	c->rules = fresh->rules;
+	c->jobs = fresh->jobs;
 	c->servers = fresh->servers;
 	c->cee = fresh->cee;
 	*restart = text;

@@ -50,6 +50,12 @@ static const struct object_field server_fields[] = {
 };
 #undef F
 
+#define F(...) FIELD(job_object, __VA_ARGS__)
+static const struct object_field job_fields[] = {
+	JOB_FIELDS(F) { .name = NULL }
+};
+#undef F
+
 const struct object_class object_settings = {
 	"settings", false, sizeof(struct settings), settings_fields
 };
@@ -59,6 +65,9 @@ const struct object_class object_filter = {
 const struct object_class object_server = {
 	"server", true, sizeof(struct server_object), server_fields
 };
+const struct object_class object_job = {
+	"job", true, sizeof(struct job_object), job_fields
+};
 const struct object_class object_cee = {
 	"cee", false, sizeof(struct cee_settings), cee_fields
 };
@@ -66,11 +75,13 @@ const struct object_class object_cee = {
 /* object_title() finds the name of a named one there. */
 _Static_assert(offsetof(struct filter_object, name) == 0, "name is first");
 _Static_assert(offsetof(struct server_object, name) == 0, "name is first");
+_Static_assert(offsetof(struct job_object, name) == 0, "name is first");
 
 const struct object_class *object_class(unsigned int i)
 {
 	static const struct object_class *const classes[] = {
-		&object_settings, &object_filter, &object_server, &object_cee
+		&object_settings, &object_filter, &object_server, &object_job,
+		&object_cee
 	};
 
 	return i < sizeof(classes) / sizeof(classes[0]) ? classes[i] : NULL;

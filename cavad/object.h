@@ -36,6 +36,7 @@ struct settings { SETTINGS_FIELDS(OBJECT_MEMBER) };
 struct cee_settings { CEE_FIELDS(OBJECT_MEMBER) };
 struct filter_object { const char *name; FILTER_FIELDS(OBJECT_MEMBER) };
 struct server_object { const char *name; SERVER_FIELDS(OBJECT_MEMBER) };
+struct job_object { const char *name; JOB_FIELDS(OBJECT_MEMBER) };
 
 struct object_field {
 	enum object_type type;
@@ -48,7 +49,7 @@ struct object_field {
 };
 
 struct object_class {
-	const char *name;	/* "settings", "filter", "server", "cee" */
+	const char *name;	/* "settings", "filter", ... */
 	bool named;		/* [filter NAME] */
 	size_t size;
 	const struct object_field *fields;	/* ended by name == NULL */
@@ -58,6 +59,7 @@ extern const struct object_class object_settings;
 extern const struct object_class object_cee;
 extern const struct object_class object_filter;
 extern const struct object_class object_server;
+extern const struct object_class object_job;
 
 /* All of them: i from 0, NULL after the last. */
 const struct object_class *object_class(unsigned int i);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "cavad/object_check.h"
+#include "cavad/schedule.h"
 #include "common/filter.h"
 
 #define NAME_MAX_LENGTH 40
@@ -145,6 +146,19 @@ static const char *check_excluded_path(const char *text)
 	return NULL;
 }
 
+/* The text lives until the next call. */
+static const char *check_schedule(const char *text)
+{
+	static char why[2 * SCHEDULE_TEXT_MAX];
+	struct schedule s;
+
+	if (text[0] == '\0' ||
+	    schedule_parse(text, &s, why, sizeof(why)) == 0) {
+		return NULL;
+	}
+	return why;
+}
+
 static const char *check_account(const char *text)
 {
 	const char *backslash = strchr(text, '\\');
@@ -183,6 +197,8 @@ static const struct {
 	{ "version_minimum", check_version },
 	{ "pool", object_check_name },
 	{ "file_extensions", check_extension },
+	{ "schedule", check_schedule },
+	{ "paths_to_include", check_path },
 	{ "paths_to_exclude", check_excluded_path },
 	{ "exempt_accounts", check_account },
 	{ "exempt_hosts", check_net },

@@ -179,11 +179,11 @@ static const struct {
 	{ "node = 2\n", ":1: \"node\" stands before the first [section]" },
 	{ "[setings]\n", ":1: [setings]: no such section; did you mean "
 	  "settings? (there are [settings], [cee], [filter ZONE], "
-	  "[server NAME])" },
+	  "[server NAME], [job NAME])" },
 	{ "[global]\n", ":1: [global]: no such section (there are "
-	  "[settings], [cee], [filter ZONE], [server NAME])" },
+	  "[settings], [cee], [filter ZONE], [server NAME], [job NAME])" },
 	{ "[]\n", ":1: []: no such section (there are [settings], [cee], "
-	  "[filter ZONE], [server NAME])" },
+	  "[filter ZONE], [server NAME], [job NAME])" },
 	{ "[server]\n",
 	  ":1: [server]: a name is missing, as in [server NAME]" },
 	{ "[server a b]\n", ":1: [server]: \"b\" is one word too many" },
@@ -214,6 +214,21 @@ static const struct {
 	  "root may go" },
 	{ "[settings]\nipc_socket = /x\napi_socket = /x\n",
 	  ": [settings] api_socket = \"/x\": is ipc_socket as well" },
+	{ "[job a]\n[job A]\n", ":2: [job A]: there is one already" },
+	{ "[job a]\nschedule = every frday\n",
+	  ":2: [job a] schedule = \"every frday\": \"frday\" is not "
+	  "understood; did you mean Friday? Accepted here: day, weekday, "
+	  "week, month, hours, minutes, a day of the week, other or a number "
+	  "before them" },
+	{ "[job a]\npaths_to_include = /srv/a, /etc\n",
+	  ": [job a] paths_to_include = \"/etc\": not below check_root "
+	  "(/srv)" },
+	{ "[job a]\nfile_extensions_action = include\n",
+	  ": [job a] file_extensions_action = include, but file_extensions "
+	  "is empty: nothing would be scanned" },
+	{ "[job a]\npool = x\n[server s]\nserver_uri = null:\n",
+	  ": [job a] pool = \"x\": no [server] has this pool, so nothing "
+	  "would be scanned" },
 };
 
 static void test_bad(void **p)
