@@ -18,7 +18,7 @@ out = "build/out"
 
 PKGS = ("talloc tevent libcurl lmdb libmicrohttpd jansson expat popt "
         "smartcols libsystemd libseccomp libcap inih smbclient cmocka nettle "
-        "libical")
+        "libical krb5")
 COMMON = "TALLOC TEVENT EXPAT LIBSYSTEMD NETTLE"
 DAEMON = COMMON + (" LIBCURL LMDB LIBMICROHTTPD JANSSON POPT LIBSECCOMP "
                    "LIBCAP INIH LIBICAL")
@@ -109,7 +109,7 @@ def build(bld):
              "common LIBCURL JANSSON POPT SMARTCOLS " + COMMON,
              "${PREFIX}/bin"),
             ("cee_agent", "cee_agent/*.c",
-             "common LIBMICROHTTPD POPT INIH SMBCLIENT " + COMMON,
+             "common LIBMICROHTTPD POPT INIH SMBCLIENT JANSSON KRB5 " + COMMON,
              "${PREFIX}/sbin")):
         if glob(sources):
             bld.program(target="bin/" + name, source=glob(sources), use=use,

@@ -10,27 +10,22 @@
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
-#include <arpa/inet.h>
-#include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <ini.h>
-#include <netdb.h>
-#include <pwd.h>
 #include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
+#include <strings.h>
 
 #include "cee_agent/config.h"
+#include "cee_agent/config_check.h"
+#include "cee_agent/config_value.h"
 
-#define PASSWORD_MAX 512
+/* ClamAV looks at no larger file, whatever its configuration says. */
+#define CLAMAV_SIZE_MAX ((UINT64_C(2) << 30) - 1)
 
 enum field_kind { FIELD_TEXT, FIELD_NUMBER, FIELD_SIZE, FIELD_LISTEN,
-		  FIELD_CLAMD, FIELD_ACCESS };
+		  FIELD_CLAMD, FIELD_ACCESS, FIELD_HOSTS, FIELD_LOGIN,
+		  FIELD_ENCRYPTION };
 
 struct field {
 	const char *name;
@@ -44,11 +39,20 @@ struct field {
 
 static const struct field agent_fields[] = {
 	{ "listen", FIELD_LISTEN, AGENT(listen), 0, 0 },
-	{ "clamd", FIELD_CLAMD, AGENT(clamd), 0, 0 },
+	{ "https_listen", FIELD_LISTEN, AGENT(https_listen), 0, 0 },
+	{ "https_certificate", FIELD_TEXT, AGENT(https_certificate), 0, 0 },
+	{ "https_key", FIELD_TEXT, AGENT(https_key), 0, 0 },
 	{ "allow", FIELD_ACCESS, AGENT(allow), 0, 0 },
-	{ "workers", FIELD_NUMBER, AGENT(workers), 4, 20 },
-	{ "max_size", FIELD_SIZE, AGENT(max_size), 1, UINT64_MAX / 2 },
+	{ "status_allow", FIELD_ACCESS, AGENT(status_allow), 0, 0 },
+	{ "clamd", FIELD_CLAMD, AGENT(clamd), 0, 0 },
+	{ "clamd_conf", FIELD_TEXT, AGENT(clamd_conf), 0, 0 },
+	{ "max_size", FIELD_SIZE, AGENT(max_size), 1, CLAMAV_SIZE_MAX },
+	{ "workers", FIELD_NUMBER, AGENT(workers), 1, AGENT_WORKERS_MAX },
 	{ "timeout", FIELD_NUMBER, AGENT(timeout), 1, 3600 },
+	{ "max_connections", FIELD_NUMBER, AGENT(max_connections), 1, 4096 },
+	{ "max_connections_per_host", FIELD_NUMBER,
+	  AGENT(max_connections_per_host), 1, 4096 },
+	{ "idle_timeout", FIELD_NUMBER, AGENT(idle_timeout), 1, 3600 },
 	{ "version", FIELD_TEXT, AGENT(version), 0, 0 },
 	{ "user", FIELD_TEXT, AGENT(user), 0, 0 },
 	{ .name = NULL }
@@ -57,14 +61,24 @@ static const struct field agent_fields[] = {
 #define STORAGE(NAME) offsetof(struct storage, NAME)
 
 static const struct field storage_fields[] = {
-	{ "host", FIELD_TEXT, STORAGE(host), 0, 0 },
+	{ "host", FIELD_HOSTS, STORAGE(hosts), 0, 0 },
 	{ "port", FIELD_NUMBER, STORAGE(port), 1, 65535 },
 	{ "share", FIELD_TEXT, STORAGE(share), 0, 0 },
 	{ "user", FIELD_TEXT, STORAGE(user), 0, 0 },
 	{ "domain", FIELD_TEXT, STORAGE(domain), 0, 0 },
+	{ "login", FIELD_LOGIN, STORAGE(login), 0, 0 },
 	{ "password_file", FIELD_TEXT, STORAGE(password_file), 0, 0 },
+	{ "keytab", FIELD_TEXT, STORAGE(keytab), 0, 0 },
+	{ "ccache", FIELD_TEXT, STORAGE(ccache), 0, 0 },
+	{ "encryption", FIELD_ENCRYPTION, STORAGE(encryption), 0, 0 },
+	{ "max_scans", FIELD_NUMBER, STORAGE(max_scans), 1,
+	  AGENT_WORKERS_MAX },
 	{ .name = NULL }
 };
+
+static const char *const login_words[] = { "ntlm", "kerberos", NULL };
+static const char *const encryption_words[] = { "if_offered", "if_required",
+						"required", NULL };
 
 struct config_load {
 	struct agent_config *config;
@@ -83,122 +97,48 @@ static int config_text(TALLOC_CTX *mem_ctx, const char *value,
 	return 0;
 }
 
-/* A number, for sizes with K, M or G after it. 0 or EINVAL. */
-static int config_number(const struct field *f, const char *value,
-			 uint64_t *result)
+static int config_access(TALLOC_CTX *mem_ctx, const char *value,
+			 struct access **result)
 {
-	static const char units[] = "KMG";
-	const char *unit = NULL;
-	unsigned long long n;
-	char *end = NULL;
-
-	if (!isdigit((unsigned char)value[0])) {
-		return EINVAL;
+	if (*result == NULL) {
+		*result = access_create(mem_ctx);
 	}
-	errno = 0;
-	n = strtoull(value, &end, 10);
-	if (errno != 0) {
-		return EINVAL;
-	}
-	if (*end != '\0' && f->kind == FIELD_SIZE) {
-		unit = strchr(units, toupper((unsigned char)*end));
-	}
-	if (unit != NULL) {
-		unsigned int shift = 10 * (unsigned int)(unit - units + 1);
-
-		if (n > f->max >> shift) {
-			return EINVAL;
-		}
-		n <<= shift;
-		end++;
-	}
-	if (*end != '\0' || n < f->min || n > f->max) {
-		return EINVAL;
-	}
-	*result = n;
-	return 0;
-}
-
-/* ADDRESS:PORT, an IPv6 address in brackets. 0, EINVAL, ENOMEM. */
-static int config_tcp(TALLOC_CTX *mem_ctx, const char *value,
-		      struct address *result)
-{
-	struct addrinfo hints = {
-		.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
-		.ai_socktype = SOCK_STREAM,
-	};
-	struct addrinfo *ai = NULL;
-	char *host = talloc_strdup(mem_ctx, value);
-	char *colon = NULL;
-	int ret;
-
-	if (host == NULL) {
-		return ENOMEM;
-	}
-	colon = strrchr(host, ':');
-	if (colon == NULL || colon == host) {
-		return EINVAL;
-	}
-	*colon = '\0';
-	if (host[0] == '[' && colon[-1] == ']') {
-		colon[-1] = '\0';
-		host++;
-	}
-	ret = getaddrinfo(host, colon + 1, &hints, &ai);
-	if (ret != 0) {
-		return EINVAL;
-	}
-	memcpy(&result->sa, ai->ai_addr, ai->ai_addrlen);
-	result->len = ai->ai_addrlen;
-	freeaddrinfo(ai);
-	return config_text(mem_ctx, value, &result->text);
-}
-
-/* /PATH or tcp ADDRESS:PORT */
-static int config_clamd(TALLOC_CTX *mem_ctx, const char *value,
-			struct address *result)
-{
-	struct sockaddr_un *un = (struct sockaddr_un *)&result->sa;
-
-	if (value[0] != '/') {
-		if (strncmp(value, "tcp ", 4) == 0) {
-			value += 4 + strspn(value + 4, " \t");
-		}
-		return config_tcp(mem_ctx, value, result);
-	}
-	if (strlen(value) >= sizeof(un->sun_path)) {
-		return EINVAL;
-	}
-	memset(&result->sa, 0, sizeof(result->sa));
-	un->sun_family = AF_UNIX;
-	strcpy(un->sun_path, value);
-	result->len = sizeof(*un);
-	return config_text(mem_ctx, value, &result->text);
+	return *result == NULL ? ENOMEM : access_add(*result, value);
 }
 
 static int config_set(struct agent_config *c, const struct field *f,
 		      void *object, const char *value)
 {
 	void *at = (char *)object + f->offset;
-	struct access **allow = at;
 
 	switch (f->kind) {
 	case FIELD_TEXT:
 		return config_text(c, value, at);
 	case FIELD_NUMBER:
 	case FIELD_SIZE:
-		return config_number(f, value, at);
+		return config_value_number(value, f->min, f->max,
+					   f->kind == FIELD_SIZE, at);
 	case FIELD_LISTEN:
-		return config_tcp(c, value, at);
+		return config_value_listen(c, value, at);
 	case FIELD_CLAMD:
-		return config_clamd(c, value, at);
+		return config_value_clamd(c, value, at);
 	case FIELD_ACCESS:
-		if (*allow == NULL) {
-			*allow = access_create(c);
-		}
-		return *allow == NULL ? ENOMEM : access_add(*allow, value);
+		return config_access(c, value, at);
+	case FIELD_HOSTS:
+		return config_value_hosts(c, value, at);
+	case FIELD_LOGIN:
+		return config_value_choice(value, login_words, at);
+	case FIELD_ENCRYPTION:
+		return config_value_choice(value, encryption_words, at);
 	}
 	return EINVAL;
+}
+
+/* Keys that may be there several times: each adds to a list. */
+static bool config_is_list(const struct field *f)
+{
+	return f->kind == FIELD_ACCESS || f->kind == FIELD_CLAMD ||
+	       f->kind == FIELD_HOSTS;
 }
 
 /* The one of that name, a new one, or NULL when there are too many. */
@@ -273,7 +213,7 @@ static char *config_assign(struct agent_config *c, const char *section,
 		return talloc_asprintf(c, "[%s] has no key %s", section,
 				       name);
 	}
-	if ((*seen & 1U << i) && fields[i].kind != FIELD_ACCESS) {
+	if ((*seen & 1U << i) && !config_is_list(&fields[i])) {
 		return talloc_asprintf(c, "[%s] %s is there twice", section,
 				       name);
 	}
@@ -300,106 +240,37 @@ static int config_line(void *private_data, const char *section,
 	return load->error == NULL;
 }
 
-/* Whose file it may be: ours, or that of the user we are going to be. */
-static bool config_owner_ok(const struct agent_config *c, uid_t owner)
-{
-	const struct passwd *pw = NULL;
-
-	if (owner == geteuid()) {
-		return true;
-	}
-	if (c->user[0] != '\0') {
-		pw = getpwnam(c->user);
-	}
-	return pw != NULL && owner == pw->pw_uid;
-}
-
-/* The first line of a private file. NULL and *error. */
-static const char *config_password(struct agent_config *c,
-				   const char *path, char **error)
-{
-	char text[PASSWORD_MAX] = "";
-	struct stat st;
-	ssize_t got = -1;
-	int fd;
-
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd == -1 || fstat(fd, &st) == -1) {
-		*error = talloc_asprintf(c, "password_file %s: %s", path,
-					 strerror(errno));
-	} else if (!S_ISREG(st.st_mode) ||
-		   ((st.st_mode & 07777) != 0600 &&
-		    (st.st_mode & 07777) != 0400) ||
-		   !config_owner_ok(c, st.st_uid)) {
-		*error = talloc_asprintf(c, "password_file %s: must be a "
-					 "file of mode 0600 or 0400 that "
-					 "belongs to the agent's user",
-					 path);
-	} else {
-		got = read(fd, text, sizeof(text) - 1);
-	}
-	if (fd != -1) {
-		close(fd);
-	}
-	text[strcspn(text, "\r\n")] = '\0';
-	if (*error == NULL && (got <= 0 || text[0] == '\0')) {
-		*error = talloc_asprintf(c, "password_file %s: its first "
-					 "line is empty", path);
-	}
-	return *error != NULL ? NULL : talloc_strdup(c, text);
-}
-
-/* What only the whole file shows. NULL or what is wrong. */
-static char *config_check(struct agent_config *c)
-{
-	char *error = NULL;
-	size_t i;
-	size_t j;
-
-	for (i = 0; i < c->num_storages; i++) {
-		struct storage *s = &c->storages[i];
-
-		if (s->host == NULL || s->user == NULL ||
-		    s->password_file == NULL) {
-			return talloc_asprintf(c, "[storage %s] needs host, "
-					       "user and password_file",
-					       s->name);
-		}
-		for (j = 0; j < i; j++) {
-			if (strcasecmp(c->storages[j].host, s->host) == 0) {
-				return talloc_asprintf(
-					c, "[storage %s] has the same host "
-					"as [storage %s]", s->name,
-					c->storages[j].name);
-			}
-		}
-		s->password = config_password(c, s->password_file, &error);
-		if (error != NULL) {
-			return talloc_asprintf(c, "[storage %s] %s", s->name,
-					       error);
-		}
-	}
-	if (c->num_storages == 0) {
-		return talloc_strdup(c, "there is no [storage NAME] section: "
-				     "every scan would be refused");
-	}
-	return NULL;
-}
-
 static int config_defaults(struct agent_config *c)
 {
-	int ret;
-
 	c->version = CAVA_VERSION;
 	c->user = "";
-	c->workers = 8;
+	c->https_listen.text = "";
+	c->workers = 20;
 	c->max_size = 25 << 20;
+	c->max_size_why = "max_size";
 	c->timeout = 60;
-	ret = config_tcp(c, "127.0.0.1:12228", &c->listen);
-	if (ret != 0) {
-		return ret;
+	c->max_connections = 256;
+	c->max_connections_per_host = 128;
+	c->idle_timeout = 120;
+	return config_value_listen(c, "127.0.0.1:12228", &c->listen);
+}
+
+/* The defaults of lists, which what is said would only add to. */
+static int config_list_defaults(struct agent_config *c)
+{
+	int ret = 0;
+
+	if (c->allow == NULL) {
+		ret = config_access(c, "127.0.0.0/8 ::1", &c->allow);
 	}
-	return config_clamd(c, "/run/clamav/clamd.ctl", &c->clamd);
+	if (ret == 0 && c->status_allow == NULL) {
+		ret = config_access(c, "127.0.0.0/8 ::1", &c->status_allow);
+	}
+	if (ret == 0 && c->clamd.num == 0) {
+		ret = config_value_clamd(c, "/run/clamav/clamd.ctl",
+					 &c->clamd);
+	}
+	return ret;
 }
 
 /* 0 or EINVAL, ENOMEM; what the file says is in load->config. */
@@ -420,17 +291,10 @@ static int config_read(struct config_load *load, const char *path)
 			load->error : "neither [SECTION] nor KEY = VALUE");
 		return EINVAL;
 	}
-	if (c->allow == NULL) {
-		c->allow = access_create(c);
-		if (c->allow == NULL) {
-			return ENOMEM;
-		}
-		return access_add(c->allow, "127.0.0.0/8 ::1");
-	}
-	return 0;
+	return config_list_defaults(c);
 }
 
-int agent_config_load(TALLOC_CTX *mem_ctx, const char *path,
+int agent_config_load(TALLOC_CTX *mem_ctx, const char *path, bool check,
 		      struct agent_config **result, char **error)
 {
 	struct config_load load = { .config = NULL };
@@ -441,12 +305,14 @@ int agent_config_load(TALLOC_CTX *mem_ctx, const char *path,
 	if (load.config == NULL) {
 		return ENOMEM;
 	}
-	ret = config_defaults(load.config);
+	load.config->path = talloc_strdup(load.config, path);
+	ret = load.config->path == NULL ? ENOMEM :
+	      config_defaults(load.config);
 	if (ret == 0) {
 		ret = config_read(&load, path);
 	}
 	if (ret == 0) {
-		wrong = config_check(load.config);
+		wrong = config_check(load.config, check);
 		if (wrong != NULL) {
 			load.error = talloc_asprintf(load.config, "%s: %s",
 						     path, wrong);
@@ -458,7 +324,24 @@ int agent_config_load(TALLOC_CTX *mem_ctx, const char *path,
 		talloc_free(load.config);
 		return ret;
 	}
-	load.config->path = path;
 	*result = load.config;
 	return 0;
+}
+
+const struct storage *agent_config_storage(const struct agent_config *c,
+					   const char *host)
+{
+	size_t i;
+	size_t j;
+
+	for (i = 0; i < c->num_storages; i++) {
+		const struct host_names *hosts = &c->storages[i].hosts;
+
+		for (j = 0; j < hosts->num; j++) {
+			if (strcasecmp(hosts->names[j], host) == 0) {
+				return &c->storages[i];
+			}
+		}
+	}
+	return NULL;
 }

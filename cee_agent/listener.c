@@ -1,64 +1,42 @@
 /*
- * HTTP for CEE. See listener.h.
+ * HTTP for CEE, or HTTPS. See listener.h.
  *
- * libmicrohttpd does HTTP. It runs in our loop: its epoll descriptor is one
+ * libmicrohttpd does both. It runs in our loop: its epoll descriptor is one
  * of ours, and after each MHD_run() a timer is set for what it wants done
- * next. A request that takes time suspends its connection.
+ * next.
  *
- * 1. PUT or POST on "/", "/cee", "/CEE", "/vee" is CEE. It is answered with
- *    HTTP 200 whatever happened: the result is the status in the XML.
- * 2. GET or HEAD on "/vee" says which version this is.
- * 3. Everything else is 404 or 405, without a body.
- * 4. A body announced larger than CEE_MSG_MAX is answered at once, unread;
- *    one that grows larger without saying so loses its connection.
- * 5. Addresses that are not in `allow` lose theirs before they say a word.
+ * 1. Addresses that may neither ask nor see the status lose their connection
+ *    before they say a word.
+ * 2. What libmicrohttpd is started with it keeps. So after a reload a new
+ *    listener takes the socket, and the one before it retires: it answers
+ *    what it has been asked, says "Connection: close", and is done.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <microhttpd.h>
-#include <netdb.h>
+#include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
+#include "cee_agent/exchange.h"
 #include "cee_agent/listener.h"
-#include "common/cee_msg.h"
 #include "common/log.h"
 
-#define LISTENER_CONNECTIONS 256
 #define LISTENER_MEMORY (32 * 1024)	/* a connection: its headers */
-#define LISTENER_IDLE 120		/* s; heartbeats come each 10 s */
 #define LISTENER_REFUSED_LOG 60		/* s between two such lines */
-#define LISTENER_FROM_MAX 64
+#define LISTENER_TLS "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 
 struct listener {
+	struct exchange_home home;
 	struct agent *agent;
 	struct MHD_Daemon *mhd;
 	struct tevent_fd *fde;
 	struct tevent_timer *timer;
 	struct tevent_immediate *again;
 	struct timeval refused;		/* when that was last logged */
-	struct exchange *suspended;	/* list */
-};
-
-/* One request; belongs to libmicrohttpd's *state until listener_forget(). */
-struct exchange {
-	struct listener *listener;
-	struct MHD_Connection *connection;
-	char from[LISTENER_FROM_MAX];
-	unsigned int http;	/* status, when it is answered without CEE */
-	bool banner;
-	bool too_long;		/* as announced */
-	struct exchange *prev, *next;	/* while it is suspended */
-	uint8_t *body;
-	size_t len;
-	struct tevent_req *req;
-	struct request_reply reply;
-	bool answered;
 };
 
 static void listener_readable(struct tevent_context *ev,
@@ -69,7 +47,6 @@ static void listener_timeout(struct tevent_context *ev,
 			     void *private_data);
 static void listener_again(struct tevent_context *ev,
 			   struct tevent_immediate *im, void *private_data);
-static void listener_answered(struct tevent_req *req);
 
 /* The loop. */
 
@@ -122,19 +99,16 @@ static void listener_again(struct tevent_context *ev,
 	listener_run(private_data);
 }
 
-/* Who. */
-
-static void listener_name(const struct sockaddr *sa, socklen_t len,
-			  char from[LISTENER_FROM_MAX])
+/* An answer is there: libmicrohttpd learns it when the stack is empty. */
+static void listener_resumed(struct exchange_home *home)
 {
-	int ret;
+	struct listener *l = (struct listener *)(
+		(char *)home - offsetof(struct listener, home));
 
-	ret = getnameinfo(sa, len, from, LISTENER_FROM_MAX, NULL, 0,
-			  NI_NUMERICHOST);
-	if (ret != 0) {
-		strcpy(from, "?");
-	}
+	tevent_schedule_immediate(l->again, l->agent->ev, listener_again, l);
 }
+
+/* What libmicrohttpd calls. */
 
 static enum MHD_Result listener_accept(void *private_data,
 				       const struct sockaddr *sa,
@@ -142,267 +116,46 @@ static enum MHD_Result listener_accept(void *private_data,
 {
 	struct listener *l = private_data;
 	struct timeval now = tevent_timeval_current();
-	char from[LISTENER_FROM_MAX] = "";
+	const struct agent_config *config = l->agent->config;
+	char from[EXCHANGE_FROM_MAX] = "";
 
-	if (access_allows(l->agent->config->allow, sa)) {
+	(void)len;
+	if (exchange_rights(config, sa) != 0) {
 		return MHD_YES;
 	}
+	l->agent->tally->refused_connections++;
 	if (now.tv_sec - l->refused.tv_sec >= LISTENER_REFUSED_LOG) {
 		l->refused = now;
-		listener_name(sa, len, from);
+		exchange_name(sa, from);
 		log_warning("refused a connection of %s: if it is a storage "
 			    "host, add it to allow in %s", from,
-			    l->agent->config->path);
+			    config->path);
 	}
 	return MHD_NO;
 }
 
-/* What. */
-
-/* Pure: 0 when it is CEE or the banner, else the HTTP status to say. */
-static unsigned int listener_route(const char *method, const char *path,
-				   bool *banner)
-{
-	static const char *const paths[] = { "/", "/cee", "/CEE", "/vee" };
-	bool known = false;
-	size_t i;
-
-	for (i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
-		known |= strcmp(path, paths[i]) == 0;
-	}
-	if (!known) {
-		return MHD_HTTP_NOT_FOUND;
-	}
-	if (strcmp(method, MHD_HTTP_METHOD_PUT) == 0 ||
-	    strcmp(method, MHD_HTTP_METHOD_POST) == 0) {
-		return 0;
-	}
-	*banner = (strcmp(method, MHD_HTTP_METHOD_GET) == 0 ||
-		   strcmp(method, MHD_HTTP_METHOD_HEAD) == 0) &&
-		  strcmp(path, "/vee") == 0;
-	return *banner ? 0 : MHD_HTTP_METHOD_NOT_ALLOWED;
-}
-
-static struct exchange *exchange_create(struct listener *l,
-					struct MHD_Connection *connection,
-					const char *method, const char *path)
-{
-	const union MHD_ConnectionInfo *info = NULL;
-	const char *length = NULL;
-	struct exchange *x = NULL;
-
-	x = talloc_zero(l, struct exchange);
-	if (x == NULL) {
-		return NULL;
-	}
-	x->listener = l;
-	x->connection = connection;
-	info = MHD_get_connection_info(connection,
-				       MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	listener_name(info->client_addr,
-		      info->client_addr->sa_family == AF_INET6 ?
-		      sizeof(struct sockaddr_in6) :
-		      sizeof(struct sockaddr_in), x->from);
-	x->http = listener_route(method, path, &x->banner);
-	length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
-					     MHD_HTTP_HEADER_CONTENT_LENGTH);
-	x->too_long = length != NULL &&
-		      strtoull(length, NULL, 10) > CEE_MSG_MAX;
-	return x;
-}
-
-/* The response is ours no more, whatever becomes of it. */
-static enum MHD_Result listener_say(struct exchange *x, unsigned int status,
-				    const char *data, size_t len,
-				    const char *type)
-{
-	struct MHD_Response *response = NULL;
-	enum MHD_Result ret;
-
-	response = MHD_create_response_from_buffer(len, (void *)data,
-						   MHD_RESPMEM_MUST_COPY);
-	if (response == NULL) {
-		return MHD_NO;
-	}
-	/* CEE says it, though in HTTP/1.1 it need not */
-	MHD_set_response_options(response, MHD_RF_SEND_KEEP_ALIVE_HEADER,
-				 MHD_RO_END);
-	MHD_add_response_header(response, MHD_HTTP_HEADER_SERVER,
-				"cee_agent " CAVA_VERSION);
-	if (len > 0) {
-		MHD_add_response_header(response,
-					MHD_HTTP_HEADER_CONTENT_TYPE, type);
-	}
-	if (status == MHD_HTTP_METHOD_NOT_ALLOWED) {
-		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW,
-					"PUT, POST");
-	}
-	ret = MHD_queue_response(x->connection, status, response);
-	MHD_destroy_response(response);
-	return ret;
-}
-
-static enum MHD_Result listener_say_banner(struct exchange *x)
-{
-	char *text = NULL;
-	size_t len = 0;
-	int ret;
-
-	ret = cee_banner_encode(x, x->listener->agent->config->version,
-				&text, &len);
-	if (ret != 0) {
-		return MHD_NO;
-	}
-	return listener_say(x, MHD_HTTP_OK, text, len,
-			    "text/xml; charset=utf-8");
-}
-
-/* The answer to a body that nobody has read. */
-static enum MHD_Result listener_say_too_long(struct exchange *x)
-{
-	struct cee_reply reply = { .status = CEE_ERROR_BAD_REQUEST };
-	char *text = NULL;
-	size_t len = 0;
-	int ret;
-
-	log_notice("%s announced a request of more than %d bytes", x->from,
-		   CEE_MSG_MAX);
-	ret = cee_reply_encode(x, &reply, false, &text, &len);
-	if (ret != 0) {
-		return MHD_NO;
-	}
-	return listener_say(x, MHD_HTTP_OK, text, len,
-			    "text/xml; charset=utf-8");
-}
-
-static enum MHD_Result listener_say_reply(struct exchange *x)
-{
-	if (x->reply.data == NULL) {
-		return MHD_NO;
-	}
-	return listener_say(x, MHD_HTTP_OK, x->reply.data, x->reply.len,
-			    x->reply.utf16 ? "text/xml; charset=utf-16" :
-			    "text/xml; charset=utf-8");
-}
-
-static enum MHD_Result exchange_take(struct exchange *x, const char *data,
-				     size_t *len)
-{
-	uint8_t *body = NULL;
-
-	if (*len > CEE_MSG_MAX - x->len) {
-		log_notice("%s sent more than %d bytes", x->from,
-			   CEE_MSG_MAX);
-		return MHD_NO;
-	}
-	body = talloc_realloc(x, x->body, uint8_t, x->len + *len);
-	if (body == NULL) {
-		return MHD_NO;
-	}
-	memcpy(body + x->len, data, *len);
-	x->body = body;
-	x->len += *len;
-	*len = 0;
-	return MHD_YES;
-}
-
-static void exchange_suspend(struct exchange *x)
-{
-	struct listener *l = x->listener;
-
-	x->next = l->suspended;
-	if (x->next != NULL) {
-		x->next->prev = x;
-	}
-	l->suspended = x;
-	MHD_suspend_connection(x->connection);
-}
-
-static void exchange_resume(struct exchange *x)
-{
-	if (x->next != NULL) {
-		x->next->prev = x->prev;
-	}
-	if (x->prev != NULL) {
-		x->prev->next = x->next;
-	} else {
-		x->listener->suspended = x->next;
-	}
-	MHD_resume_connection(x->connection);
-}
-
-static enum MHD_Result exchange_ask(struct exchange *x)
-{
-	struct agent *agent = x->listener->agent;
-
-	x->req = request_send(x, agent, x->from, x->body, x->len);
-	if (x->req == NULL) {
-		return MHD_NO;
-	}
-	TALLOC_FREE(x->body);
-	tevent_req_set_callback(x->req, listener_answered, x);
-	exchange_suspend(x);
-	return MHD_YES;
-}
-
-static void listener_answered(struct tevent_req *req)
-{
-	struct exchange *x = tevent_req_callback_data(req, struct exchange);
-	struct listener *l = x->listener;
-	int ret;
-
-	ret = request_recv(req, x, &x->reply);
-	TALLOC_FREE(x->req);
-	if (ret != 0) {
-		log_error("no reply for %s: %s", x->from, strerror(ret));
-	}
-	x->answered = true;
-	exchange_resume(x);
-	tevent_schedule_immediate(l->again, l->agent->ev, listener_again, l);
-}
-
-/* Called with the headers, then with pieces of the body, then at its end. */
 static enum MHD_Result listener_request(void *private_data,
 					struct MHD_Connection *connection,
 					const char *path, const char *method,
 					const char *version, const char *data,
 					size_t *len, void **exchange)
 {
-	struct exchange *x = *exchange;
+	struct listener *l = private_data;
 
 	(void)version;
-	if (x == NULL) {
-		x = exchange_create(private_data, connection, method, path);
-		*exchange = x;
-		if (x != NULL && x->http == 0 && x->too_long) {
-			return listener_say_too_long(x);
-		}
-		return x == NULL ? MHD_NO : MHD_YES;
-	}
-	if (*len > 0) {
-		return exchange_take(x, data, len);
-	}
-	if (x->http != 0) {
-		return listener_say(x, x->http, "", 0, NULL);
-	}
-	if (x->banner) {
-		return listener_say_banner(x);
-	}
-	if (x->answered) {
-		return listener_say_reply(x);
-	}
-	return exchange_ask(x);
+	return exchange_feed(&l->home, connection, method, path, data, len,
+			     exchange);
 }
 
-static void listener_forget(void *private_data,
-			    struct MHD_Connection *connection,
-			    void **exchange,
-			    enum MHD_RequestTerminationCode why)
+static void listener_completed(void *private_data,
+			       struct MHD_Connection *connection,
+			       void **exchange,
+			       enum MHD_RequestTerminationCode why)
 {
 	(void)private_data;
 	(void)connection;
 	(void)why;
-	TALLOC_FREE(*exchange);
+	exchange_forget(exchange);
 }
 
 static void listener_log(void *private_data, const char *fmt, va_list ap)
@@ -423,11 +176,10 @@ static void listener_log(void *private_data, const char *fmt, va_list ap)
 static int listener_destroy(struct listener *l)
 {
 	TALLOC_FREE(l->fde);
-	while (l->suspended != NULL) {
-		/* or libmicrohttpd aborts */
-		exchange_resume(l->suspended);
-	}
+	/* or libmicrohttpd aborts */
+	exchange_abandon(&l->home);
 	if (l->mhd != NULL) {
+		listener_retire(l);
 		MHD_stop_daemon(l->mhd);
 	}
 	return 0;
@@ -446,35 +198,62 @@ static int listener_watch(struct listener *l)
 	return l->fde == NULL ? ENOMEM : 0;
 }
 
+/* libmicrohttpd on a copy of the socket, which becomes its own. 0 or errno. */
+static int listener_start(struct listener *l, int fd, bool https)
+{
+	const struct agent_config *c = l->agent->config;
+	struct MHD_OptionItem tls[] = {
+		{ MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)c->certificate_pem },
+		{ MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)c->key_pem },
+		{ MHD_OPTION_HTTPS_PRIORITIES, 0, LISTENER_TLS },
+		{ MHD_OPTION_END, 0, NULL }
+	};
+
+	fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (fd == -1) {
+		return errno;
+	}
+	if (!https) {
+		tls[0].option = MHD_OPTION_END;
+	}
+	l->mhd = MHD_start_daemon(
+		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
+		(https ? MHD_USE_TLS : 0),
+		0, listener_accept, l, listener_request, l,
+		MHD_OPTION_EXTERNAL_LOGGER, listener_log, l,
+		MHD_OPTION_LISTEN_SOCKET, fd,
+		MHD_OPTION_NOTIFY_COMPLETED, listener_completed, l,
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned int)c->max_connections,
+		MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+		(unsigned int)c->max_connections_per_host,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LISTENER_MEMORY,
+		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)c->idle_timeout,
+		MHD_OPTION_ARRAY, tls,
+		MHD_OPTION_END);
+	return l->mhd == NULL ? EINVAL : 0;
+}
+
 int listener_create(TALLOC_CTX *mem_ctx, struct agent *agent, int fd,
-		    struct listener **result)
+		    bool https, struct listener **result)
 {
 	struct listener *l = NULL;
-	int ret;
+	int ret = ENOMEM;
 
 	l = talloc_zero(mem_ctx, struct listener);
 	if (l == NULL) {
 		return ENOMEM;
 	}
 	l->agent = agent;
-	l->again = tevent_create_immediate(l);
-	if (l->again == NULL) {
-		talloc_free(l);
-		return ENOMEM;
-	}
+	l->home.agent = agent;
+	l->home.resumed = listener_resumed;
 	talloc_set_destructor(l, listener_destroy);
-	l->mhd = MHD_start_daemon(
-		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
-		0, listener_accept, l, listener_request, l,
-		MHD_OPTION_EXTERNAL_LOGGER, listener_log, l,
-		MHD_OPTION_LISTEN_SOCKET, fd,
-		MHD_OPTION_NOTIFY_COMPLETED, listener_forget, l,
-		MHD_OPTION_CONNECTION_LIMIT,
-		(unsigned int)LISTENER_CONNECTIONS,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LISTENER_MEMORY,
-		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)LISTENER_IDLE,
-		MHD_OPTION_END);
-	ret = l->mhd == NULL ? EINVAL : listener_watch(l);
+	l->again = tevent_create_immediate(l);
+	if (l->again != NULL) {
+		ret = listener_start(l, fd, https);
+	}
+	if (ret == 0) {
+		ret = listener_watch(l);
+	}
 	if (ret != 0) {
 		talloc_free(l);
 		return ret;
@@ -482,4 +261,32 @@ int listener_create(TALLOC_CTX *mem_ctx, struct agent *agent, int fd,
 	listener_run(l);
 	*result = l;
 	return 0;
+}
+
+void listener_retire(struct listener *l)
+{
+	MHD_socket fd;
+
+	if (l->home.retiring) {
+		return;
+	}
+	l->home.retiring = true;
+	fd = MHD_quiesce_daemon(l->mhd);
+	if (fd != MHD_INVALID_SOCKET) {
+		close(fd);
+	}
+}
+
+unsigned int listener_connections(const struct listener *l)
+{
+	const union MHD_DaemonInfo *info = NULL;
+
+	info = MHD_get_daemon_info(l->mhd,
+				   MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+	return info == NULL ? 0 : info->num_connections;
+}
+
+unsigned int listener_requests(const struct listener *l)
+{
+	return l->home.count;
 }

@@ -18,10 +18,9 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-#include "cee_agent/listener.h"
+#include "cee_agent/service.h"
 #include "cee_agent/smb.h"
 #include "common/log.h"
 
@@ -31,6 +30,7 @@ struct main_options {
 	char *config;
 	int foreground;
 	int debug;
+	int check;
 	int version;
 };
 
@@ -45,6 +45,8 @@ static int main_options(int argc, const char **argv,
 		  "log to stderr instead of the journal", NULL },
 		{ "debug", 'd', POPT_ARG_NONE, &o->debug, 0,
 		  "log to stderr, and more", NULL },
+		{ "check-config", '\0', POPT_ARG_NONE, &o->check, 0,
+		  "say whether the configuration is right, and exit", NULL },
 		{ "version", 'V', POPT_ARG_NONE, &o->version, 0,
 		  "print the version", NULL },
 		POPT_AUTOHELP
@@ -121,83 +123,81 @@ static int main_become(const char *user)
 	return ret == 0 ? 0 : errno;
 }
 
-static void main_stop(struct tevent_context *ev, struct tevent_signal *se,
-		      int signum, int count, void *siginfo,
-		      void *private_data)
+/* The sockets to serve, -1 for those that are not. 0 or errno, logged. */
+static int main_bind(const struct agent_config *config,
+		     int fds[AGENT_LISTENERS])
 {
-	bool *stop = private_data;
-
-	(void)ev;
-	(void)se;
-	(void)signum;
-	(void)count;
-	(void)siginfo;
-	*stop = true;
-}
-
-/* From a listening socket and workers to the end. 0 or errno. */
-static int main_serve(TALLOC_CTX *mem_ctx, struct agent *agent, int fd)
-{
-	static const int signals[] = { SIGTERM, SIGINT };
-	struct tevent_signal *se = NULL;
-	struct listener *listener = NULL;
-	bool stop = false;
+	const struct address *addresses[AGENT_LISTENERS] = {
+		&config->listen, &config->https_listen };
 	size_t i;
 	int ret;
 
-	for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
-		se = tevent_add_signal(agent->ev, mem_ctx, signals[i], 0,
-				       main_stop, &stop);
-		if (se == NULL) {
-			return ENOMEM;
+	for (i = 0; i < AGENT_LISTENERS; i++) {
+		fds[i] = -1;
+		if (addresses[i]->len == 0) {
+			continue;
+		}
+		fds[i] = main_listen(addresses[i]);
+		if (fds[i] == -1) {
+			ret = errno;
+			log_error("%s = %s: %s: is another program there, or "
+				  "is it no address of this host?",
+				  i == 0 ? "listen" : "https_listen",
+				  addresses[i]->text, strerror(ret));
+			return ret;
 		}
 	}
-	ret = pool_watch(agent->pool, agent->ev);
+	return 0;
+}
+
+/* Workers, then the loop. 0 or errno. */
+static int main_serve(TALLOC_CTX *mem_ctx, struct agent *agent,
+		      int fds[AGENT_LISTENERS])
+{
+	int ret;
+
+	agent->tally = tally_create(mem_ctx);
+	if (agent->tally == NULL) {
+		return ENOMEM;
+	}
+	ret = tally_configure(agent->tally, agent->config);
 	if (ret == 0) {
-		ret = listener_create(mem_ctx, agent, fd, &listener);
+		ret = pool_create(mem_ctx, agent->config, agent->tally,
+				  &agent->pool);
 	}
 	if (ret != 0) {
 		return ret;
 	}
-	log_notice("cee_agent " CAVA_VERSION " ready on %s",
-		   agent->config->listen.text);
-	sd_notify(0, "READY=1");
-	while (!stop) {
-		ret = tevent_loop_once(agent->ev);
-		if (ret != 0) {
-			ret = errno;
-			break;
-		}
+	agent->ev = tevent_context_init(mem_ctx);
+	if (agent->ev == NULL) {
+		return ENOMEM;
 	}
-	sd_notify(0, "STOPPING=1");
-	return ret;
+	ret = pool_watch(agent->pool, agent->ev);
+	return ret != 0 ? ret : service_run(mem_ctx, agent, fds);
 }
 
 /* All of it, on mem_ctx. 0 or errno, which is logged. */
 static int main_run(TALLOC_CTX *mem_ctx, const char *path)
 {
-	struct agent_config *config = NULL;
 	struct agent agent = { .ev = NULL };
+	int fds[AGENT_LISTENERS];
 	char *error = NULL;
 	int ret;
-	int fd;
 
-	ret = agent_config_load(mem_ctx, path, &config, &error);
+	ret = agent_config_load(mem_ctx, path, false, &agent.config, &error);
 	if (ret != 0) {
 		log_error("%s", error != NULL ? error : strerror(ret));
 		return ret;
 	}
-	agent.config = config;
-	fd = main_listen(&config->listen);
-	if (fd == -1) {
-		ret = errno;
-		log_error("listen = %s: %s", config->listen.text,
-			  strerror(ret));
+	service_warn(agent.config);
+	ret = main_bind(agent.config, fds);
+	if (ret != 0) {
 		return ret;
 	}
-	ret = main_become(config->user);
+	ret = main_become(agent.config->user);
 	if (ret != 0) {
-		log_error("user = %s: %s", config->user, strerror(ret));
+		log_error("user = %s: %s", agent.config->user,
+			  strerror(ret));
 		return ret;
 	}
 	/* there are passwords in this memory */
@@ -205,12 +205,7 @@ static int main_run(TALLOC_CTX *mem_ctx, const char *path)
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	ret = smb_start(mem_ctx);
 	if (ret == 0) {
-		ret = pool_create(mem_ctx, config, &agent.pool);
-	}
-	if (ret == 0) {
-		agent.ev = tevent_context_init(mem_ctx);
-		ret = agent.ev == NULL ? ENOMEM :
-		      main_serve(mem_ctx, &agent, fd);
+		ret = main_serve(mem_ctx, &agent, fds);
 	}
 	if (ret != 0) {
 		log_error("cannot go on: %s", strerror(ret));
@@ -218,9 +213,28 @@ static int main_run(TALLOC_CTX *mem_ctx, const char *path)
 	return ret;
 }
 
+/* 0 or errno, which is printed. */
+static int main_check(TALLOC_CTX *mem_ctx, const char *path)
+{
+	struct agent_config *config = NULL;
+	char *error = NULL;
+	int ret;
+
+	ret = agent_config_load(mem_ctx, path, true, &config, &error);
+	if (ret != 0) {
+		fprintf(stderr, "cee_agent: %s\n",
+			error != NULL ? error : strerror(ret));
+		return ret;
+	}
+	service_warn(config);
+	printf("%s: OK\n", path);
+	return 0;
+}
+
 int main(int argc, const char **argv)
 {
 	struct main_options o = { .config = NULL };
+	const char *path = AGENT_CONFIG;
 	TALLOC_CTX *mem_ctx = NULL;
 	int ret;
 
@@ -232,14 +246,17 @@ int main(int argc, const char **argv)
 		printf("cee_agent " CAVA_VERSION "\n");
 		return 0;
 	}
-	log_init("cee_agent", o.foreground || o.debug,
+	if (o.config != NULL) {
+		path = o.config;
+	}
+	log_init("cee_agent", o.foreground || o.debug || o.check,
 		 o.debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	signal(SIGPIPE, SIG_IGN);
 	mem_ctx = talloc_new(NULL);
 	ret = ENOMEM;
 	if (mem_ctx != NULL) {
-		ret = main_run(mem_ctx, o.config != NULL ? o.config :
-			       AGENT_CONFIG);
+		ret = o.check ? main_check(mem_ctx, path) :
+				main_run(mem_ctx, path);
 	}
 	talloc_free(mem_ctx);
 	free(o.config);

@@ -12,6 +12,9 @@
  *    they were) and closes everything but its own socket.
  * 5. A request that is freed leaves its worker to finish by itself, still
  *    with its deadline.
+ * 6. A worker knows the configuration it was forked with, and no other. So a
+ *    job names its storage by the host of the UNC path, not by a number; and
+ *    a worker of a configuration that is no more gets no further job.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -19,6 +22,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -33,6 +37,7 @@
 #define POOL_WAITING_MAX 512
 #define POOL_GRACE 500		/* ms for a worker to say itself "no time" */
 #define POOL_FORK_PAUSE 1	/* s between two forks in one place */
+#define POOL_WORKERS_MAX (AGENT_WORKERS_MAX + 1)
 
 struct pool_worker {
 	struct pool *pool;
@@ -42,17 +47,23 @@ struct pool_worker {
 	struct tevent_fd *fde;
 	struct tevent_timer *timer;	/* the deadline, or the next fork */
 	struct timeval forked;
+	unsigned int generation;	/* of its configuration */
 	bool busy;
 	uint64_t id;		/* of its job */
+	char host[WORKER_HOST_MAX];	/* of its job */
+	int storage;		/* rows of its job in the tally, or -1 */
+	int clamd;
 	struct tevent_req *req;	/* NULL = nobody wants the result */
 };
 
 struct pool {
 	const struct agent_config *config;
 	struct tevent_context *ev;
+	struct tally *tally;
 	struct tevent_signal *child;
-	struct pool_worker *workers;
+	struct pool_worker workers[POOL_WORKERS_MAX];
 	size_t num_workers;
+	unsigned int generation;
 	struct pool_state *waiting;	/* the oldest first */
 	size_t num_waiting;
 	uint64_t last_id;
@@ -82,7 +93,7 @@ static void pool_fork_again(struct tevent_context *ev,
 /* The processes. */
 
 /* In the child: rule 4 of the top. */
-static _Noreturn void pool_child(const struct agent_config *config, int fd)
+static _Noreturn void pool_child(const struct pool_worker *w, int fd)
 {
 	static const int signals[] = { SIGCHLD, SIGTERM, SIGINT, SIGHUP };
 	sigset_t none;
@@ -101,7 +112,8 @@ static _Noreturn void pool_child(const struct agent_config *config, int fd)
 	close_range(4, ~0U, 0);
 	/* the journal's descriptor went as well: what is said goes to stderr */
 	log_init("cee_agent", true, LOG_LEVEL_ERROR);
-	worker_run(3, config);
+	worker_run(3, w->pool->config,
+		   (unsigned int)(w - w->pool->workers));
 }
 
 /* 0 or errno */
@@ -122,7 +134,7 @@ static int pool_fork(struct pool_worker *w)
 	pid = fork();
 	ret = errno;
 	if (pid == 0) {
-		pool_child(w->pool->config, fds[1]);
+		pool_child(w, fds[1]);
 	}
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	close(fds[1]);
@@ -133,6 +145,7 @@ static int pool_fork(struct pool_worker *w)
 	w->pid = pid;
 	w->fd = fds[0];
 	w->forked = tevent_timeval_current();
+	w->generation = w->pool->generation;
 	return 0;
 }
 
@@ -214,7 +227,7 @@ static void pool_reap(struct tevent_context *ev, struct tevent_signal *se,
 	(void)count;
 	(void)siginfo;
 	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {
-		for (i = 0; i < pool->num_workers; i++) {
+		for (i = 0; i < POOL_WORKERS_MAX; i++) {
 			if (pool->workers[i].pid == pid) {
 				/* never kill a pid that is not ours now */
 				pool->workers[i].pid = 0;
@@ -227,7 +240,7 @@ static int pool_destroy(struct pool *pool)
 {
 	size_t i;
 
-	for (i = 0; i < pool->num_workers; i++) {
+	for (i = 0; i < POOL_WORKERS_MAX; i++) {
 		pid_t pid = pool->workers[i].pid;
 
 		pool->workers[i].fde = NULL;	/* freed with the pool */
@@ -241,7 +254,7 @@ static int pool_destroy(struct pool *pool)
 }
 
 int pool_create(TALLOC_CTX *mem_ctx, const struct agent_config *config,
-		struct pool **result)
+		struct tally *tally, struct pool **result)
 {
 	struct pool *pool = NULL;
 	size_t i;
@@ -252,25 +265,22 @@ int pool_create(TALLOC_CTX *mem_ctx, const struct agent_config *config,
 		return ENOMEM;
 	}
 	pool->config = config;
-	pool->workers = talloc_zero_array(pool, struct pool_worker,
-					  config->workers + 1);
-	if (pool->workers == NULL) {
-		talloc_free(pool);
-		return ENOMEM;
-	}
-	talloc_set_destructor(pool, pool_destroy);
-	for (i = 0; i < config->workers + 1; i++) {
+	pool->tally = tally;
+	for (i = 0; i < POOL_WORKERS_MAX; i++) {
 		struct pool_worker *w = &pool->workers[i];
 
 		w->pool = pool;
 		w->fd = -1;
 		w->kind = i == 0 ? JOB_STATUS : JOB_SCAN;
-		ret = pool_fork(w);
+	}
+	talloc_set_destructor(pool, pool_destroy);
+	pool->num_workers = config->workers + 1;
+	for (i = 0; i < pool->num_workers; i++) {
+		ret = pool_fork(&pool->workers[i]);
 		if (ret != 0) {
 			talloc_free(pool);
 			return ret;
 		}
-		pool->num_workers++;
 	}
 	*result = pool;
 	return 0;
@@ -294,6 +304,78 @@ int pool_watch(struct pool *pool, struct tevent_context *ev)
 		}
 	}
 	return 0;
+}
+
+/* Is it of a configuration, or in a place, that is no more? */
+static bool pool_is_old(const struct pool_worker *w)
+{
+	return w->generation != w->pool->generation ||
+	       (size_t)(w - w->pool->workers) >= w->pool->num_workers;
+}
+
+/* One that is idle and old makes room for a new one, if there is to be. */
+static void pool_renew(struct pool_worker *w)
+{
+	struct pool *pool = w->pool;
+
+	pool_drop(w);
+	if ((size_t)(w - pool->workers) < pool->num_workers) {
+		w->forked = (struct timeval) { .tv_sec = 0 };
+		pool_replace(w);
+	}
+}
+
+static int pool_storage_row(const struct pool *pool, const char *host)
+{
+	const struct storage *s = agent_config_storage(pool->config, host);
+
+	return s == NULL ? -1 : (int)(s - pool->config->storages);
+}
+
+void pool_configure(struct pool *pool, const struct agent_config *config)
+{
+	size_t i;
+
+	pool->config = config;
+	pool->generation++;
+	pool->num_workers = config->workers + 1;
+	for (i = 0; i < POOL_WORKERS_MAX; i++) {
+		struct pool_worker *w = &pool->workers[i];
+
+		if (w->busy) {
+			w->storage = pool_storage_row(pool, w->host);
+			w->clamd = -1;
+		} else if (w->fd != -1 || i < pool->num_workers) {
+			pool_renew(w);
+		}
+	}
+	pool_run(pool);
+}
+
+void pool_usage(const struct pool *pool, struct pool_usage *usage)
+{
+	size_t i;
+
+	memset(usage, 0, sizeof(*usage));
+	usage->waiting = (unsigned int)pool->num_waiting;
+	for (i = 0; i < POOL_WORKERS_MAX; i++) {
+		const struct pool_worker *w = &pool->workers[i];
+
+		if (w->kind != JOB_SCAN || w->fd == -1) {
+			continue;
+		}
+		usage->workers++;
+		if (!w->busy) {
+			continue;
+		}
+		usage->busy++;
+		if (w->storage != -1) {
+			usage->storages[w->storage]++;
+		}
+		if (w->clamd != -1) {
+			usage->clamds[w->clamd]++;
+		}
+	}
 }
 
 /* Their jobs. */
@@ -414,44 +496,72 @@ struct tevent_req *pool_send(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 }
 
 /* The worker gets the job, or is seen to be gone by its socket. */
-static void pool_give(struct pool_worker *w, struct pool_state *state)
+static void pool_give(struct pool_worker *w, struct pool_state *state,
+		      const struct pool_usage *usage)
 {
 	size_t len = offsetof(struct job, path) +
 		     strlen(state->job.path) + 1;
+	struct job *job = &state->job;
 	ssize_t sent;
 
 	TALLOC_FREE(state->timer);
 	pool_unlist(state);
+	job->num_clamds = tally_order(w->pool->tally, usage->clamds,
+				      job->clamds);
 	w->busy = true;
-	w->id = state->job.id;
+	w->id = job->id;
+	strcpy(w->host, job->host);
+	w->storage = pool_storage_row(w->pool, job->host);
+	w->clamd = job->clamds[0];
 	w->req = state->req;
 	state->worker = w;
 	w->timer = tevent_add_timer(w->pool->ev, w->pool, state->deadline,
 				    pool_late, w);
-	sent = send(w->fd, &state->job, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	sent = send(w->fd, job, len, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (sent != (ssize_t)len || w->timer == NULL) {
 		/* ends in pool_readable(), never before pool_send() has */
 		shutdown(w->fd, SHUT_RDWR);
 	}
 }
 
+/* Has the storage of this job as many scans as it may have at once? */
+static bool pool_is_full(const struct pool *pool, const struct job *job,
+			 const struct pool_usage *usage)
+{
+	int row = pool_storage_row(pool, job->host);
+	uint64_t most = row == -1 ? 0 :
+			pool->config->storages[row].max_scans;
+
+	return most != 0 && usage->storages[row] >= most;
+}
+
+static struct pool_worker *pool_idle(struct pool *pool, enum job_kind kind)
+{
+	size_t i;
+
+	for (i = 0; i < pool->num_workers; i++) {
+		struct pool_worker *w = &pool->workers[i];
+
+		if (w->kind == kind && w->fd != -1 && !w->busy) {
+			return w;
+		}
+	}
+	return NULL;
+}
+
 /* Waiting jobs to idle workers. */
 static void pool_run(struct pool *pool)
 {
 	struct pool_state *state = pool->waiting;
+	struct pool_usage usage;
 
 	while (state != NULL) {
 		struct pool_state *next = state->next;
-		size_t i;
+		struct pool_worker *w = pool_idle(pool, state->job.kind);
 
-		for (i = 0; i < pool->num_workers; i++) {
-			struct pool_worker *w = &pool->workers[i];
-
-			if (w->kind == state->job.kind && w->fd != -1 &&
-			    !w->busy) {
-				pool_give(w, state);
-				break;
-			}
+		pool_usage(pool, &usage);
+		if (w != NULL && !pool_is_full(pool, &state->job, &usage)) {
+			pool_give(w, state, &usage);
 		}
 		state = next;
 	}
@@ -471,6 +581,24 @@ static struct tevent_req *pool_detach(struct pool_worker *w)
 	return req;
 }
 
+/* What a worker says of clamds is of its own configuration's. */
+static void pool_tally(struct pool_worker *w, const struct job_result *result)
+{
+	struct job_result *copy = NULL;
+
+	if (w->generation == w->pool->generation) {
+		tally_job(w->pool->tally, w->kind, w->storage, w->clamd,
+			  result);
+		return;
+	}
+	copy = talloc_memdup(w->pool, result, sizeof(*result));
+	if (copy != NULL) {
+		memset(copy->clamds, 0, sizeof(copy->clamds));
+		tally_job(w->pool->tally, w->kind, w->storage, -1, copy);
+	}
+	talloc_free(copy);
+}
+
 /* Whoever waits for this worker gets `status`; then there is a new one. */
 static void pool_fail(struct pool_worker *w, uint32_t status,
 		      const char *detail)
@@ -478,10 +606,20 @@ static void pool_fail(struct pool_worker *w, uint32_t status,
 	struct tevent_req *req = pool_detach(w);
 	struct pool *pool = w->pool;
 
-	log_warning("a worker is replaced: %s",
-		    w->busy ? detail : "it ended");
+	log_warning("a worker is replaced: %s%s%s",
+		    w->busy ? detail : "it ended", w->host[0] == '\0' ? "" :
+		    ", its last file was of ", w->host);
+	pool->tally->replaced_workers++;
+	if (w->busy) {
+		struct job_result result = { .status = status };
+
+		snprintf(result.detail, sizeof(result.detail), "%s", detail);
+		pool_tally(w, &result);
+	}
 	pool_drop(w);
-	pool_replace(w);
+	if ((size_t)(w - pool->workers) < pool->num_workers) {
+		pool_replace(w);
+	}
 	pool_run(pool);
 	if (req != NULL) {
 		pool_result(req, status, detail);
@@ -507,6 +645,7 @@ static void pool_readable(struct tevent_context *ev, struct tevent_fd *fde,
 	struct tevent_req *req = NULL;
 	struct job_result result;
 	ssize_t got;
+	size_t i;
 
 	(void)ev;
 	(void)fde;
@@ -522,13 +661,20 @@ static void pool_readable(struct tevent_context *ev, struct tevent_fd *fde,
 	/* what it read came from outside */
 	result.vendor[WORKER_TEXT_MAX - 1] = '\0';
 	result.threat[WORKER_TEXT_MAX - 1] = '\0';
-	result.detail[WORKER_TEXT_MAX - 1] = '\0';
+	result.detail[WORKER_DETAIL_MAX - 1] = '\0';
+	for (i = 0; i < AGENT_CLAMDS_MAX; i++) {
+		result.clamds[i].vendor[WORKER_TEXT_MAX - 1] = '\0';
+	}
+	pool_tally(w, &result);
 	TALLOC_FREE(w->timer);
 	w->busy = false;
 	req = pool_detach(w);
 	if (req != NULL) {
 		state = tevent_req_data(req, struct pool_state);
 		state->result = result;
+	}
+	if (pool_is_old(w)) {
+		pool_renew(w);
 	}
 	pool_run(w->pool);
 	if (req != NULL) {

@@ -59,9 +59,9 @@ static uint32_t request_job(TALLOC_CTX *mem_ctx,
 			    const struct cee_request *r, struct job *job,
 			    const char **why)
 {
+	const struct storage *s = NULL;
 	uint64_t timeout = config->timeout;
 	struct unc *unc = NULL;
-	size_t i;
 	int ret;
 
 	ret = unc_parse(mem_ctx, r->name, &unc);
@@ -70,16 +70,12 @@ static uint32_t request_job(TALLOC_CTX *mem_ctx,
 		return ret == ENOMEM ? CEE_ERROR_RESOURCES :
 				       CEE_ERROR_BAD_REQUEST;
 	}
-	for (i = 0; i < config->num_storages; i++) {
-		if (strcasecmp(config->storages[i].host, unc->host) == 0) {
-			break;
-		}
-	}
-	if (i == config->num_storages) {
+	s = agent_config_storage(config, unc->host);
+	if (s == NULL) {
 		*why = "no [storage] with this host is configured";
 		return CEE_ERROR_ACCESS_DENIED;
 	}
-	if (strcasecmp(config->storages[i].share, unc->share) != 0) {
+	if (strcasecmp(s->share, unc->share) != 0) {
 		*why = "not on the share configured for this host";
 		return CEE_ERROR_ACCESS_DENIED;
 	}
@@ -88,8 +84,8 @@ static uint32_t request_job(TALLOC_CTX *mem_ctx,
 	}
 	memset(job, 0, offsetof(struct job, path));
 	job->kind = JOB_SCAN;
-	job->storage = (uint32_t)i;
 	job->timeout = (uint32_t)timeout * 1000;
+	strcpy(job->host, unc->host);	/* no longer than a host may be */
 	strcpy(job->path, unc->path);	/* unc_parse() bounds it */
 	return CEE_SUCCESS;
 }
@@ -103,7 +99,12 @@ static int request_prepare(struct request_state *state, const void *data,
 	struct cee_request *r = NULL;
 	int ret;
 
-	reply->cee_version = config->version;
+	reply->cee_version = talloc_strdup(state, config->version);
+	if (reply->cee_version == NULL) {
+		reply->status = CEE_ERROR_RESOURCES;
+		reply->detail = "out of memory";
+		return ECANCELED;
+	}
 	ret = cee_request_decode(state, &CEE_PROFILE_DEFAULT, data, len, &r);
 	if (ret != 0) {
 		reply->status = ret == ENOMEM ? CEE_ERROR_RESOURCES :
@@ -186,29 +187,13 @@ static void request_done(struct tevent_req *subreq)
 	tevent_req_done(req);
 }
 
-/* Everything that is not as it should be is said once, here. */
-static void request_log(const struct request_state *state)
+static void request_log_scan(const struct request_state *state,
+			     unsigned int ms)
 {
 	const struct cee_request *r = state->request;
 	const struct cee_reply *reply = &state->reply;
-	const char *detail = reply->detail == NULL ? "" : reply->detail;
-	struct timeval now = tevent_timeval_current();
-	struct timeval took = tevent_timeval_until(&state->start, &now);
-	unsigned int ms = (unsigned int)(took.tv_sec * 1000 +
-					 took.tv_usec / 1000);
+	char *text = NULL;
 
-	if (r == NULL || r->kind == CEE_OTHER) {
-		log_notice("%s asked something else: %s", state->from,
-			   detail);
-		return;
-	}
-	if (r->kind == CEE_HEARTBEAT) {
-		if (reply->status != CEE_SUCCESS) {
-			log_warning("heartbeat of %s: %s: %s", state->from,
-				    cee_status_text(reply->status), detail);
-		}
-		return;
-	}
 	if (cee_status_infected(reply->status)) {
 		log_notice("scan %" PRIu64 " %s: infected: %s (%" PRIu64
 			   " bytes, %u ms)", r->scan_id, r->name,
@@ -221,9 +206,45 @@ static void request_log(const struct request_state *state)
 			 ms);
 		return;
 	}
-	log_warning("scan %" PRIu64 " %s: %s%s: %s (%u ms)", r->scan_id,
-		    r->name, reply->limit ? "over a limit, " : "",
-		    cee_status_text(reply->status), detail, ms);
+	text = talloc_asprintf(NULL, "%s: %s%s: %s", r->name, reply->limit ?
+			       "over a limit, " : "",
+			       cee_status_text(reply->status),
+			       reply->detail == NULL ? "" : reply->detail);
+	if (text != NULL) {
+		log_warning("scan %" PRIu64 " %s (%u ms)", r->scan_id, text,
+			    ms);
+		tally_error(state->agent->tally, text);
+	}
+	talloc_free(text);
+}
+
+/* Everything that is not as it should be is said once, here. */
+static void request_log(const struct request_state *state)
+{
+	const struct cee_request *r = state->request;
+	const struct cee_reply *reply = &state->reply;
+	const char *detail = reply->detail == NULL ? "" : reply->detail;
+	struct tally *tally = state->agent->tally;
+	struct timeval now = tevent_timeval_current();
+	struct timeval took = tevent_timeval_until(&state->start, &now);
+
+	if (r == NULL || r->kind == CEE_OTHER) {
+		tally->refused_requests++;
+		log_notice("%s asked something else: %s", state->from,
+			   detail);
+		return;
+	}
+	if (r->kind == CEE_SCAN) {
+		request_log_scan(state, (unsigned int)(
+			took.tv_sec * 1000 + took.tv_usec / 1000));
+		return;
+	}
+	tally->heartbeats++;
+	if (reply->status != CEE_SUCCESS) {
+		log_warning("heartbeat of %s: %s: %s", state->from,
+			    cee_status_text(reply->status), detail);
+		tally_error(tally, detail);
+	}
 }
 
 int request_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,

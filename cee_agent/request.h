@@ -13,10 +13,17 @@
 
 #include "cee_agent/pool.h"
 
+/* HTTP and HTTPS */
+#define AGENT_LISTENERS 2
+
+struct listener;
+
 struct agent {
 	struct tevent_context *ev;
-	const struct agent_config *config;
+	struct agent_config *config;	/* another one after a reload */
+	struct tally *tally;
 	struct pool *pool;
+	struct listener *listeners[AGENT_LISTENERS];	/* NULL = not served */
 };
 
 struct request_reply {

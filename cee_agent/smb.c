@@ -7,14 +7,19 @@
  *    ~/.smb/smb.conf or /etc/samba/smb.conf: HOME points to a directory of
  *    ours. It reads that again for each new context, so the directory stays
  *    as long as the program. Its caches have nowhere to go.
- * 2. Signed, SMB 2 or later, NTLMv2, encrypted where the server asks for it;
- *    no anonymous login when ours is refused.
- * 3. Credentials are given only to the host that the job is for.
+ * 2. Signed, SMB 2 or later, NTLMv2 or Kerberos and never the one for the
+ *    other; no anonymous login when ours is refused.
+ * 3. Credentials are given only to the host that the job is for. Each
+ *    storage has a context of its own, and KRB5CCNAME is set to the tickets
+ *    of that storage before anything can connect.
  * 4. Its sessions stay and are used again; after an error that says a
- *    session is gone, a new context is safer than the old one.
+ *    session is gone, a new context is safer than the old one. The functions
+ *    that keep the library's list of connections are wrapped, to count them
+ *    and to tell a share that was not reached from a file that was not.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libsmbclient.h>
@@ -23,15 +28,35 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cee_agent/smb.h"
+#include "cee_agent/ticket.h"
 #include "cee_agent/unc.h"
 
+#define SMB_TICKET_LEFT 300	/* s a ticket must be good for */
+#define SMB_WHY_MAX 200
+
+/* The sessions with one storage: login and encryption are of a context. */
+struct smb_peer {
+	const struct storage *storage;	/* NULL = the list ends here */
+	SMBCCTX *context;		/* NULL = nothing is connected */
+	time_t ticket_until;
+};
+
 struct smb {
-	SMBCCTX *context;
+	struct smb_peer peers[AGENT_STORAGES_MAX];
+	struct smb_peer *peer;	/* of the last open */
 	SMBCFILE *file;
-	const struct storage *storage;	/* of the open in progress */
+	const char *host;	/* of the open in progress */
+	unsigned int slot;
+	uint64_t sessions;
+	bool connected;
+	char why[SMB_WHY_MAX];
+	smbc_add_cached_srv_fn add_server;	/* the library's own */
+	smbc_get_cached_srv_fn get_server;
+	smbc_remove_cached_srv_fn remove_server;
 };
 
 /* Where the library reads smb_configuration; gone with the program. */
@@ -64,10 +89,10 @@ static void smb_auth(SMBCCTX *context, const char *server, const char *share,
 		     char *password, int password_size)
 {
 	const struct smb *smb = smbc_getOptionUserData(context);
-	const struct storage *s = smb->storage;
+	const struct storage *s = smb->peer->storage;
 
 	(void)share;
-	if (s == NULL || strcasecmp(server, s->host) != 0) {
+	if (smb->host == NULL || strcasecmp(server, smb->host) != 0) {
 		snprintf(user, user_size, "%s", "");
 		snprintf(password, password_size, "%s", "");
 		return;
@@ -76,7 +101,40 @@ static void smb_auth(SMBCCTX *context, const char *server, const char *share,
 		snprintf(domain, domain_size, "%s", s->domain);
 	}
 	snprintf(user, user_size, "%s", s->user);
-	snprintf(password, password_size, "%s", s->password);
+	snprintf(password, password_size, "%s",
+		 s->password != NULL ? s->password : "");
+}
+
+static int smb_add_server(SMBCCTX *context, SMBCSRV *srv, const char *server,
+			  const char *share, const char *workgroup,
+			  const char *username)
+{
+	struct smb *smb = smbc_getOptionUserData(context);
+
+	smb->sessions++;
+	smb->connected = true;
+	return smb->add_server(context, srv, server, share, workgroup,
+			       username);
+}
+
+static SMBCSRV *smb_get_server(SMBCCTX *context, const char *server,
+			       const char *share, const char *workgroup,
+			       const char *username)
+{
+	struct smb *smb = smbc_getOptionUserData(context);
+	SMBCSRV *srv = smb->get_server(context, server, share, workgroup,
+				       username);
+
+	smb->connected |= srv != NULL;
+	return srv;
+}
+
+static int smb_remove_server(SMBCCTX *context, SMBCSRV *srv)
+{
+	struct smb *smb = smbc_getOptionUserData(context);
+
+	smb->connected = false;
+	return smb->remove_server(context, srv);
 }
 
 static int smb_write_configuration(const char *path)
@@ -94,9 +152,23 @@ static int smb_write_configuration(const char *path)
 	return written == (ssize_t)len ? 0 : EIO;
 }
 
-/* A context that has not been connected to anything. 0 or errno. */
-static int smb_context(struct smb *smb)
+static smbc_smb_encrypt_level smb_encryption(const struct storage *s)
 {
+	switch ((enum storage_encryption)s->encryption) {
+	case ENCRYPTION_IF_OFFERED:
+		return SMBC_ENCRYPTLEVEL_REQUEST;
+	case ENCRYPTION_IF_REQUIRED:
+		return SMBC_ENCRYPTLEVEL_DEFAULT;
+	case ENCRYPTION_REQUIRED:
+		break;
+	}
+	return SMBC_ENCRYPTLEVEL_REQUIRE;
+}
+
+/* A context that has not been connected to anything. 0 or errno. */
+static int smb_context(struct smb *smb, struct smb_peer *peer)
+{
+	const struct storage *s = peer->storage;
 	SMBCCTX *context = smbc_new_context();
 
 	if (context == NULL) {
@@ -107,12 +179,65 @@ static int smb_context(struct smb *smb)
 	smbc_setFunctionAuthDataWithContext(context, smb_auth);
 	smbc_setOptionNoAutoAnonymousLogin(context, 1);
 	smbc_setOptionOpenShareMode(context, SMBC_SHAREMODE_DENY_NONE);
+	smbc_setOptionSmbEncryptionLevel(context, smb_encryption(s));
+	smbc_setOptionUseKerberos(context, s->login == LOGIN_KERBEROS);
+	smbc_setOptionFallbackAfterKerberos(context, 0);
+	smbc_setOptionUseCCache(context, s->login == LOGIN_KERBEROS);
 	if (smbc_init_context(context) == NULL) {
 		smbc_free_context(context, 1);
 		return errno == 0 ? EINVAL : errno;
 	}
-	smb->context = context;
+	smb->add_server = smbc_getFunctionAddCachedServer(context);
+	smb->get_server = smbc_getFunctionGetCachedServer(context);
+	smb->remove_server = smbc_getFunctionRemoveCachedServer(context);
+	smbc_setFunctionAddCachedServer(context, smb_add_server);
+	smbc_setFunctionGetCachedServer(context, smb_get_server);
+	smbc_setFunctionRemoveCachedServer(context, smb_remove_server);
+	peer->context = context;
 	return 0;
+}
+
+/* With tickets the library finds them by its environment. 0 or errno. */
+static int smb_ticket(struct smb *smb, struct smb_peer *peer)
+{
+	const struct storage *s = peer->storage;
+	char ccache[SMB_WHY_MAX];
+	int ret;
+
+	if (s->login != LOGIN_KERBEROS || s->password != NULL) {
+		return unsetenv("KRB5CCNAME") == -1 ? errno : 0;
+	}
+	if (s->ccache != NULL) {
+		ret = setenv("KRB5CCNAME", s->ccache, 1);
+		return ret == -1 ? errno : 0;
+	}
+	snprintf(ccache, sizeof(ccache), "FILE:%s/ticket.%u.%zu",
+		 getenv("HOME"), smb->slot, (size_t)(peer - smb->peers));
+	if (peer->ticket_until < time(NULL) + SMB_TICKET_LEFT) {
+		ret = ticket_get(s->user, s->keytab, ccache,
+				 &peer->ticket_until, smb->why,
+				 sizeof(smb->why));
+		if (ret != 0) {
+			return ret;
+		}
+	}
+	ret = setenv("KRB5CCNAME", ccache, 1);
+	return ret == -1 ? errno : 0;
+}
+
+/* Tickets, which a worker that is killed leaves. */
+static void smb_home_clear(const char *home)
+{
+	DIR *dir = opendir(home);
+	const struct dirent *entry = NULL;
+
+	if (dir == NULL) {
+		return;
+	}
+	while ((entry = readdir(dir)) != NULL) {
+		unlinkat(dirfd(dir), entry->d_name, 0);
+	}
+	closedir(dir);
 }
 
 static int smb_home_remove(struct smb_home *h)
@@ -122,6 +247,7 @@ static int smb_home_remove(struct smb_home *h)
 	}
 	unlink(h->file);
 	rmdir(h->dir);
+	smb_home_clear(h->home);
 	rmdir(h->home);
 	return 0;
 }
@@ -160,60 +286,75 @@ int smb_start(TALLOC_CTX *mem_ctx)
 	return setenv("HOME", h->home, 1) == -1 ? errno : 0;
 }
 
-static void smb_drop(struct smb *smb)
+static void smb_drop(struct smb *smb, struct smb_peer *peer)
 {
-	smb_close(smb);
-	if (smb->context != NULL) {
-		smbc_free_context(smb->context, 1);
-		smb->context = NULL;
+	if (peer == smb->peer) {
+		smb_close(smb);
+	}
+	if (peer->context != NULL) {
+		smbc_free_context(peer->context, 1);
+		peer->context = NULL;
 	}
 }
 
 static int smb_destroy(struct smb *smb)
 {
-	smb_drop(smb);
+	size_t i;
+
+	for (i = 0; i < AGENT_STORAGES_MAX; i++) {
+		smb_drop(smb, &smb->peers[i]);
+	}
 	return 0;
 }
 
-int smb_create(TALLOC_CTX *mem_ctx, struct smb **result)
+struct smb *smb_create(TALLOC_CTX *mem_ctx, unsigned int slot)
 {
-	struct smb *smb = NULL;
-	int ret;
+	struct smb *smb = talloc_zero(mem_ctx, struct smb);
 
-	smb = talloc_zero(mem_ctx, struct smb);
-	if (smb == NULL) {
-		return ENOMEM;
+	if (smb != NULL) {
+		smb->slot = slot;
+		talloc_set_destructor(smb, smb_destroy);
 	}
-	talloc_set_destructor(smb, smb_destroy);
-	ret = smb_context(smb);
-	if (ret != 0) {
-		talloc_free(smb);
-		return ret;
-	}
-	*result = smb;
-	return 0;
+	return smb;
 }
 
-int smb_reset(struct smb *smb)
+/* A configuration has no more storages than there are peers. */
+static struct smb_peer *smb_find(struct smb *smb,
+				 const struct storage *storage)
 {
-	smb_drop(smb);
-	return smb_context(smb);
+	size_t i = 0;
+
+	while (smb->peers[i].storage != NULL &&
+	       smb->peers[i].storage != storage) {
+		i++;
+	}
+	smb->peers[i].storage = storage;
+	return &smb->peers[i];
+}
+
+void smb_reset(struct smb *smb, const struct storage *storage)
+{
+	struct smb_peer *peer = smb_find(smb, storage);
+
+	smb_drop(smb, peer);
+	peer->ticket_until = 0;
 }
 
 static int smb_open_url(struct smb *smb, const char *url, uint64_t *size)
 {
-	smbc_open_fn open_fn = smbc_getFunctionOpen(smb->context);
-	smbc_fstat_fn fstat_fn = smbc_getFunctionFstat(smb->context);
+	SMBCCTX *context = smb->peer->context;
+	smbc_open_fn open_fn = smbc_getFunctionOpen(context);
+	smbc_fstat_fn fstat_fn = smbc_getFunctionFstat(context);
 	struct stat st;
 	int ret;
 
 	errno = 0;
-	smb->file = open_fn(smb->context, url, O_RDONLY, 0);
+	smb->file = open_fn(context, url, O_RDONLY, 0);
 	if (smb->file == NULL) {
 		return errno == 0 ? EIO : errno;
 	}
 	memset(&st, 0, sizeof(st));
-	ret = fstat_fn(smb->context, smb->file, &st);
+	ret = fstat_fn(context, smb->file, &st);
 	if (ret == -1) {
 		ret = errno == 0 ? EIO : errno;
 	} else if (!S_ISREG(st.st_mode)) {
@@ -228,47 +369,67 @@ static int smb_open_url(struct smb *smb, const char *url, uint64_t *size)
 }
 
 int smb_open(struct smb *smb, const struct storage *storage,
-	     const char *path, uint32_t timeout, uint64_t *size)
+	     const char *host, const char *path, uint32_t timeout,
+	     uint64_t *size)
 {
 	char *url = NULL;
 	int ret;
 
-	if (smb->context == NULL) {
-		ret = smb_context(smb);
-		if (ret != 0) {
-			return ret;
-		}
+	smb->peer = smb_find(smb, storage);
+	smb->connected = false;
+	smb->why[0] = '\0';
+	ret = smb_ticket(smb, smb->peer);
+	if (ret == 0 && smb->peer->context == NULL) {
+		ret = smb_context(smb, smb->peer);
 	}
-	url = unc_url(smb, storage->host, (unsigned int)storage->port,
-		      storage->share, path);
+	if (ret != 0) {
+		return ret;
+	}
+	url = unc_url(smb, host, (unsigned int)storage->port, storage->share,
+		      path);
 	if (url == NULL) {
 		return ENOMEM;
 	}
-	smb->storage = storage;
-	smbc_setTimeout(smb->context, (int)timeout);
+	smb->host = host;
+	smbc_setTimeout(smb->peer->context, (int)timeout);
 	ret = smb_open_url(smb, url, size);
-	smb->storage = NULL;
+	smb->host = NULL;
 	talloc_free(url);
 	return ret;
 }
 
 ssize_t smb_read(struct smb *smb, void *data, size_t len)
 {
-	smbc_read_fn read_fn = smbc_getFunctionRead(smb->context);
+	SMBCCTX *context = smb->peer->context;
 
-	return read_fn(smb->context, smb->file, data, len);
+	return smbc_getFunctionRead(context)(context, smb->file, data, len);
 }
 
 void smb_close(struct smb *smb)
 {
-	smbc_close_fn close_fn = NULL;
+	SMBCCTX *context = NULL;
 
 	if (smb->file == NULL) {
 		return;
 	}
-	close_fn = smbc_getFunctionClose(smb->context);
-	close_fn(smb->context, smb->file);
+	context = smb->peer->context;
+	smbc_getFunctionClose(context)(context, smb->file);
 	smb->file = NULL;
+}
+
+bool smb_is_connected(const struct smb *smb)
+{
+	return smb->connected;
+}
+
+const char *smb_why(const struct smb *smb)
+{
+	return smb->why;
+}
+
+uint64_t smb_sessions(const struct smb *smb)
+{
+	return smb->sessions;
 }
 
 bool smb_session_gone(int error)

@@ -22,23 +22,33 @@ struct smb;	/* sessions, at most one file open; freeing it ends all */
  */
 int smb_start(TALLOC_CTX *mem_ctx);
 
-/* Nothing is connected yet. 0 or errno. */
-int smb_create(TALLOC_CTX *mem_ctx, struct smb **result);
+/* Nothing is connected yet; `slot` is a number no other worker has. */
+struct smb *smb_create(TALLOC_CTX *mem_ctx, unsigned int slot);
 
-/* Drops all sessions; the next open connects anew. 0 or errno. */
-int smb_reset(struct smb *smb);
+/* Drops the sessions with one storage; the next open connects anew. */
+void smb_reset(struct smb *smb, const struct storage *storage);
 
 /*
- * Opens a file for reading and tells its size. timeout: ms for each answer
- * of the server. 0 or errno.
+ * Opens a file for reading and tells its size. `host` is one of the
+ * storage's; timeout: ms for each answer of the server. 0 or errno.
  */
 int smb_open(struct smb *smb, const struct storage *storage,
-	     const char *path, uint32_t timeout, uint64_t *size);
+	     const char *host, const char *path, uint32_t timeout,
+	     uint64_t *size);
 
 /* Bytes read, 0 at the end, -1 with errno. */
 ssize_t smb_read(struct smb *smb, void *data, size_t len);
 
 void smb_close(struct smb *smb);
+
+/* Was the share reached by the last smb_open()? */
+bool smb_is_connected(const struct smb *smb);
+
+/* More than errno has to say of the last smb_open(), or "". */
+const char *smb_why(const struct smb *smb);
+
+/* How many sessions, each with its tree connect, there have been. */
+uint64_t smb_sessions(const struct smb *smb);
 
 /* Pure: does an errno mean that the session is gone? */
 bool smb_session_gone(int error);

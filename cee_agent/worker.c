@@ -16,10 +16,14 @@
  * 3. When the session is gone, once more over a new one, from the start.
  * 4. The version of clamd is asked before the file is read, so that a file
  *    is never said to be scanned with signatures newer than were used.
+ * 5. A clamd that cannot be reached, or fails, is followed by the next one,
+ *    from the start. All of them together are one engine: its signatures
+ *    are as old as the oldest of those that answer.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +31,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cee_agent/fetch_error.h"
 #include "cee_agent/smb.h"
 #include "cee_agent/worker.h"
 #include "common/cee_msg.h"
@@ -36,12 +41,24 @@
 #define WORKER_VERSION_AGE 10		/* s an answer to VERSION is used */
 #define WORKER_NOT_FOUND_TRIES 3
 
+struct worker_version {
+	struct clamd_version version;
+	time_t when;		/* monotonic; 0 = not known */
+};
+
 struct worker {
 	const struct agent_config *config;
 	struct smb *smb;
 	uint8_t *piece;
-	struct clamd_version version;
-	time_t version_time;	/* monotonic; 0 = never asked */
+	struct worker_version versions[AGENT_CLAMDS_MAX];
+};
+
+/* One try of a job: with which clamd. */
+struct worker_try {
+	const struct job *job;
+	const struct storage *storage;
+	size_t clamd;
+	uint32_t timeout;	/* ms for each conversation with it */
 };
 
 static void worker_answer(struct job_result *result, uint32_t status,
@@ -49,6 +66,14 @@ static void worker_answer(struct job_result *result, uint32_t status,
 {
 	result->status = status;
 	snprintf(result->detail, sizeof(result->detail), "%s", detail);
+}
+
+static void worker_clamd_error(struct job_result *result, uint32_t status,
+			       const struct address *clamd, const char *what)
+{
+	result->status = status;
+	snprintf(result->detail, sizeof(result->detail), "clamd at %s: %s",
+		 clamd->text, what);
 }
 
 static time_t worker_now(void)
@@ -59,56 +84,52 @@ static time_t worker_now(void)
 	return ts.tv_sec;
 }
 
-/* 0, or the answer is in `result`. */
-static int worker_version(struct worker *w, uint32_t timeout, time_t max_age,
-			  struct job_result *result)
+static void worker_clamd_failed(struct worker *w, size_t clamd, int error,
+				struct job_result *result)
 {
-	const struct address *address = &w->config->clamd;
+	w->versions[clamd].when = 0;
+	result->clamds[clamd].state = CLAMD_FAILED;
+	result->clamds[clamd].error = error;
+}
+
+/* 0, or the answer is in `result`. */
+static int worker_version(struct worker *w, size_t i, uint32_t timeout,
+			  time_t max_age, struct job_result *result)
+{
+	const struct address *address = &w->config->clamd.addresses[i];
+	struct worker_version *v = &w->versions[i];
+	struct clamd_seen *seen = &result->clamds[i];
 	struct clamd *clamd = NULL;
 	time_t now = worker_now();
 	int ret = 0;
 
-	if (w->version_time == 0 || now - w->version_time >= max_age) {
-		w->version_time = 0;
+	if (v->when == 0 || now - v->when >= max_age) {
+		v->when = 0;
 		ret = clamd_open(w, address, timeout, &clamd);
 		if (ret == 0) {
-			ret = clamd_ask_version(clamd, &w->version);
+			ret = clamd_ask_version(clamd, &v->version);
 		}
 		TALLOC_FREE(clamd);
 	}
 	if (ret != 0) {
-		result->status = CEE_ERROR_AV_NOT_FOUND;
-		snprintf(result->detail, sizeof(result->detail),
-			 "clamd at %s: %s", address->text, strerror(ret));
+		worker_clamd_failed(w, i, ret, result);
+		worker_clamd_error(result, CEE_ERROR_AV_NOT_FOUND, address,
+				   strerror(ret));
 		return ret;
 	}
-	if (w->version_time == 0) {
-		w->version_time = now;
+	if (v->when == 0) {
+		v->when = now;
 	}
-	snprintf(result->vendor, sizeof(result->vendor), "%s",
-		 w->version.vendor);
-	result->signature_time = w->version.signature_time;
+	seen->state = CLAMD_ANSWERED;
+	seen->signature_time = v->version.signature_time;
+	snprintf(seen->vendor, sizeof(seen->vendor), "%s",
+		 v->version.vendor);
 	return 0;
-}
-
-/* Pure: the answer when the file could not be fetched. */
-static void worker_fetch_failed(struct job_result *result, const char *what,
-				int error)
-{
-	result->status = CEE_ERROR_FAIL;
-	if (error == ENOENT || error == ENOTDIR) {
-		result->status = CEE_ERROR_FILE_NOT_FOUND;
-	} else if (error == EACCES || error == EPERM) {
-		result->status = CEE_ERROR_ACCESS_DENIED;
-	} else if (error == ETIMEDOUT) {
-		result->status = CEE_ERROR_TIMEOUT;
-	}
-	snprintf(result->detail, sizeof(result->detail), "%s over SMB: %s",
-		 what, strerror(error));
 }
 
 /* Pure: the answer when clamd has answered. */
 static void worker_judge(const struct clamd_answer *answer,
+			 const struct address *clamd,
 			 struct job_result *result)
 {
 	switch (answer->verdict) {
@@ -129,49 +150,51 @@ static void worker_judge(const struct clamd_answer *answer,
 		worker_answer(result, CEE_ERROR_TIMEOUT, answer->text);
 		return;
 	case CLAMD_ERROR:
-		worker_answer(result, CEE_ERROR_AVINTERFACE, answer->text);
+		worker_clamd_error(result, CEE_ERROR_AVINTERFACE, clamd,
+				   answer->text);
 		return;
 	}
 }
 
 /* Rule 2 of the top. 0 or errno. */
-static int worker_open(struct worker *w, const struct job *job,
+static int worker_open(struct worker *w, const struct worker_try *t,
 		       uint64_t *size)
 {
-	const struct storage *s = &w->config->storages[job->storage];
 	struct timespec pause = { .tv_nsec = 200 * 1000 * 1000 };
+	const struct job *job = t->job;
 	int tries;
 	int ret;
 
 	for (tries = 1; true; tries++) {
-		ret = smb_open(w->smb, s, job->path, job->timeout, size);
-		if (ret != ENOENT || tries > WORKER_NOT_FOUND_TRIES) {
+		ret = smb_open(w->smb, t->storage, job->host, job->path,
+			       job->timeout, size);
+		if (ret != ENOENT || tries > WORKER_NOT_FOUND_TRIES ||
+		    !smb_is_connected(w->smb)) {
 			return ret;
 		}
 		nanosleep(&pause, NULL);
 		if (tries == WORKER_NOT_FOUND_TRIES) {
-			ret = smb_reset(w->smb);
-			if (ret != 0) {
-				return ret;
-			}
+			smb_reset(w->smb, t->storage);
 		}
 	}
 }
 
 /* The open file to clamd. 0: answered; errno: reading it failed. */
-static int worker_stream(struct worker *w, const struct job *job,
+static int worker_stream(struct worker *w, const struct worker_try *t,
 			 uint64_t size, struct job_result *result)
 {
-	const struct address *address = &w->config->clamd;
+	const struct address *address =
+		&w->config->clamd.addresses[t->clamd];
 	struct clamd_answer answer;
 	struct clamd *clamd = NULL;
 	ssize_t got = 0;
 	int ret;
 
 	result->bytes = 0;
-	ret = clamd_open(w, address, job->timeout, &clamd);
+	ret = clamd_open(w, address, t->timeout, &clamd);
 	if (ret != 0) {
-		worker_answer(result, CEE_ERROR_AV_NOT_FOUND, strerror(ret));
+		worker_clamd_error(result, CEE_ERROR_AV_NOT_FOUND, address,
+				   strerror(ret));
 		return 0;
 	}
 	ret = clamd_stream_start(clamd);
@@ -196,54 +219,127 @@ static int worker_stream(struct worker *w, const struct job *job,
 	}
 	clamd_stream_finish(clamd, &answer);
 	talloc_free(clamd);
-	worker_judge(&answer, result);
+	worker_judge(&answer, address, result);
 	return 0;
 }
 
 /* 0: answered; errno and *what: SMB failed. */
-static int worker_fetch(struct worker *w, const struct job *job,
+static int worker_fetch(struct worker *w, const struct worker_try *t,
 			struct job_result *result, const char **what)
 {
+	const struct agent_config *c = w->config;
 	uint64_t size = 0;
 	int ret;
 
 	*what = "open";
-	ret = worker_open(w, job, &size);
+	ret = worker_open(w, t, &size);
 	if (ret != 0) {
 		return ret;
 	}
-	if (size > w->config->max_size) {
+	if (size > c->max_size) {
 		smb_close(w->smb);
 		result->limit = true;
-		worker_answer(result, CEE_ERROR_FAIL,
-			      "larger than max_size of the agent");
+		result->status = CEE_ERROR_FAIL;
+		snprintf(result->detail, sizeof(result->detail),
+			 "larger than %s%s%s, %" PRIu64 " bytes",
+			 c->max_size_why, c->clamd_conf == NULL ? "" :
+			 " in ", c->clamd_conf == NULL ? "" : c->clamd_conf,
+			 c->max_size);
 		return 0;
 	}
 	*what = "read";
-	ret = worker_stream(w, job, size, result);
+	ret = worker_stream(w, t, size, result);
 	smb_close(w->smb);
 	return ret;
+}
+
+/* One try, with one clamd: is the answer the last word? */
+static bool worker_try(struct worker *w, const struct worker_try *t,
+		       struct job_result *result)
+{
+	struct fetch_error e = { .storage = t->storage,
+				 .host = t->job->host };
+	int ret;
+
+	ret = worker_version(w, t->clamd, t->timeout, WORKER_VERSION_AGE,
+			     result);
+	if (ret != 0) {
+		return false;
+	}
+	result->signature_time = result->clamds[t->clamd].signature_time;
+	strcpy(result->vendor, result->clamds[t->clamd].vendor);
+	ret = worker_fetch(w, t, result, &e.what);
+	if (smb_session_gone(ret)) {
+		smb_reset(w->smb, t->storage);
+		ret = worker_fetch(w, t, result, &e.what);
+	}
+	if (ret != 0) {
+		e.error = ret;
+		e.connected = smb_is_connected(w->smb);
+		e.why = smb_why(w->smb);
+		result->status = fetch_error_text(&e, result->detail,
+						  sizeof(result->detail));
+		return true;
+	}
+	if (result->status != CEE_ERROR_AVINTERFACE &&
+	    result->status != CEE_ERROR_AV_NOT_FOUND) {
+		return true;
+	}
+	worker_clamd_failed(w, t->clamd, 0, result);
+	return false;
 }
 
 static void worker_scan(struct worker *w, const struct job *job,
 			struct job_result *result)
 {
-	const char *what = "";
-	int ret;
+	struct worker_try t = {
+		.job = job,
+		.storage = agent_config_storage(w->config, job->host),
+	};
+	uint64_t sessions = smb_sessions(w->smb);
+	uint32_t i;
 
-	ret = worker_version(w, job->timeout, WORKER_VERSION_AGE, result);
-	if (ret != 0) {
+	if (t.storage == NULL) {
+		worker_answer(result, CEE_ERROR_ACCESS_DENIED,
+			      "no [storage] with this host is configured");
 		return;
 	}
-	ret = worker_fetch(w, job, result, &what);
-	if (smb_session_gone(ret)) {
-		ret = smb_reset(w->smb);
-		if (ret == 0) {
-			ret = worker_fetch(w, job, result, &what);
+	for (i = 0; i < job->num_clamds; i++) {
+		t.clamd = job->clamds[i];
+		/* one that hangs leaves time for those after it */
+		t.timeout = job->timeout / (job->num_clamds - i);
+		if (worker_try(w, &t, result)) {
+			break;
 		}
 	}
-	if (ret != 0) {
-		worker_fetch_failed(result, what, ret);
+	result->sessions = smb_sessions(w->smb) - sessions;
+}
+
+/* Rule 5 of the top. */
+static void worker_status(struct worker *w, const struct job *job,
+			  struct job_result *result)
+{
+	size_t num = w->config->clamd.num;
+	bool any = false;
+	size_t i;
+	int ret;
+
+	for (i = 0; i < num; i++) {
+		const struct clamd_seen *seen = &result->clamds[i];
+
+		ret = worker_version(w, i, job->timeout / num, 0, result);
+		if (ret != 0) {
+			continue;
+		}
+		if (!any || seen->signature_time < result->signature_time) {
+			result->signature_time = seen->signature_time;
+			strcpy(result->vendor, seen->vendor);
+		}
+		any = true;
+	}
+	if (any) {
+		result->status = CEE_SUCCESS;
+		result->detail[0] = '\0';
 	}
 }
 
@@ -254,7 +350,6 @@ static void worker_loop(struct worker *w, int fd)
 	while (true) {
 		struct job_result result = { .status = CEE_ERROR_FAIL };
 		ssize_t got;
-		int ret;
 
 		got = recv(fd, &job, sizeof(job), 0);
 		if (got == -1 && errno == EINTR) {
@@ -267,9 +362,7 @@ static void worker_loop(struct worker *w, int fd)
 		if (job.kind == JOB_SCAN) {
 			worker_scan(w, &job, &result);
 		} else {
-			ret = worker_version(w, job.timeout, 0, &result);
-			result.status = ret == 0 ? CEE_SUCCESS :
-						   CEE_ERROR_AV_NOT_FOUND;
+			worker_status(w, &job, &result);
 		}
 		got = send(fd, &result, sizeof(result), MSG_NOSIGNAL);
 		if (got == -1) {
@@ -278,22 +371,19 @@ static void worker_loop(struct worker *w, int fd)
 	}
 }
 
-_Noreturn void worker_run(int fd, const struct agent_config *config)
+_Noreturn void worker_run(int fd, const struct agent_config *config,
+			  unsigned int slot)
 {
 	struct worker *w = NULL;
-	int ret = ENOMEM;
 
 	w = talloc_zero(NULL, struct worker);
 	if (w != NULL) {
 		w->config = config;
 		w->piece = talloc_array(w, uint8_t, WORKER_PIECE);
+		w->smb = smb_create(w, slot);
 	}
-	if (w != NULL && w->piece != NULL) {
-		ret = smb_create(w, &w->smb);
-	}
-	if (ret != 0) {
-		log_error("worker %d: SMB client: %s", getpid(),
-			  strerror(ret));
+	if (w == NULL || w->piece == NULL || w->smb == NULL) {
+		log_error("worker %d: out of memory", getpid());
 		_exit(1);
 	}
 	worker_loop(w, fd);

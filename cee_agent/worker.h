@@ -17,15 +17,29 @@
 #include "cee_agent/unc.h"
 
 #define WORKER_TEXT_MAX 256
+#define WORKER_DETAIL_MAX 512
+#define WORKER_HOST_MAX 256
 
 enum job_kind { JOB_SCAN = 1, JOB_STATUS };
 
 struct job {
 	enum job_kind kind;
 	uint64_t id;		/* of the job, in its result again */
-	uint32_t storage;	/* index in agent_config.storages */
 	uint32_t timeout;	/* ms */
+	uint32_t num_clamds;
+	uint8_t clamds[AGENT_CLAMDS_MAX];	/* in the order to try */
+	char host[WORKER_HOST_MAX];		/* as the UNC path has it */
 	char path[UNC_PATH_MAX];
+};
+
+enum clamd_state { CLAMD_NOT_ASKED = 0, CLAMD_ANSWERED, CLAMD_FAILED };
+
+/* What a job saw of one clamd. */
+struct clamd_seen {
+	enum clamd_state state;
+	int error;		/* errno of CLAMD_FAILED, 0 = in the detail */
+	int64_t signature_time;
+	char vendor[WORKER_TEXT_MAX];
 };
 
 struct job_result {
@@ -34,12 +48,15 @@ struct job_result {
 	bool limit;		/* the engine did not look at all of it */
 	uint64_t bytes;
 	int64_t signature_time;
+	uint64_t sessions;	/* new ones that it took */
+	struct clamd_seen clamds[AGENT_CLAMDS_MAX];
 	char vendor[WORKER_TEXT_MAX];
 	char threat[WORKER_TEXT_MAX];
-	char detail[WORKER_TEXT_MAX];
+	char detail[WORKER_DETAIL_MAX];
 };
 
 /* The life of a worker: until `fd` is closed at the other end. */
-_Noreturn void worker_run(int fd, const struct agent_config *config);
+_Noreturn void worker_run(int fd, const struct agent_config *config,
+			  unsigned int slot);
 
 #endif

@@ -4,6 +4,7 @@ SPDX-License-Identifier: GPL-3.0-or-later
 """
 import base64
 import http.client
+import json
 import os
 import pathlib
 import random
@@ -163,6 +164,16 @@ class World:
         wait_for("smbd", lambda: connects(socket.AF_INET,
                                           (self.address, 445)))
 
+    def smbstatus(self, what):
+        """A property of the newest session, "-" = it does not have it."""
+        done = subprocess.run(
+            ["smbstatus", "--json", "-s", str(self.dir / "smb.conf")],
+            text=True, check=True, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE)
+        sessions = json.loads(done.stdout)["sessions"].values()
+        newest = max(sessions, key=lambda s: s["session_id"])
+        return newest[what]["cipher"]
+
     def start_clamd(self):
         database = self.dir / "database"
         database.mkdir(exist_ok=True)
@@ -193,7 +204,8 @@ class World:
 
 
 class Agent:
-    """A running cee_agent. Keyword arguments are keys of [agent]."""
+    """A running cee_agent. Keyword arguments are keys of [agent], a list
+    for one that is there several times."""
 
     def __init__(self, world, storage=None, extra="", user_password=PASSWORD,
                  env=None, wrapper=(), **keys):
@@ -211,7 +223,9 @@ class Agent:
         storage = dict({"host": world.address, "user": ACCOUNT,
                         "password_file": password}, **(storage or {}))
         lines = ["[agent]"]
-        lines += ["%s = %s" % pair for pair in keys.items()]
+        for key, value in keys.items():
+            lines += ["%s = %s" % (key, one) for one in
+                      (value if isinstance(value, list) else [value])]
         lines += ["[storage one]"]
         lines += ["%s = %s" % pair for pair in storage.items()]
         self.conf.write_text("\n".join(lines) + "\n" + extra)
@@ -227,6 +241,22 @@ class Agent:
 
     def log(self):
         return self.process.log()
+
+    def reload(self, change=None, to="", said="reloaded "):
+        """SIGHUP, with a piece of the configuration replaced."""
+        text = self.conf.read_text()
+        if change is not None:
+            assert change in text
+            self.conf.write_text(text.replace(change, to))
+        before = self.log().count(said)
+        os.kill(self.process.pid, signal.SIGHUP)
+        wait_for("%r in the log" % said,
+                 lambda: self.log().count(said) > before)
+
+    def status(self):
+        response, data = self.http("GET", "/status")
+        assert response.status == 200
+        return json.loads(data)
 
     def workers(self):
         return children(self.process.pid)

@@ -110,7 +110,8 @@ def test_bad_bodies(agent, body):
 
 
 def test_other_paths(agent):
-    assert agent.http("GET", "/")[0].status == 405
+    assert agent.http("GET", "/cee")[0].status == 405
+    assert agent.http("PUT", "/status", HEARTBEAT)[0].status == 405
     assert agent.http("DELETE", "/vee")[0].status == 405
     assert agent.http("PUT", "/veer", HEARTBEAT)[0].status == 404
     assert agent.http("GET", "/../etc/passwd")[0].status == 404
@@ -146,9 +147,25 @@ def test_hostile_http(agent):
 
 
 def test_access_list(world):
-    a = world.agent(allow="10.0.0.1, ::1")
+    a = world.agent(allow="10.0.0.1, ::1", status_allow="10.0.0.2")
     assert raw(a, b"GET /vee HTTP/1.1\r\nHost: x\r\n\r\n") == b""
     a.process.wait_log("add it to allow")
+    a.stop()
+
+
+def test_access_list_of_the_status(world):
+    a = world.agent(allow="10.0.0.1", status_allow="127.0.0.0/8")
+    assert a.http("GET", "/status")[0].status == 200
+    response, _ = a.http("PUT", "/vee", HEARTBEAT)
+    assert response.status == 403
+    assert response.headers["Connection"] == "close"
+    assert "refused PUT /vee of 127." in a.log()
+    a.reload("allow = 10.0.0.1", "allow = 127.0.0.1")
+    assert a.heartbeat().status == SUCCESS
+    a.reload("status_allow = 127.0.0.0/8", "status_allow = 10.0.0.2")
+    assert a.http("GET", "/status")[0].status == 403
+    assert a.http("GET", "/")[0].status == 403
+    assert "is not in status_allow of %s" % a.conf in a.log()
     a.stop()
 
 
@@ -381,7 +398,7 @@ def test_user(world):
 @pytest.mark.parametrize("change, message", [
     (("timeout = 30", "timeout = 0"), "line 6: [agent] timeout = 0"),
     (("timeout = 30", "timeout = 30s"), "[agent] timeout = 30s"),
-    (("workers = 4", "workers = 21"), "[agent] workers = 21"),
+    (("workers = 4", "workers = 65"), "[agent] workers = 65"),
     (("workers = 4", "works = 4"), "[agent] has no key works"),
     (("workers = 4", "max_size = 99999999999G"), "[agent] max_size"),
     (("allow = 127.0.0.0/8", "allow = 127.0.0.0/33"), "[agent] allow"),
@@ -438,8 +455,8 @@ def test_command_line(world):
     missing = run("-d", "-c", str(world.dir / "missing"))
     assert missing.returncode == 1 and "No such file" in missing.stdout
     man = (pathlib.Path(__file__).parents[2] / "docs" / "man" /
-           "cee_agent.8").read_text()
+           "cee_agent.8").read_text().replace("\\-", "-")
     for word in run("--help").stdout.split():
         if word.startswith("--") and word not in ("--help", "--usage"):
             option = word.split("=")[0].strip("-,")
-            assert "\\-\\-" + option in man, option
+            assert "--" + option in man, option

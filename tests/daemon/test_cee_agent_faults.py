@@ -6,6 +6,7 @@ SPDX-License-Identifier: GPL-3.0-or-later
 """
 import os
 import pathlib
+import signal
 import socket
 import threading
 import time
@@ -14,7 +15,8 @@ import pytest
 
 from cee_agent_world import (AVINTERFACE, AV_NOT_FOUND, DETECT_VIRUS, FAIL,
                              PASSWORD, SUCCESS, TIMEOUT, FakeClamd, InThread,
-                             World, children, own_address, scan_request,
+                             World, children, connects, own_address,
+                             scan_request,
                              wait_for)
 
 
@@ -274,13 +276,34 @@ def test_client_hangs_up(agent, world, clamd):
     assert len(agent.workers()) == 5
 
 
-def test_stop_during_scans(world, clamd):
+def test_stop_lets_scans_finish(world, clamd):
     a = world.agent(clamd=clamd.path)
     clamd.gate = threading.Event()
     threads = [InThread(a.scan, world.unc("f")) for _ in range(6)]
     clamd.wait_streams(4)
     workers = a.workers()
+    os.kill(a.process.pid, signal.SIGTERM)
+    wait_for("the port to be closed", lambda: not connects(
+        socket.AF_INET, (a.address, 12228)))
+    clamd.gate.set()
+    for thread in threads:
+        assert thread.result().status == SUCCESS
+    assert a.process.popen.wait(20) == 0
+    for pid in workers:
+        assert not os.path.exists("/proc/%d" % pid)
+
+
+def test_stop_twice_ends_scans(world, clamd):
+    a = world.agent(clamd=clamd.path)
+    clamd.gate = threading.Event()
+    threads = [InThread(a.scan, world.unc("f")) for _ in range(6)]
+    clamd.wait_streams(4)
+    workers = a.workers()
+    os.kill(a.process.pid, signal.SIGTERM)
+    wait_for("the port to be closed", lambda: not connects(
+        socket.AF_INET, (a.address, 12228)))
     assert a.stop() == 0
+    assert "6 requests not answered" in a.log()
     for pid in workers:
         assert not os.path.exists("/proc/%d" % pid)
     for thread in threads:

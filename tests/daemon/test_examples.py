@@ -9,6 +9,7 @@ import subprocess
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SMB_CONF = ROOT / "smb.conf.example"
 CAVAD_CONF = ROOT / "cavad.conf.example"
+CEE_AGENT = ROOT / "build" / "out" / "bin" / "cee_agent"
 CAVAD = ROOT / "build" / "out" / "bin" / "cavad"
 
 
@@ -48,6 +49,36 @@ def test_commented_lines_are_accepted_too(tmp_path):
     text = re.sub(r"^;", "", CAVAD_CONF.read_text(), flags=re.M)
     done = check(text, tmp_path)
     assert done.returncode == 0, done.stdout
+
+
+AGENT_CONF = ROOT / "cee_agent.conf.example"
+
+
+def check_agent(text, tmp_path):
+    """With files of ours in the place of those that it names."""
+    for name, mode in (("nas1.password", 0o600), ("svc_cava.keytab", 0o600),
+                       ("cee_agent.key", 0o600), ("cee_agent.crt", 0o644),
+                       ("clamd.conf", 0o644)):
+        (tmp_path / name).write_text("AlertExceedsMax yes\n")
+        (tmp_path / name).chmod(mode)
+    text = re.sub(r"/etc/(?:cavad|clamav)/", "%s/" % tmp_path, text)
+    path = tmp_path / "cee_agent.conf"
+    path.write_text(text)
+    return run(CEE_AGENT, "--check-config", "-c", path)
+
+
+def test_agent_conf_is_accepted(tmp_path):
+    done = check_agent(AGENT_CONF.read_text(), tmp_path)
+    assert (done.returncode, done.stdout) == (
+        0, "%s: OK\n" % (tmp_path / "cee_agent.conf"))
+
+
+def test_commented_lines_of_the_agent_are_accepted_too(tmp_path):
+    text = re.sub(r"^;", "", AGENT_CONF.read_text(), flags=re.M)
+    assert "keytab = " in text
+    done = check_agent(text, tmp_path)
+    assert (done.returncode, done.stdout) == (
+        0, "%s: OK\n" % (tmp_path / "cee_agent.conf")), done.stdout
 
 
 def test_a_wrong_one_is_not(tmp_path):

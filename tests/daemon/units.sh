@@ -80,6 +80,8 @@ systemctl start cee_agent
 [ "$(stat -c %U /run/cee_agent)" = cee_agent ]
 curl -fsS http://127.0.0.1:12228/vee
 echo
+systemctl reload cee_agent
+await curl -fsS http://127.0.0.1:12228/status
 
 echo "# a file's whole way"
 prefix=$(command -v cavad)

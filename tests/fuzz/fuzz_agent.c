@@ -1,6 +1,8 @@
-/* includes: cee_agent/access.c cee_agent/unc.c cee_agent/clamd.c */
-/*
- * cee_agent: names in requests, replies of its clamd, and lists of addresses.
+/* includes: cee_agent/access.c cee_agent/clamd.c cee_agent/clamd_conf.c
+ * cee_agent/unc.c
+ *
+ * cee_agent: names in requests, what clamd and clamd.conf say, lists of
+ * addresses.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -8,6 +10,7 @@
 
 #include "cee_agent/access.c"
 #include "cee_agent/clamd.c"
+#include "cee_agent/clamd_conf.c"
 #include "cee_agent/unc.c"
 #include "tests/fuzz/fuzz.h"
 
@@ -21,7 +24,9 @@ size_t fuzz_seed(unsigned int i, uint8_t data[FUZZ_MAX])
 		"stream: Heuristics.Encrypted.Zip FOUND",
 		"INSTREAM size limit exceeded. ERROR",
 		"ClamAV 1.4.1/27300/Mon Nov 23 09:12:13 2026",
-		"10.1.2.3, 192.168.0.0/23\tfd00::/9", NULL };
+		"10.1.2.3, 192.168.0.0/23\tfd00::/9",
+		"# limits\nMaxFileSize 25M\nMaxScanSize 0\nStreamMaxLength 1G\n"
+		"AlertExceedsMax yes\n", NULL };
 
 	return fuzz_seed_text(texts, i, data);
 }
@@ -69,6 +74,18 @@ static void check_clamd(const char *text)
 	}
 }
 
+static void check_clamd_conf(TALLOC_CTX *mem_ctx, const char *text)
+{
+	const char *option = NULL;
+	struct clamd_limits limits;
+
+	clamd_conf_parse(talloc_strdup(mem_ctx, text), &limits);
+	if (clamd_conf_smallest(&limits, &option) > limits.scan ||
+	    option == NULL || limits.file == 0 || limits.stream == 0) {
+		abort();
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const struct sockaddr_in client = { .sin_family = AF_INET };
@@ -79,6 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	check_unc(frame, text);
 	check_clamd(text);
+	check_clamd_conf(frame, text);
 	ret = access_add(access, text);
 	if (ret != 0 && ret != EINVAL) {
 		abort();

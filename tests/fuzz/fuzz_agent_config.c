@@ -1,14 +1,21 @@
-/* includes: cee_agent/access.c cee_agent/config.c */
-/*
+/* includes: cee_agent/access.c cee_agent/clamd_conf.c cee_agent/config.c
+ * cee_agent/config_check.c cee_agent/config_value.c cee_agent/secret.c
+ *
  * cee_agent.conf: any bytes are read or refused with a message.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "cee_agent/access.c"
+#include "cee_agent/clamd_conf.c"
 #include "cee_agent/config.c"
+#include "cee_agent/config_check.c"
+#include "cee_agent/config_value.c"
+#include "cee_agent/secret.c"
 #include "tests/fuzz/fuzz.h"
 
 /* A storage that loads needs a password, in a file of ours. */
@@ -36,6 +43,11 @@ size_t fuzz_seed(unsigned int i, uint8_t data[FUZZ_MAX])
 		"timeout = 60\nversion = 8.9\nuser = root\n"
 		"[storage nas]\nhost = nas\nport = 445\nshare = CHECK$\n"
 		"domain = D\nuser = u\n",
+		"[agent]\nlisten =\nhttps_listen = 127.0.0.1:1\n"
+		"https_certificate = /dev/null\nstatus_allow = ::/0\n"
+		"clamd = /a\nclamd = /b\nclamd_conf = /dev/null\n"
+		"[storage k]\nhost = a b, c\nuser = u@R\nlogin = kerberos\n"
+		"encryption = required\nmax_scans = 3\n",
 		"; a comment\n[storage a]\nhost = a\nuser = u\n"
 		"[storage b]\nhost = b\nuser = u\n",
 		"[agent]\nworkers = 3\n[storage a]\nhost = a\nuser = u\n",
@@ -61,14 +73,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fd = memfd_create("cee_agent.conf", MFD_CLOEXEC);
 	written = write(fd, data, size);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	ret = agent_config_load(frame, path, &c, &error);
+	ret = agent_config_load(frame, path, false, &c, &error);
 	if (written != (ssize_t)size || (ret == 0) != (c != NULL) ||
 	    (ret != 0 && error == NULL)) {
 		abort();
 	}
 	if (c != NULL && (c->num_storages == 0 || c->allow == NULL ||
-			  c->storages[0].password == NULL ||
-			  c->workers < 4 || c->workers > 20)) {
+			  c->status_allow == NULL || c->clamd.num == 0 ||
+			  (c->storages[0].password != NULL) +
+			  (c->storages[0].keytab != NULL) +
+			  (c->storages[0].ccache != NULL) != 1 ||
+			  c->workers < 1 ||
+			  c->workers > AGENT_WORKERS_MAX)) {
 		abort();
 	}
 	close(fd);

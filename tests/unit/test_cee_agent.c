@@ -1,7 +1,9 @@
-/* includes: cee_agent/access.c cee_agent/unc.c cee_agent/clamd.c */
-/*
+/* includes: cee_agent/access.c cee_agent/clamd.c cee_agent/clamd_conf.c
+ * cee_agent/fetch_error.c cee_agent/tally.c cee_agent/unc.c
+ *
  * What cee_agent decides without asking anyone: who may ask, which paths
- * are fit, what clamd's words mean.
+ * are fit, what the words of clamd and of its configuration mean, which
+ * clamd is next, what an error is called.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -14,6 +16,9 @@
 
 #include "cee_agent/access.c"
 #include "cee_agent/clamd.c"
+#include "cee_agent/clamd_conf.c"
+#include "cee_agent/fetch_error.c"
+#include "cee_agent/tally.c"
 #include "cee_agent/unc.c"
 
 static bool allows(const struct access *a, const char *address)
@@ -169,6 +174,96 @@ static void test_version(void **state)
 			 EBADMSG);
 }
 
+static uint64_t smallest(const char *text, const char **option)
+{
+	struct clamd_limits limits;
+	char *copy = strdup(text);
+	uint64_t least;
+
+	clamd_conf_parse(copy, &limits);
+	free(copy);
+	least = clamd_conf_smallest(&limits, option);
+	return limits.alert_exceeds ? least + 1 : least;
+}
+
+static void test_clamd_conf(void **state)
+{
+	static const uint64_t mega = 1 << 20;
+	const char *option = NULL;
+
+	(void)state;
+	assert_int_equal(smallest("", &option), 100 * mega);
+	assert_string_equal(option, "MaxFileSize");
+	assert_int_equal(smallest("#MaxFileSize 1M\n  MaxFileSize\t20m\r\n",
+				  &option), 20 * mega);
+	assert_int_equal(smallest("MaxFileSize 0\nStreamMaxLength 2G\n",
+				  &option), 400 * mega);
+	assert_string_equal(option, "MaxScanSize");
+	assert_int_equal(smallest("StreamMaxLength 10K", &option), 10240);
+	assert_string_equal(option, "StreamMaxLength");
+	assert_int_equal(smallest("AlertExceedsMax yes\nMaxFileSize 5",
+				  &option), 6);
+	assert_int_equal(smallest("AlertExceedsMax no\nMaxFileSize 5",
+				  &option), 5);
+	/* what is not understood is not taken for "no limit" */
+	assert_int_equal(smallest("MaxFileSize lots", &option), 1);
+	assert_int_equal(smallest("MaxFileSize 5X", &option), 1);
+	assert_int_equal(smallest("maxfilesize 5", &option), 100 * mega);
+	assert_int_equal(smallest("MaxFileSize", &option), 100 * mega);
+}
+
+static void test_order(void **state)
+{
+	struct tally *t = tally_create(NULL);
+	unsigned int in_use[AGENT_CLAMDS_MAX] = { 2, 1, 1, 0 };
+	uint8_t order[AGENT_CLAMDS_MAX];
+
+	(void)state;
+	t->num_clamds = 4;
+	t->clamds[1].scans = 7;
+	t->clamds[3].state = CLAMD_FAILED;
+	assert_int_equal(tally_order(t, in_use, order), 4);
+	assert_memory_equal(order, ((uint8_t[]) { 2, 1, 0, 3 }), 4);
+	t->clamds[3].state = CLAMD_ANSWERED;
+	tally_order(t, in_use, order);
+	assert_memory_equal(order, ((uint8_t[]) { 3, 2, 1, 0 }), 4);
+	t->num_clamds = 1;
+	assert_int_equal(tally_order(t, in_use, order), 1);
+	assert_int_equal(order[0], 0);
+	talloc_free(t);
+}
+
+static uint32_t told(int error, bool connected, char text[512])
+{
+	const struct storage storage = { .name = "nas", .share = "CHECK$",
+					 .user = "svc", .port = 445 };
+	const struct fetch_error e = { .storage = &storage, .host = "h",
+				       .what = "open", .why = "",
+				       .error = error,
+				       .connected = connected };
+
+	return fetch_error_text(&e, text, 512);
+}
+
+static void test_fetch_error(void **state)
+{
+	char text[512];
+
+	(void)state;
+	assert_int_equal(told(ENOENT, true, text), CEE_ERROR_FILE_NOT_FOUND);
+	assert_string_equal(text, "open over SMB: No such file or directory");
+	/* a share that is gone is no file that is gone */
+	assert_int_equal(told(ENOENT, false, text), CEE_ERROR_FAIL);
+	assert_non_null(strstr(text, "h has no share CHECK$"));
+	assert_int_equal(told(EACCES, false, text), CEE_ERROR_ACCESS_DENIED);
+	assert_non_null(strstr(text, "h does not let svc in: check user"));
+	assert_int_equal(told(EACCES, true, text), CEE_ERROR_ACCESS_DENIED);
+	assert_non_null(strstr(text, "avvendor list`, fetch_addresses"));
+	assert_int_equal(told(ETIMEDOUT, false, text), CEE_ERROR_TIMEOUT);
+	assert_int_equal(told(ECONNREFUSED, false, text), CEE_ERROR_FAIL);
+	assert_non_null(strstr(text, "cannot connect to h port 445"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -177,6 +272,9 @@ int main(void)
 		cmocka_unit_test(test_unc_length),
 		cmocka_unit_test(test_judge),
 		cmocka_unit_test(test_version),
+		cmocka_unit_test(test_clamd_conf),
+		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_fetch_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

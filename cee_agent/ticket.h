@@ -1,0 +1,20 @@
+/*
+ * Kerberos tickets out of a keytab: blocking, for worker processes only.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#ifndef CEE_AGENT_TICKET_H
+#define CEE_AGENT_TICKET_H
+
+#include <stddef.h>
+#include <time.h>
+
+/*
+ * Logs `principal` in with its key and leaves the ticket in a credential
+ * cache ("FILE:/..."). 0 and until when it is good, or EACCES with the words
+ * of the Kerberos library in `why`.
+ */
+int ticket_get(const char *principal, const char *keytab, const char *ccache,
+	       time_t *until, char *why, size_t why_size);
+
+#endif
