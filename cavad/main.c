@@ -297,6 +297,13 @@ static void cavad_signatures(void *private_data, int64_t oldest)
 	ipc_config_changed(cavad->ipc);
 }
 
+static const char *cavad_pool(void *private_data, const char *path)
+{
+	const struct cavad *cavad = private_data;
+
+	return zones_pool(cavad->zones, path);
+}
+
 static int cavad_build(struct cavad *cavad)
 {
 	const struct settings *s = &cavad->config->settings;
@@ -333,6 +340,7 @@ static int cavad_build(struct cavad *cavad)
 				   &cavad->counters, &cavad->zones);
 	}
 	if (ret == 0) {
+		scans_on_pool(cavad->scans, cavad_pool, cavad);
 		ret = ipc_create(cavad, cavad->ev, cavad->ipc_fd, config,
 				 cavad->files, cavad->scans, cavad->check,
 				 cavad->zones, &cavad->counters, &cavad->ipc);

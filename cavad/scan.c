@@ -61,7 +61,9 @@ static int scan_destructor(struct scan *scan)
 	}
 	LIST_REMOVE(scan, entry);
 	s->count--;
-	queue_remove(&s->queue, &scan->queue);
+	if (scan->pool != NULL) {
+		queue_remove(&scan->pool->queue, &scan->queue);
+	}
 	outstanding_end(s->outstanding, &scan->outstanding);
 	/* before its descriptor, which it borrows */
 	TALLOC_FREE(scan->subreq);
@@ -89,6 +91,9 @@ static struct scan *scan_create(struct scans *s,
 	scan->fd = -1;
 	TAILQ_INIT(&scan->waiters);
 	TAILQ_INIT(&scan->late);
+	if (request->pool != NULL) {
+		scan->pool = scan_pool_get(s, request->pool);
+	}
 	scan->have_ident = request->have_ident;
 	scan->ident = request->ident;
 	scan->path = talloc_strdup(scan, request->path != NULL ?
@@ -170,7 +175,7 @@ static void scan_join(struct scan *scan, struct scan_waiter *w)
 	}
 	scan->urgent = true;
 	if (scan->state == SCAN_QUEUED) {
-		queue_raise(&scan->scans->queue, &scan->queue);
+		queue_raise(&scan->pool->queue, &scan->queue);
 		scans_wake(scan->scans);
 	}
 }
@@ -342,6 +347,7 @@ static void scan_again_for(struct scans *s, struct scan *old)
 		.path = old->path,
 		.user = old->user,
 		.client = old->client,
+		.pool = old->pool != NULL ? old->pool->name : NULL,
 	};
 	struct scan_waiter *w = NULL;
 	struct scan *scan = scan_create(s, &request);
@@ -385,23 +391,6 @@ bool scans_room(const struct scans *s, bool urgent)
 	return s->count < (urgent ? max : max - max / 4);
 }
 
-/* What the servers that are online take at a time. */
-static uint32_t scans_capacity(const struct scans *s)
-{
-	uint32_t capacity = 0;
-	size_t count = servers_count(s->servers);
-	size_t i;
-
-	for (i = 0; i < count; i++) {
-		struct server_status status = servers_status(s->servers, i);
-
-		if (status.state == SERVER_ONLINE) {
-			capacity += status.connections_maximum;
-		}
-	}
-	return capacity;
-}
-
 void scans_wake(struct scans *s)
 {
 	tevent_schedule_immediate(s->wake, s->ev, scans_woken, s);
@@ -411,19 +400,12 @@ static void scans_woken(struct tevent_context *ev,
 			struct tevent_immediate *im, void *private_data)
 {
 	struct scans *s = talloc_get_type_abort(private_data, struct scans);
-	struct queue_entry *e = NULL;
-	struct queue_limits limits;
-	uint32_t capacity = scans_capacity(s);
+	struct scan_pool *pool = NULL;
 
 	(void)ev;
 	(void)im;
-	/* With none online they still have to be sent, to hear "no server". */
-	limits = queue_limits_of(capacity > 0 ? capacity : 20);
-	while ((e = queue_next(&s->queue, &limits)) != NULL) {
-		struct scan *scan = (struct scan *)
-			((char *)e - offsetof(struct scan, queue));
-
-		scan_begin(scan);
+	LIST_FOREACH(pool, &s->pools, entry) {
+		scan_pool_run(s, pool);
 	}
 }
 
@@ -483,7 +465,7 @@ struct scans *scans_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 	s->servers = servers;
 	s->events = events;
 	s->counters = counters;
-	queue_init(&s->queue);
+	LIST_INIT(&s->pools);
 	s->wake = tevent_create_immediate(s);
 	s->outstanding = outstanding_create(s, config->settings.check_grace);
 	s->debts = debts_create(s, ev, s, config, store, events);
@@ -603,20 +585,4 @@ bool scan_wrong_file(struct scans *s, const char *path)
 		}
 	}
 	return found;
-}
-
-bool scan_queue_status(const struct scans *s, unsigned int i,
-		       struct scan_queue_status *q)
-{
-	uint32_t max = (uint32_t)s->config->settings.scan_maximum;
-
-	if (i >= QUEUE_LANES) {
-		return false;
-	}
-	*q = (struct scan_queue_status) {
-		.name = queue_lane_text(i),
-		.size = s->queue.waiting[i] + s->queue.running[i],
-		.size_max = i == QUEUE_BATCH ? max - max / 4 : max,
-	};
-	return true;
 }

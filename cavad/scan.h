@@ -27,6 +27,11 @@ struct scans *scans_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 /* What is owed is looked at again. */
 void scans_config_changed(struct scans *s);
 
+/* fn says in which pool of servers a path is scanned; without: default. */
+void scans_on_pool(struct scans *s,
+		   const char *(*fn)(void *private_data, const char *path),
+		   void *private_data);
+
 enum scan_source { SCAN_ON_ACCESS, SCAN_NOTICE, SCAN_MANUAL, SCAN_JOB };
 
 struct scan_request {
@@ -37,6 +42,7 @@ struct scan_request {
 	bool ignore_previous;	/* scan even if the record is current */
 	const char *user;	/* who caused it, for log and events */
 	const char *client;
+	const char *pool;	/* of servers; NULL = by the path */
 };
 
 struct scan_answer {

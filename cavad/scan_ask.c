@@ -135,6 +135,7 @@ void scan_ask(struct scan *scan)
 		.size = scan->before.size,
 		.timeout = scan_time(scan),
 		.overdue = scan_overdue(scan),
+		.pool = scan->pool->name,
 	};
 
 	scan->state = SCAN_ASK;

@@ -1,6 +1,7 @@
 /*
- * What scan.c (questions and who waits), scan_run.c (the life of one scan)
- * and scan_ask.c (a server is asked) share, and nobody else.
+ * What scan.c (questions and who waits), scan_run.c (the life of one scan),
+ * scan_pool.c (in which queue) and scan_ask.c (a server is asked) share, and
+ * nobody else.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -43,11 +44,18 @@ struct scan_waiter {
 
 TAILQ_HEAD(scan_waiters, scan_waiter);
 
+struct scan_pool {
+	LIST_ENTRY(scan_pool) entry;
+	char *name;
+	struct queue queue;
+};
+
 struct scan {
 	struct scans *scans;
 	LIST_ENTRY(scan) entry;
 	LIST_ENTRY(scan) bucket;
 	bool hashed;
+	struct scan_pool *pool;	/* NULL: not known yet */
 	struct queue_entry queue;
 	enum scan_state state;
 
@@ -95,7 +103,9 @@ struct scans {
 	struct debts *debts;
 	struct spooled *spooled;
 	struct outstanding *outstanding;
-	struct queue queue;
+	LIST_HEAD(, scan_pool) pools;
+	const char *(*pool_fn)(void *private_data, const char *path);
+	void *pool_private;
 	struct busy busy;
 	struct tevent_immediate *wake;
 	LIST_HEAD(, scan) all;
@@ -131,6 +141,17 @@ void scans_wake(struct scans *s);
 
 /* May one more be in memory? A part is kept for those that wait. */
 bool scans_room(const struct scans *s, bool urgent);
+
+/* From scan_pool.c. */
+
+/* That of the name, made if it is new. NULL = no memory. */
+struct scan_pool *scan_pool_get(struct scans *s, const char *name);
+
+/* By the path, unless the question said it. scan->pool NULL = no memory. */
+void scan_pool_choose(struct scan *scan);
+
+/* Starts what may run. */
+void scan_pool_run(struct scans *s, struct scan_pool *pool);
 
 /* From scan_stream.c. */
 

@@ -257,10 +257,15 @@ static void scan_looked_up(struct tevent_req *subreq)
 		scan_skip(scan, &begun.content);
 		return;
 	}
+	scan_pool_choose(scan);
+	if (scan->pool == NULL) {
+		scan_fail_error(scan, ENOMEM);
+		return;
+	}
 	scan->state = SCAN_QUEUED;
 	scan_waiters_in_time(scan);
 	lane = queue_lane_of(begun.content.size, scan->urgent);
-	queue_add(&s->queue, &scan->queue, lane, scan->urgent);
+	queue_add(&scan->pool->queue, &scan->queue, lane, scan->urgent);
 	scans_wake(s);
 }
 
@@ -274,7 +279,7 @@ void scan_begin(struct scan *scan)
 		.ident = scan->ident,
 		.path = scan->path,
 		.lock = !scan_is_stream(scan),
-		.want_fd = servers_want_fd(s->servers, NULL),
+		.want_fd = servers_want_fd(s->servers, scan->pool->name),
 	};
 
 	if (scan->began == 0) {

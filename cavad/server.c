@@ -151,8 +151,11 @@ static int servers_destructor(struct servers *s)
 	size_t i;
 
 	servers_abandon(s);
-	for (i = 0; i < s->count; i++) {
-		TALLOC_FREE(s->all[i]->heartbeat);
+	for (i = 0; i < s->count + s->leaving_count; i++) {
+		struct server *server = i < s->count ? s->all[i] :
+			s->leaving[i - s->count];
+
+		TALLOC_FREE(server->heartbeat);
 	}
 	return 0;
 }

@@ -32,7 +32,7 @@ struct server_engine {
 	struct server_object *object;
 	struct in6_addr *fetch;	/* fetch_addresses, IPv4 as mapped */
 	size_t fetch_count;
-	uint32_t users;		/* scans */
+	uint32_t users;		/* scans, and a heartbeat */
 	bool retired;
 	LIST_ENTRY(server_engine) entry;	/* retired */
 };
@@ -63,6 +63,7 @@ struct server {
 	uint64_t answers;	/* to scans, whatever they said */
 
 	struct tevent_req *heartbeat;	/* running */
+	struct server_engine *heartbeat_engine;	/* what it is asked through */
 	struct tevent_timer *timer;	/* of the next one */
 	struct tevent_timer *leave_timer;	/* out of use, has scans */
 	bool heartbeat_due;	/* waits for a free connection */
@@ -167,9 +168,6 @@ void server_connection_free(struct server *server);
 
 /* One heartbeat at once, or as soon as a connection is free. */
 void server_heartbeat(struct server *server);
-
-/* The one that runs, and the next; its connection is free. */
-void server_heartbeat_stop(struct server *server);
 
 /* The event of its state, when its name changes. */
 void server_event_off(struct server *server);

@@ -324,7 +324,6 @@ static void server_change_engine(struct servers *s, struct server *server,
 	}
 	old->retired = true;
 	LIST_INSERT_HEAD(&s->retired, old, entry);
-	server_heartbeat_stop(server);
 }
 
 static void server_change(struct servers *s, struct server_change *change)

@@ -13,7 +13,9 @@
  * 4. A scan that fails is reason for a heartbeat out of turn, but not for
  *    more than one a second.
  * 5. What is out of use is not judged: it gets no heartbeats, and the late
- *    ends of its scans only count.
+ *    ends of its scans only count. A heartbeat under way is never cut short,
+ *    since the server would still be busy with it, but what it says about
+ *    what is no more is not listened to.
  * 6. Averages are exponentially weighted, a new value counting an eighth.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
@@ -194,7 +196,8 @@ void server_unuse(struct server *server, enum server_state state)
 		return;
 	}
 	server_event_off(server);
-	server_heartbeat_stop(server);
+	TALLOC_FREE(server->timer);
+	server->heartbeat_due = false;
 	server->in_use = false;
 	server->probe_open = false;
 	server->state = state;
@@ -318,16 +321,6 @@ static void server_heartbeat_later(struct server *server)
 		server->servers->cee->heartbeat_interval, dice));
 }
 
-void server_heartbeat_stop(struct server *server)
-{
-	TALLOC_FREE(server->timer);
-	server->heartbeat_due = false;
-	if (server->heartbeat != NULL) {
-		TALLOC_FREE(server->heartbeat);
-		server_connection_free(server);
-	}
-}
-
 static void server_heartbeat_time(struct tevent_context *ev,
 				  struct tevent_timer *timer,
 				  struct timeval now, void *private_data)
@@ -360,6 +353,8 @@ void server_heartbeat(struct server *server)
 		server_heartbeat_later(server);
 		return;
 	}
+	server->heartbeat_engine = server->engine;
+	server->engine->users++;
 	server->connections++;
 	server->heartbeat_began = server_now();
 	server->answers_before = server->answers;
@@ -391,12 +386,21 @@ static void server_heartbeat_good(struct server *server)
 static void server_heartbeat_done(struct tevent_req *subreq)
 {
 	struct server *server = tevent_req_callback_data_void(subreq);
+	struct server_engine *engine = server->heartbeat_engine;
 	struct engine_status status;
 	int ret;
 
-	ret = server->engine->ops->heartbeat_recv(subreq, &status);
+	ret = engine->ops->heartbeat_recv(subreq, &status);
 	TALLOC_FREE(server->heartbeat);
+	engine->users--;
 	server_connection_free(server);
+	if (!server->in_use) {
+		return;
+	}
+	if (engine != server->engine) {
+		server_heartbeat(server);
+		return;
+	}
 	server_heartbeat_later(server);
 
 	if (ret == ETIMEDOUT && server->answers != server->answers_before) {

@@ -634,3 +634,24 @@ bool zone_status(const struct zones *z, unsigned int i,
 	};
 	return true;
 }
+
+const char *zones_pool(const struct zones *z, const char *path)
+{
+	const char *zone = CONFIG_ZONE_DEFAULT;
+	size_t best = 0;
+	size_t i;
+	size_t k;
+
+	for (i = 0; i < z->count; i++) {
+		for (k = 0; k < z->list[i]->shares_count; k++) {
+			const char *root = z->list[i]->shares[k].root;
+			size_t len = strlen(root);
+
+			if (len > best && object_path_below(path, root)) {
+				best = len;
+				zone = z->list[i]->name;
+			}
+		}
+	}
+	return config_pool(z->config, zone);
+}

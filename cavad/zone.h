@@ -41,6 +41,13 @@ struct zone_member *zone_enter(TALLOC_CTX *mem_ctx, struct zones *z,
 			       const char *zone, const char *share,
 			       const char *root);
 
+/*
+ * The pool of servers that scan the file of that path: that of the zone whose
+ * share holds it. Of shares within each other it is the innermost, of zones
+ * that share a root the first by name. Borrowed.
+ */
+const char *zones_pool(const struct zones *z, const char *path);
+
 /* What a member's filter let through unscanned. */
 void zone_count(struct zones *z, const struct proto_count *count);
 

@@ -101,7 +101,7 @@ class Peak:
         self.path, self.now, self.most = path, 0, 0
         self.lock = threading.Lock()
 
-    def __enter__(self):
+    def enter(self):
         with self.lock:
             self.now += 1
             if self.now > self.most:
@@ -110,15 +110,22 @@ class Peak:
                     out.write("%d\n" % self.most)
                 os.rename(self.path + ".new", self.path)
 
-    def __exit__(self, *_):
+    def leave(self):
         with self.lock:
             self.now -= 1
+
+    def __enter__(self):
+        self.enter()
+
+    def __exit__(self, *_):
+        self.leave()
 
 
 class Request(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "fake CEE"
     disable_nagle_algorithm = True
+    in_progress = False
 
     def handle(self):
         with self.server.connections:
@@ -139,8 +146,18 @@ class Request(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         length = int(self.headers.get("Content-Length", "0"))
         body = self.rfile.read(length)
-        with self.server.requests:
+        self.server.requests.enter()
+        self.in_progress = True
+        try:
             self.exchange(body)
+        finally:
+            self.answered()
+
+    def answered(self):
+        """Before the client can know, since it then sends the next one."""
+        if self.in_progress:
+            self.in_progress = False
+            self.server.requests.leave()
 
     do_PUT = do_POST
 
@@ -216,6 +233,7 @@ class Request(http.server.BaseHTTPRequestHandler):
         elif verdict == "close":
             self.close_connection = True
         elif verdict == "not-http":
+            self.answered()
             self.wfile.write(b"SSH-2.0-something else\r\n")
             self.close_connection = True
         elif verdict == "garbage":
@@ -295,6 +313,7 @@ class Request(http.server.BaseHTTPRequestHandler):
         return text.encode(self.charset)
 
     def head(self, status, length, headers=None):
+        self.answered()
         self.send_response(status)
         self.send_header("Content-Type", "text/xml; charset=utf-8")
         self.send_header("Content-Length", str(length))

@@ -364,6 +364,27 @@ static void test_taken_out_of_the_file(void **p)
 	assert_null(zone_named(w, "Plain").name);
 }
 
+/* The innermost share has it; a zone without a section is the default one. */
+static void test_pool_of_a_path(void **p)
+{
+	struct world *w = *p;
+	struct config *fresh = NULL;
+	char *restart = NULL;
+
+	fresh = configured(w, "[server a]\nserver_uri = null:\n"
+			   "[server b]\nserver_uri = null:\npool = icap\n"
+			   "[filter Deep]\npool = icap\n");
+	assert_int_equal(config_take(w, w->config, fresh, &restart), 0);
+	enter(w, "Out", "out", "/srv/out");
+	enter(w, "Deep", "deep", "/srv/out/deep");
+	assert_string_equal(zones_pool(w->zones, "/srv/out/deep/a"), "icap");
+	assert_string_equal(zones_pool(w->zones, "/srv/out/deep"), "icap");
+	assert_string_equal(zones_pool(w->zones, "/srv/out/deeper/a"),
+			    "default");
+	assert_string_equal(zones_pool(w->zones, "/srv/out/a"), "default");
+	assert_string_equal(zones_pool(w->zones, "/elsewhere"), "default");
+}
+
 static char *filters_text(struct world *w)
 {
 	char *text = talloc_zero_size(w, 1 << 20);
@@ -456,6 +477,7 @@ int main(void)
 		ZONE_TEST(test_limits),
 		ZONE_TEST(test_added_and_removed),
 		ZONE_TEST(test_taken_out_of_the_file),
+		ZONE_TEST(test_pool_of_a_path),
 		ZONE_TEST(test_filters_file),
 		ZONE_TEST(test_filters_file_is_whole),
 		ZONE_TEST(test_counts),

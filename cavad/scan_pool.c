@@ -1,0 +1,114 @@
+/*
+ * The pool of servers that a scan is asked in, and the queues of each pool.
+ *
+ * Each pool has queues of its own, so that a slow or dead one holds up nobody
+ * else's scans. The pool is that of the question (an smbd's zone, a job), or
+ * else, for what is owed and what is scanned by hand, that of the zone whose
+ * share holds the file. When several ask, the first one's counts.
+ *
+ * Pools come from the configuration, so there are few; they are kept.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include <string.h>
+
+#include "cavad/scan_private.h"
+
+struct scan_pool *scan_pool_get(struct scans *s, const char *name)
+{
+	struct scan_pool *pool = NULL;
+
+	LIST_FOREACH(pool, &s->pools, entry) {
+		if (strcmp(pool->name, name) == 0) {
+			return pool;
+		}
+	}
+	pool = talloc_zero(s, struct scan_pool);
+	if (pool == NULL) {
+		return NULL;
+	}
+	pool->name = talloc_strdup(pool, name);
+	if (pool->name == NULL) {
+		talloc_free(pool);
+		return NULL;
+	}
+	queue_init(&pool->queue);
+	LIST_INSERT_HEAD(&s->pools, pool, entry);
+	return pool;
+}
+
+void scan_pool_choose(struct scan *scan)
+{
+	struct scans *s = scan->scans;
+	const char *name = SERVER_POOL;
+
+	if (scan->pool != NULL) {
+		return;
+	}
+	if (s->pool_fn != NULL) {
+		name = s->pool_fn(s->pool_private, scan->path);
+	}
+	scan->pool = scan_pool_get(s, name);
+}
+
+void scans_on_pool(struct scans *s,
+		   const char *(*fn)(void *private_data, const char *path),
+		   void *private_data)
+{
+	s->pool_fn = fn;
+	s->pool_private = private_data;
+}
+
+/* What the servers of it that are online take at a time. */
+static uint32_t scan_pool_capacity(const struct scans *s,
+				   const struct scan_pool *pool)
+{
+	uint32_t capacity = 0;
+	size_t count = servers_count(s->servers);
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		struct server_status status = servers_status(s->servers, i);
+
+		if (status.state == SERVER_ONLINE &&
+		    strcmp(status.pool, pool->name) == 0) {
+			capacity += status.connections_maximum;
+		}
+	}
+	return capacity;
+}
+
+void scan_pool_run(struct scans *s, struct scan_pool *pool)
+{
+	uint32_t capacity = scan_pool_capacity(s, pool);
+	struct queue_entry *e = NULL;
+	struct queue_limits limits;
+
+	/* With none online they still have to be sent, to hear "no server". */
+	limits = queue_limits_of(capacity > 0 ? capacity : 20);
+	while ((e = queue_next(&pool->queue, &limits)) != NULL) {
+		struct scan *scan = (struct scan *)
+			((char *)e - offsetof(struct scan, queue));
+
+		scan_begin(scan);
+	}
+}
+
+bool scan_queue_status(const struct scans *s, unsigned int i,
+		       struct scan_queue_status *q)
+{
+	uint32_t max = (uint32_t)s->config->settings.scan_maximum;
+	const struct scan_pool *pool = NULL;
+
+	if (i >= QUEUE_LANES) {
+		return false;
+	}
+	*q = (struct scan_queue_status) {
+		.name = queue_lane_text(i),
+		.size_max = i == QUEUE_BATCH ? max - max / 4 : max,
+	};
+	LIST_FOREACH(pool, &s->pools, entry) {
+		q->size += pool->queue.waiting[i] + pool->queue.running[i];
+	}
+	return true;
+}
