@@ -18,6 +18,9 @@
  *    when that worker goes.
  * 6. Callbacks come last in every function: they may free anything, the
  *    `struct files` included.
+ * 7. Walkers are workers that take walks and nothing else, so that no walk
+ *    stands in the way of a scan; a walk lost with its walker ends like any
+ *    other request, and the asker goes on from its last cursor.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -81,8 +84,9 @@ struct files {
 	pid_t parent;
 	void (*fatal)(void *private_data);
 	void *private_data;
-	struct files_worker workers[FILES_WORKERS];
+	struct files_worker workers[FILES_PROCESSES];
 	struct files_jobs waiting;
+	struct files_jobs walks;	/* rule 7 */
 	LIST_HEAD(, files_scan) scans[SCAN_BUCKETS];
 	uint32_t last_id;
 	unsigned int stuck;		/* ms */
@@ -167,6 +171,9 @@ static struct files_jobs *queue_of(struct files *f,
 	struct files_scan *scan = NULL;
 	struct files_worker *w = NULL;
 
+	if (job->number == FILES_MSG_WALK) {
+		return &f->walks;
+	}
 	if (job->number == FILES_MSG_END) {
 		scan = scan_find(f, job->scan_id);
 	}
@@ -281,18 +288,20 @@ static int worker_give(struct files_worker *w, struct files_job *job)
 static void files_push(struct files *f)
 {
 	struct files_worker *w = NULL;
+	struct files_jobs *open = NULL;
 	struct files_job *job = NULL;
 	unsigned int i = 0;
 	int ret = 0;
 
-	for (i = 0; i < FILES_WORKERS; i++) {
+	for (i = 0; i < FILES_PROCESSES; i++) {
 		w = &f->workers[i];
 		if (w->sock == -1 || w->current != NULL) {
 			continue;
 		}
+		open = i < FILES_WORKERS ? &f->waiting : &f->walks;
 		job = job_first(&w->waiting);
 		if (job == NULL) {
-			job = job_first(&f->waiting);
+			job = job_first(open);
 		}
 		if (job == NULL) {
 			continue;
@@ -302,8 +311,8 @@ static void files_push(struct files *f)
 			continue;
 		}
 		/* died idle: nobody has begun with the job */
-		job->queue = &f->waiting;
-		TAILQ_INSERT_HEAD(&f->waiting, job, entry);
+		job->queue = open;
+		TAILQ_INSERT_HEAD(open, job, entry);
 		if (ret != ENOMEM) {
 			worker_lost(w, EPIPE);
 		}
@@ -505,7 +514,7 @@ static void worker_came(struct files *f, struct buf *b, int fd)
 	uint32_t pid = buf_get_u32(b);
 	int ret = buf_finish(b);
 
-	if (ret != 0 || index >= FILES_WORKERS || fd == -1) {
+	if (ret != 0 || index >= FILES_PROCESSES || fd == -1) {
 		log_error("files process: a message that makes no sense");
 		if (fd != -1) {
 			close(fd);
@@ -538,7 +547,7 @@ static void control_ended(struct files *f)
 	TALLOC_FREE(f->control_fde);
 	log_error("the files process has ended; without it no file can be "
 		  "scanned");
-	for (i = 0; i < FILES_WORKERS; i++) {
+	for (i = 0; i < FILES_PROCESSES; i++) {
 		TALLOC_FREE(f->workers[i].fde);
 	}
 	f->fatal(f->private_data);
@@ -609,7 +618,8 @@ static int files_destructor(struct files *f)
 	unsigned int i = 0;
 
 	jobs_detach(&f->waiting);
-	for (i = 0; i < FILES_WORKERS; i++) {
+	jobs_detach(&f->walks);
+	for (i = 0; i < FILES_PROCESSES; i++) {
 		jobs_detach(&f->workers[i].waiting);
 		jobs_detach(&f->workers[i].later);
 		job = worker_close(&f->workers[i]);
@@ -628,7 +638,7 @@ static int wait_started(struct files *f)
 {
 	struct buf b;
 	uint32_t number = 0;
-	unsigned int missing = FILES_WORKERS;
+	unsigned int missing = FILES_PROCESSES;
 	size_t len = 0;
 	int fd = -1;
 	int ret = 0;
@@ -670,7 +680,8 @@ int files_start(TALLOC_CTX *mem_ctx, const char *check_root,
 	}
 	f->stuck = FILES_STUCK * 1000;
 	TAILQ_INIT(&f->waiting);
-	for (i = 0; i < FILES_WORKERS; i++) {
+	TAILQ_INIT(&f->walks);
+	for (i = 0; i < FILES_PROCESSES; i++) {
 		f->workers[i].files = f;
 		f->workers[i].index = i;
 		f->workers[i].sock = -1;
@@ -718,7 +729,7 @@ void files_attach(struct files *f, struct tevent_context *ev,
 	f->control_fde = tevent_add_fd(ev, f, f->control, TEVENT_FD_READ,
 				       control_readable, f);
 	ok = f->control_fde != NULL;
-	for (i = 0; i < FILES_WORKERS; i++) {
+	for (i = 0; i < FILES_PROCESSES; i++) {
 		w = &f->workers[i];
 		w->fde = tevent_add_fd(ev, f, w->sock, TEVENT_FD_READ,
 				       worker_readable, w);

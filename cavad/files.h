@@ -16,10 +16,12 @@
 #include <talloc.h>
 #include <tevent.h>
 
+#include "common/filter.h"
 #include "common/ident.h"
-#include "common/verdict.h"
 
 #define FILES_WORKERS 4
+#define FILES_WALKERS 2		/* behind the workers; they only walk */
+#define FILES_PROCESSES (FILES_WORKERS + FILES_WALKERS)
 #define FILES_STUCK 10		/* s until a worker is replaced */
 #define FILES_STAMP_AHEAD 20000000	/* ns that T is set ahead */
 
@@ -136,5 +138,57 @@ struct tevent_req *files_spool_done_send(TALLOC_CTX *mem_ctx,
 					 struct tevent_context *ev,
 					 struct files *f);
 int files_spool_done_recv(struct tevent_req *req);
+
+/* The next batch of a walk: see files_walk.h. */
+struct files_walk {
+	const char *path;	/* absolute; a directory */
+	const char *cursor;	/* "" = from the start */
+	bool other_mounts;
+	bool ignore_previous;	/* what has a current verdict, too */
+	int64_t signature_min;	/* of verdict_state() */
+	struct filter rules;	/* extensions and paths of it */
+};
+
+/* What was seen in a batch. W(name, "what is counted") */
+#define WALK_COUNTS(W) \
+	W(directories, "directories") \
+	W(files, "regular files seen") \
+	W(bytes, "and their bytes") \
+	W(current, "with a current verdict") \
+	W(infected, "of those: infected") \
+	W(excluded, "left out by paths or extensions") \
+	W(others, "neither files nor directories") \
+	W(mounts, "directories that are another mount") \
+	W(loops, "directories that are one of those above them") \
+	W(gone, "gone while the walk came by") \
+	W(failed, "that could not be read")
+
+struct walk_counts {
+#define W(name, text) uint64_t name;
+	WALK_COUNTS(W)
+#undef W
+};
+
+struct files_candidate {
+	const char *path;	/* absolute */
+	uint64_t size;
+};
+
+struct files_walked {
+	int error;		/* of the start: ENOENT, ENOTDIR, EXDEV ... */
+	bool done;		/* there is no more */
+	const char *cursor;
+	struct walk_counts counts;
+	struct files_candidate *candidates;	/* to be scanned */
+	uint32_t count;
+};
+
+struct tevent_req *files_walk_send(TALLOC_CTX *mem_ctx,
+				   struct tevent_context *ev,
+				   struct files *f,
+				   const struct files_walk *walk);
+/* 0 or errno (ETIMEDOUT, EPIPE: ask again); walked has the rest. */
+int files_walk_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
+		    struct files_walked *walked);
 
 #endif

@@ -362,3 +362,32 @@ int files_spool_done_recv(struct tevent_req *req)
 	tevent_req_received(req);
 	return ret;
 }
+
+struct tevent_req *files_walk_send(TALLOC_CTX *mem_ctx,
+				   struct tevent_context *ev,
+				   struct files *f,
+				   const struct files_walk *walk)
+{
+	uint8_t msg[FILES_MSG_MAX];
+	struct buf b = files_msg_start(msg, FILES_MSG_WALK, 0);
+
+	files_msg_put_walk(&b, walk);
+	if (strlen(walk->path) >= FILES_PATH_MAX) {
+		b.error = ENAMETOOLONG;
+	}
+	return files_ask_send(mem_ctx, ev, f, &b, FILES_MSG_WALK, 0, false);
+}
+
+int files_walk_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
+		    struct files_walked *walked)
+{
+	struct buf b;
+	int ret = files_ask_reply(req, &b);
+
+	if (ret == 0) {
+		files_msg_get_walked(&b, mem_ctx, walked);
+		ret = buf_finish(&b);
+	}
+	tevent_req_received(req);
+	return ret;
+}

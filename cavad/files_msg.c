@@ -17,6 +17,8 @@
 
 #include "cavad/files_msg.h"
 
+#define FILES_CANDIDATE_MIN 11	/* bytes: size, a path that is empty */
+
 struct buf files_msg_start(uint8_t *data, uint32_t number, uint32_t id)
 {
 	struct buf b = buf_writer(data, FILES_MSG_MAX);
@@ -204,6 +206,78 @@ void files_msg_get_ended(struct buf *b, struct files_ended *ended)
 	ended->error = buf_get_u32(b);
 	msg_get_verdict(b, &ended->record);
 	content_get(b, &ended->content);
+}
+
+void files_msg_put_walk(struct buf *b, const struct files_walk *walk)
+{
+	buf_put_str(b, walk->path);
+	buf_put_str(b, walk->cursor);
+	buf_put_u8(b, walk->other_mounts);
+	buf_put_u8(b, walk->ignore_previous);
+	buf_put_u64(b, (uint64_t)walk->signature_min);
+	filter_put(b, &walk->rules);
+}
+
+void files_msg_get_walk(struct buf *b, struct files_walk *walk)
+{
+	*walk = (struct files_walk) { .path = msg_get_path(b) };
+	walk->cursor = msg_get_path(b);
+	walk->other_mounts = msg_get_bool(b);
+	walk->ignore_previous = msg_get_bool(b);
+	walk->signature_min = (int64_t)buf_get_u64(b);
+	filter_get(b, &walk->rules);
+}
+
+void files_msg_put_walked(struct buf *b, const struct files_walked *walked)
+{
+	buf_put_u32(b, walked->error);
+	buf_put_u8(b, walked->done);
+	buf_put_str(b, walked->cursor);
+#define W(name, text) buf_put_u64(b, walked->counts.name);
+	WALK_COUNTS(W)
+#undef W
+	buf_put_u32(b, walked->count);
+}
+
+void files_msg_put_candidate(struct buf *b, const char *path, uint64_t size)
+{
+	buf_put_u64(b, size);
+	buf_put_str(b, path);
+}
+
+void files_msg_get_walked(struct buf *b, TALLOC_CTX *mem_ctx,
+			  struct files_walked *walked)
+{
+	uint32_t i = 0;
+
+	*walked = (struct files_walked) { .error = buf_get_u32(b) };
+	walked->done = msg_get_bool(b);
+	walked->cursor = talloc_strdup(mem_ctx, msg_get_path(b));
+#define W(name, text) walked->counts.name = buf_get_u64(b);
+	WALK_COUNTS(W)
+#undef W
+	walked->count = buf_get_u32(b);
+	if (walked->count > buf_left(b) / FILES_CANDIDATE_MIN) {
+		msg_bad(b);
+	}
+	if (b->error != 0) {
+		walked->count = 0;
+	}
+	walked->candidates = talloc_zero_array(
+		mem_ctx, struct files_candidate, walked->count);
+	if (walked->cursor == NULL || walked->candidates == NULL) {
+		b->error = b->error != 0 ? b->error : ENOMEM;
+		return;
+	}
+	for (i = 0; i < walked->count; i++) {
+		struct files_candidate *c = &walked->candidates[i];
+
+		c->size = buf_get_u64(b);
+		c->path = talloc_strdup(walked->candidates, msg_get_path(b));
+		if (c->path == NULL && b->error == 0) {
+			b->error = ENOMEM;
+		}
+	}
 }
 
 int files_msg_send(int sock, const struct buf *b, int fd, int flags)

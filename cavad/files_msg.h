@@ -43,8 +43,11 @@ enum files_number {
 	FILES_MSG_LOG,		/* u32 enum log_level, str */
 
 	/* worker to cavad */
-	FILES_MSG_LATER		/* nothing: the begin of this id waits for a
+	FILES_MSG_LATER,	/* nothing: the begin of this id waits for a
 				 * writer, and its reply comes; go on */
+
+	/* to a walker, and its reply */
+	FILES_MSG_WALK		/* files_walk; files_walked */
 };
 
 /* A writer on data[FILES_MSG_MAX] with number and id in place. */
@@ -64,6 +67,18 @@ void files_msg_get_begun(struct buf *b, struct files_begun *begun,
 /* *record is where end->record points if there is one. */
 void files_msg_get_end(struct buf *b, struct files_end *end,
 		       struct verdict *record);
+
+/* ->path, ->cursor and the lists of ->rules point into the data. */
+void files_msg_put_walk(struct buf *b, const struct files_walk *walk);
+void files_msg_get_walk(struct buf *b, struct files_walk *walk);
+
+/* In pieces: the head with .count, and then as many candidates. */
+void files_msg_put_walked(struct buf *b, const struct files_walked *walked);
+void files_msg_put_candidate(struct buf *b, const char *path, uint64_t size);
+
+/* All of it is on mem_ctx. */
+void files_msg_get_walked(struct buf *b, TALLOC_CTX *mem_ctx,
+			  struct files_walked *walked);
 
 /* fd -1 = none. Never raises SIGPIPE. flags: 0 or MSG_DONTWAIT. 0 or errno */
 int files_msg_send(int sock, const struct buf *b, int fd, int flags);

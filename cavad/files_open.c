@@ -471,3 +471,27 @@ int files_reopen(int path_fd, int *result)
 	}
 	return *result == -1 ? errno : 0;
 }
+
+int files_open_directory(const struct files_root *root, const char *dir,
+			 char path[FILES_PATH_MAX], int *result)
+{
+	const char *rel = root_relative(root, dir);
+	bool whole = strcmp(dir, root->configured) == 0 ||
+		strcmp(dir, root->resolved) == 0 ||
+		(strcmp(dir, "/") == 0 && root->configured[0] == '\0');
+	int len = 0;
+
+	if (rel == NULL && !whole) {
+		return EXDEV;
+	}
+	len = snprintf(path, FILES_PATH_MAX, "%s%s%s", root->configured,
+		       whole ? "" : "/", whole ? "" : rel);
+	while (len > 0 && len < FILES_PATH_MAX && path[len - 1] == '/') {
+		path[--len] = '\0';
+	}
+	if (len >= FILES_PATH_MAX) {
+		return ENAMETOOLONG;
+	}
+	return open_beneath(root, whole ? "." : rel,
+			    O_PATH | O_DIRECTORY, result);
+}

@@ -37,6 +37,13 @@ enum files_status files_find(const struct files_root *root,
 			     struct files_found *found);
 
 /*
+ * A directory below root, or root itself, without a link on the way. 0 and
+ * O_PATH, or errno; path is where it is as root is configured.
+ */
+int files_open_directory(const struct files_root *root, const char *dir,
+			 char path[FILES_PATH_MAX], int *result);
+
+/*
  * A read-only descriptor of what files_find() found. 0 or errno, EAGAIN
  * when somebody's write lease has to be given back first.
  */

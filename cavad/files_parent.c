@@ -36,6 +36,7 @@
 
 #include "cavad/files_parent.h"
 #include "cavad/files_rights.h"
+#include "cavad/files_walk.h"
 #include "cavad/files_worker.h"
 
 #define FORK_PAUSE 1000		/* ms between two forks of one worker */
@@ -51,7 +52,7 @@ struct parent {
 	int signals;
 	struct files_root root;
 	const char *spool_dir;
-	struct slot slots[FILES_WORKERS];
+	struct slot slots[FILES_PROCESSES];
 	unsigned int dying;
 	uint8_t msg[FILES_MSG_MAX];
 };
@@ -73,7 +74,8 @@ static void parent_failed(int control, uint8_t *msg, int error)
 }
 
 /* In the worker. */
-static void worker_start(struct parent *p, pid_t parent, int sock)
+static void worker_start(struct parent *p, pid_t parent, int sock,
+			 bool walks)
 {
 	int ret = 0;
 
@@ -81,13 +83,16 @@ static void worker_start(struct parent *p, pid_t parent, int sock)
 	if (getppid() != parent) {
 		_exit(0);	/* it was gone before that */
 	}
-	prctl(PR_SET_NAME, "cavad-files-w", 0, 0, 0);
+	prctl(PR_SET_NAME, walks ? "cavad-walk" : "cavad-files-w", 0, 0, 0);
 	close(p->control);
 	close(p->signals);
 	ret = files_rights_worker();
 	if (ret != 0 && ret != ENOTSUP) {
 		files_msg_log(sock, LOG_LEVEL_WARNING, "a worker runs without "
 			      "a system call filter: %s", strerror(ret));
+	}
+	if (walks) {
+		_exit(files_walker_run(sock, &p->root));
 	}
 	_exit(files_worker_run(sock, &p->root, p->spool_dir));
 }
@@ -110,7 +115,7 @@ static int slot_start(struct parent *p, unsigned int index)
 	slot->pid = fork();
 	if (slot->pid == 0) {
 		close(pair[0]);
-		worker_start(p, parent, pair[1]);
+		worker_start(p, parent, pair[1], index >= FILES_WORKERS);
 	}
 	close(pair[1]);
 	if (slot->pid == -1) {
@@ -138,7 +143,7 @@ static int parent_fill(struct parent *p)
 	if (p->dying >= FILES_DYING) {
 		return -1;
 	}
-	for (i = 0; i < FILES_WORKERS; i++) {
+	for (i = 0; i < FILES_PROCESSES; i++) {
 		if (p->slots[i].pid != 0) {
 			continue;
 		}
@@ -161,9 +166,9 @@ static void parent_reaped(struct parent *p, pid_t pid, int status)
 {
 	unsigned int i = 0;
 
-	for (i = 0; i < FILES_WORKERS && p->slots[i].pid != pid; i++) {
+	for (i = 0; i < FILES_PROCESSES && p->slots[i].pid != pid; i++) {
 	}
-	if (i == FILES_WORKERS) {
+	if (i == FILES_PROCESSES) {
 		p->dying--;
 		return;
 	}
@@ -235,7 +240,7 @@ static int parent_serve(struct parent *p)
 	incarnation = buf_get_u32(&in);
 	ret = buf_finish(&in);
 	if (ret != 0 || number != FILES_MSG_REPLACE ||
-	    index >= FILES_WORKERS) {
+	    index >= FILES_PROCESSES) {
 		return EBADMSG;
 	}
 	parent_replace(p, index, incarnation);
@@ -342,7 +347,7 @@ void files_parent_run(int control, const char *check_root,
 	p->spool_dir = spool_dir;
 	prctl(PR_SET_NAME, "cavad-files", 0, 0, 0);
 	ret = parent_prepare(p, check_root);
-	for (i = 0; ret == 0 && i < FILES_WORKERS; i++) {
+	for (i = 0; ret == 0 && i < FILES_PROCESSES; i++) {
 		ret = slot_start(p, i);
 	}
 	if (ret != 0) {
@@ -350,7 +355,7 @@ void files_parent_run(int control, const char *check_root,
 		_exit(1);
 	}
 	parent_loop(p);
-	for (i = 0; i < FILES_WORKERS; i++) {
+	for (i = 0; i < FILES_PROCESSES; i++) {
 		if (p->slots[i].pid != 0) {
 			kill(p->slots[i].pid, SIGKILL);
 		}

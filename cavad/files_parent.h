@@ -10,7 +10,7 @@
 
 /*
  * In the forked child; never returns. Sends FILES_MSG_FAILED, or one
- * FILES_MSG_WORKER for each of FILES_WORKERS, and then serves `control`.
+ * FILES_MSG_WORKER for each of FILES_PROCESSES, and then serves `control`.
  */
 void files_parent_run(int control, const char *check_root,
 		      const char *spool_dir) __attribute__((noreturn));

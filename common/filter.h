@@ -150,6 +150,9 @@ bool filter_has_rules(const struct filter *f);
 enum verdict_reason filter_rules(const struct filter *f,
 				 const struct filter_facts *facts);
 
+/* Does a path rule leave out all that is below this directory (x->path)? */
+bool filter_prunes(const struct filter *f, const struct filter_facts *x);
+
 /* Is this reader's account or host exempt? */
 bool filter_exempt(const struct filter *f, const struct filter_facts *facts);
 

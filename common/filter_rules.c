@@ -258,6 +258,27 @@ static bool rule_path_skips(const struct filter *f,
 	return false;
 }
 
+bool filter_prunes(const struct filter *f, const struct filter_facts *x)
+{
+	struct rule_span whole = rule_text(x->path);
+	struct rule_span below = rule_below(x);
+	struct rule_span rule = { NULL, NULL };
+	const char *item = NULL;
+
+	while ((item = filter_list_next(&f->paths, item)) != NULL) {
+		rule = rule_text(item);
+		while (rule.p < rule.end && rule.end[-1] == '/') {
+			rule.end--;
+		}
+		if (rule.p < rule.end &&
+		    rule_path_holds(rule, item[0] == '/' ? whole : below,
+				    x->case_sensitive)) {
+			return true;
+		}
+	}
+	return false;
+}
+
 enum verdict_reason filter_rules(const struct filter *f,
 				 const struct filter_facts *x)
 {

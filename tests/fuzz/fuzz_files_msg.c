@@ -22,6 +22,9 @@ size_t fuzz_seed(unsigned int i, uint8_t data[FUZZ_MAX])
 	const struct files_end end = { .scan_id = 1, .path = "/data/a",
 				       .record = &v };
 	const struct files_ended ended = { .record = v };
+	const struct files_walk walk = { .path = "/data", .cursor = "a/",
+					 .rules = FILTER_DEFAULT };
+	const struct files_walked walked = { .cursor = "a/b", .count = 1 };
 	struct buf b = files_msg_start(whole, FILES_MSG_BEGIN, 1);
 
 	switch (i) {
@@ -36,6 +39,13 @@ size_t fuzz_seed(unsigned int i, uint8_t data[FUZZ_MAX])
 		break;
 	case 3:
 		files_msg_put_ended(&b, &ended);
+		break;
+	case 4:
+		files_msg_put_walk(&b, &walk);
+		break;
+	case 5:
+		files_msg_put_walked(&b, &walked);
+		files_msg_put_candidate(&b, "/data/a", 7);
 		break;
 	default:
 		return 0;
@@ -53,6 +63,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct files_begun begun = { .fd = -1 };
 	struct files_end end = { .path = NULL };
 	struct files_ended ended = { .error = 0 };
+	struct files_walk walk;
+	struct files_walked walked;
+	TALLOC_CTX *frame = talloc_new(NULL);
 	struct verdict record;
 	const char *path = NULL;
 	struct buf b = buf_reader(data, size);
@@ -67,5 +80,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	files_msg_get_end(&b, &end, &record);
 	b = buf_reader(data, size);
 	files_msg_get_ended(&b, &ended);
+	b = buf_reader(data, size);
+	files_msg_get_walk(&b, &walk);
+	b = buf_reader(data, size);
+	files_msg_get_walked(&b, frame, &walked);
+	if (b.error == 0 && (walked.cursor == NULL ||
+			     walked.candidates == NULL)) {
+		abort();
+	}
+	talloc_free(frame);
 	return 0;
 }

@@ -1,0 +1,560 @@
+/*
+ * A walk over a tree, a batch at a time: see files_walk.h.
+ *
+ * 1. Order. Within a directory by name, as bytes; a directory's content
+ *    where its name stands. So the cursor is a path, and means the same
+ *    tomorrow, on another file system, after a directory was rebuilt: all
+ *    before it has been seen, nothing behind it has. Files that are made
+ *    before the cursor while the walk is under way are not its business:
+ *    their writers said so (notices).
+ * 2. Memory. Of a directory the WINDOW_NAMES smallest names behind the
+ *    cursor are kept; at the end of them it is read again. Of the
+ *    directories above, those that are WINDOWS_MAX up lose their names, and
+ *    are read again when the walk is back. So memory has a bound whatever the
+ *    tree is like; a directory of a million files is read some thirty times.
+ * 3. Nothing is left by a link: each step is one name, O_NOFOLLOW, from the
+ *    descriptor of its directory, and the first one is openat2() below
+ *    check_root. A directory that is another mount is left out unless
+ *    other_mounts; one that is the same directory as one above it always is.
+ *    The cursor's directory may have gone meanwhile: then what remains of it
+ *    is behind the cursor, and nothing more is to be seen of the rest.
+ * 4. Files are opened with O_PATH alone: no device wakes, no lease breaks.
+ *    What the record says is current is passed over here, for 5 us a file.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cavad/files_walk.h"
+
+#define WALK_DEPTH 2048		/* of a path of FILES_PATH_MAX */
+#define WALK_TIME 1000		/* ms a batch may take */
+#define WALK_ENTRIES 50000	/* that a batch looks at */
+#ifndef WINDOW_NAMES		/* the test has smaller ones */
+#define WALK_CANDIDATES 512	/* of a batch */
+#define WINDOW_NAMES 32768
+#define WINDOWS_MAX 8
+#endif
+
+struct walk_name {
+	char *text;
+	unsigned char type;	/* DT_* */
+};
+
+struct walk_level {
+	int fd;			/* O_PATH */
+	uint64_t dev, ino, mount;
+	size_t path_len;	/* of the directory, in walk->path */
+	char after[NAME_MAX + 1];	/* all up to this name is done */
+	struct walk_name *names;	/* NULL = to be read */
+	size_t count, next;
+	bool whole;		/* there are none behind those */
+};
+
+struct walk {
+	const struct files_root *root;
+	const struct files_walk *ask;	/* of this batch */
+	struct buf *out;
+	struct files_walked walked;
+	char start[FILES_PATH_MAX];	/* what was asked for last time */
+	char top[FILES_PATH_MAX];	/* the same as paths have it */
+	char cursor[FILES_PATH_MAX];
+	bool other_mounts;
+	char path[FILES_PATH_MAX];
+	unsigned int depth;
+	unsigned int entries;
+	struct walk_level levels[WALK_DEPTH];
+};
+
+/* --- names of a directory --- */
+
+static void names_drop(struct walk_level *l)
+{
+	size_t i = 0;
+
+	for (i = 0; i < l->count; i++) {
+		free(l->names[i].text);
+	}
+	free(l->names);
+	l->names = NULL;
+	l->count = l->next = 0;
+	l->whole = false;
+}
+
+static int name_compare(const void *a, const void *b)
+{
+	const struct walk_name *x = a;
+	const struct walk_name *y = b;
+
+	return strcmp(x->text, y->text);
+}
+
+/* Full: the larger half is for another time. */
+static void names_halve(struct walk_level *l)
+{
+	size_t keep = WINDOW_NAMES / 2;
+	size_t i = 0;
+
+	qsort(l->names, l->count, sizeof(l->names[0]), name_compare);
+	for (i = keep; i < l->count; i++) {
+		free(l->names[i].text);
+	}
+	l->count = keep;
+	l->whole = false;
+}
+
+/* 0 or errno. */
+static int names_add(struct walk_level *l, const struct dirent *entry)
+{
+	const char *last = l->whole ? NULL :
+		l->names[WINDOW_NAMES / 2 - 1].text;
+	char *text = NULL;
+
+	if (strcmp(entry->d_name, ".") == 0 ||
+	    strcmp(entry->d_name, "..") == 0 ||
+	    strcmp(entry->d_name, l->after) <= 0 ||
+	    (last != NULL && strcmp(entry->d_name, last) > 0)) {
+		return 0;
+	}
+	text = strdup(entry->d_name);
+	if (text == NULL) {
+		return ENOMEM;
+	}
+	l->names[l->count++] = (struct walk_name) { text, entry->d_type };
+	if (l->count == WINDOW_NAMES) {
+		names_halve(l);
+	}
+	return 0;
+}
+
+/* 0 or errno. */
+static int names_read(struct walk_level *l)
+{
+	struct dirent *entry = NULL;
+	DIR *dir = NULL;
+	int fd = openat(l->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC |
+			O_NOATIME);
+	int ret = 0;
+
+	names_drop(l);
+	if (fd == -1) {
+		return errno;
+	}
+	l->names = calloc(WINDOW_NAMES, sizeof(l->names[0]));
+	dir = l->names == NULL ? NULL : fdopendir(fd);
+	if (dir == NULL) {
+		close(fd);
+		return ENOMEM;
+	}
+	l->whole = true;
+	do {
+		errno = 0;
+		entry = readdir(dir);
+		ret = entry == NULL ? errno : names_add(l, entry);
+	} while (entry != NULL && ret == 0);
+	closedir(dir);
+	qsort(l->names, l->count, sizeof(l->names[0]), name_compare);
+	return ret;
+}
+
+/* --- directories --- */
+
+static void level_pop(struct walk *w)
+{
+	struct walk_level *l = &w->levels[--w->depth];
+
+	names_drop(l);
+	close(l->fd);
+	if (w->depth > 0) {
+		w->path[w->levels[w->depth - 1].path_len] = '\0';
+	}
+}
+
+static void walk_clear(struct walk *w)
+{
+	while (w->depth > 0) {
+		level_pop(w);
+	}
+	w->start[0] = '\0';
+}
+
+static void count_error(struct walk *w, int error)
+{
+	if (error == ENOENT || error == ENOTDIR || error == ELOOP) {
+		w->walked.counts.gone++;
+	} else {
+		w->walked.counts.failed++;
+	}
+}
+
+/* May it be entered? dev, ino and mount are set. */
+static bool level_wanted(struct walk *w, struct walk_level *l)
+{
+	struct statx stx = { 0 };
+	unsigned int i = 0;
+
+	if (statx(l->fd, "", AT_EMPTY_PATH, STATX_INO | STATX_MNT_ID,
+		  &stx) == -1) {
+		count_error(w, errno);
+		return false;
+	}
+	l->dev = (uint64_t)stx.stx_dev_major << 32 | stx.stx_dev_minor;
+	l->ino = stx.stx_ino;
+	l->mount = (stx.stx_mask & STATX_MNT_ID) != 0 ? stx.stx_mnt_id :
+		l->dev;
+	if (w->depth > 0 && !w->other_mounts &&
+	    l->mount != w->levels[0].mount) {
+		w->walked.counts.mounts++;
+		return false;
+	}
+	for (i = 0; i < w->depth; i++) {
+		if (w->levels[i].dev == l->dev && w->levels[i].ino == l->ino) {
+			w->walked.counts.loops++;
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool level_push(struct walk *w, int fd)
+{
+	struct walk_level *l = &w->levels[w->depth];
+
+	*l = (struct walk_level) { .fd = fd, .path_len = strlen(w->path) };
+	if (!level_wanted(w, l)) {
+		close(fd);
+		return false;
+	}
+	w->depth++;
+	if (w->depth > WINDOWS_MAX) {
+		names_drop(&w->levels[w->depth - 1 - WINDOWS_MAX]);
+	}
+	return true;
+}
+
+/* Puts name behind the path of the directory at hand. False: too long. */
+static bool path_add(struct walk *w, const char *name)
+{
+	size_t at = w->levels[w->depth - 1].path_len;
+	size_t len = strlen(name);
+
+	if (at + 1 + len >= sizeof(w->path) || w->depth == WALK_DEPTH) {
+		w->walked.counts.failed++;
+		return false;
+	}
+	w->path[at] = '/';
+	memcpy(w->path + at + 1, name, len + 1);
+	return true;
+}
+
+static struct filter_facts facts_of(const struct walk *w)
+{
+	return (struct filter_facts) { .path = w->path, .root = w->top };
+}
+
+/* w->path is the directory's already. */
+static bool enter(struct walk *w, const char *name)
+{
+	struct filter_facts facts = facts_of(w);
+	int fd = -1;
+
+	if (filter_prunes(&w->ask->rules, &facts)) {
+		w->walked.counts.excluded++;
+		return false;
+	}
+	/* any name in it must fit into the cursor */
+	if (strlen(w->path) + 1 + NAME_MAX >= sizeof(w->cursor)) {
+		w->walked.counts.failed++;
+		return false;
+	}
+	fd = openat(w->levels[w->depth - 1].fd, name, O_PATH | O_DIRECTORY |
+		    O_NOFOLLOW | O_CLOEXEC);
+	if (fd == -1) {
+		count_error(w, errno);
+		return false;
+	}
+	return level_push(w, fd);
+}
+
+/* --- files --- */
+
+/* Counts it, and says whether it is to be scanned. */
+static bool file_wanted(struct walk *w, int fd, struct content *now)
+{
+	struct walk_counts *c = &w->walked.counts;
+	struct filter_facts facts = facts_of(w);
+	struct verdict v;
+	enum verdict_state state = VERDICT_STATE_NONE;
+	int ret = 0;
+
+	if (filter_rules(&w->ask->rules, &facts) != VERDICT_REASON_NONE) {
+		c->excluded++;
+		return false;
+	}
+	ret = content_of_fd(fd, now);
+	if (ret != 0) {
+		count_error(w, ret);
+		return false;
+	}
+	c->bytes += now->size;
+	ret = verdict_read(fd, &v);
+	state = verdict_state(ret == 0 ? &v : NULL, now,
+			      w->ask->signature_min);
+	if (w->ask->ignore_previous) {
+		return true;
+	}
+	switch (state) {
+	case VERDICT_STATE_INFECTED:
+		c->infected++;
+		c->current++;
+		return false;
+	case VERDICT_STATE_CLEAN:
+	case VERDICT_STATE_UNSCANNABLE:
+		c->current++;
+		return false;
+	default:
+		return true;
+	}
+}
+
+/* An entry of any kind. True: a directory, to be entered. */
+static bool look_at(struct walk *w, const char *name, unsigned char type)
+{
+	struct stat st = { 0 };
+	struct content now = { 0 };
+	int fd = -1;
+
+	if (type == DT_DIR) {
+		return true;
+	}
+	if (type != DT_REG && type != DT_UNKNOWN) {
+		w->walked.counts.others++;
+		return false;
+	}
+	fd = openat(w->levels[w->depth - 1].fd, name, O_PATH | O_NOFOLLOW |
+		    O_CLOEXEC);
+	if (fd == -1 || fstat(fd, &st) == -1) {
+		count_error(w, errno);
+	} else if (S_ISREG(st.st_mode)) {
+		w->walked.counts.files++;
+		if (file_wanted(w, fd, &now)) {
+			files_msg_put_candidate(w->out, w->path, now.size);
+			w->walked.count++;
+		}
+	} else if (!S_ISDIR(st.st_mode)) {
+		w->walked.counts.others++;
+	}
+	if (fd != -1) {
+		close(fd);
+	}
+	return S_ISDIR(st.st_mode);
+}
+
+/* --- the walk --- */
+
+/* One entry more. False: that was the last. */
+static bool step(struct walk *w)
+{
+	struct walk_level *l = &w->levels[w->depth - 1];
+	const struct walk_name *name = NULL;
+	int ret = 0;
+
+	if (l->names == NULL || (l->next == l->count && !l->whole)) {
+		ret = names_read(l);
+		if (ret != 0) {
+			count_error(w, ret);
+			l->whole = true;	/* with what there was */
+		}
+	}
+	if (l->next == l->count) {
+		level_pop(w);
+		return w->depth > 0;
+	}
+	name = &l->names[l->next++];
+	w->entries++;
+	snprintf(l->after, sizeof(l->after), "%s", name->text);
+	if (!path_add(w, name->text)) {
+		return true;
+	}
+	if (look_at(w, name->text, name->type) && enter(w, l->after)) {
+		w->walked.counts.directories++;
+		return true;
+	}
+	w->path[l->path_len] = '\0';
+	return true;
+}
+
+/* Rule 1: the names that are done, one a directory; the last may be "". */
+static void cursor_put(struct walk *w)
+{
+	size_t len = 0;
+	unsigned int i = 0;
+
+	w->cursor[0] = '\0';
+	for (i = 0; i < w->depth; i++) {
+		len += snprintf(w->cursor + len, sizeof(w->cursor) - len,
+				"%s%s", i == 0 ? "" : "/",
+				w->levels[i].after);
+	}
+}
+
+/* Back to where the cursor is, as far as that is still there. */
+static void cursor_take(struct walk *w, const char *cursor)
+{
+	const struct walk_counts counts = w->walked.counts;
+	struct walk_level *l = NULL;
+	size_t len = 0;
+	bool more = true;
+
+	while (more) {
+		l = &w->levels[w->depth - 1];
+		len = strcspn(cursor, "/");
+		if (len > NAME_MAX) {
+			break;
+		}
+		memcpy(l->after, cursor, len);
+		l->after[len] = '\0';
+		more = cursor[len] == '/' && path_add(w, l->after) &&
+			enter(w, l->after);
+		cursor += len + 1;
+	}
+	l = &w->levels[w->depth - 1];
+	w->path[l->path_len] = '\0';
+	w->walked.counts = counts;	/* all of these were counted before */
+}
+
+/* 0 or errno. */
+static int walk_start(struct walk *w, const struct files_walk *ask)
+{
+	int fd = -1;
+	int ret = 0;
+
+	if (w->depth > 0 && strcmp(w->start, ask->path) == 0 &&
+	    strcmp(w->cursor, ask->cursor) == 0 &&
+	    w->other_mounts == ask->other_mounts) {
+		return 0;	/* where the last batch ended */
+	}
+	walk_clear(w);
+	ret = files_open_directory(w->root, ask->path, w->path, &fd);
+	if (ret != 0) {
+		return ret;
+	}
+	snprintf(w->start, sizeof(w->start), "%s", ask->path);
+	snprintf(w->top, sizeof(w->top), "%s", w->path);
+	w->other_mounts = ask->other_mounts;
+	if (!level_push(w, fd)) {
+		return EIO;
+	}
+	if (ask->cursor[0] != '\0') {
+		cursor_take(w, ask->cursor);
+	} else {
+		w->walked.counts.directories++;
+	}
+	return 0;
+}
+
+static int64_t clock_ms(void)
+{
+	struct timespec ts = { 0 };
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * INT64_C(1000) + ts.tv_nsec / 1000000;
+}
+
+void walk_batch(struct walk *w, const struct files_walk *ask,
+		struct buf *out)
+{
+	static uint8_t room[FILES_MSG_MAX - 3 * FILES_PATH_MAX];
+	struct buf candidates = buf_writer(room, sizeof(room));
+	int64_t end = clock_ms() + WALK_TIME;
+	bool more = true;
+
+	w->ask = ask;
+	w->out = &candidates;
+	w->entries = 0;
+	w->walked = (struct files_walked) { .error = 0 };
+	w->walked.error = walk_start(w, ask);
+	while (w->walked.error == 0 && more && w->entries < WALK_ENTRIES &&
+	       w->walked.count < WALK_CANDIDATES && clock_ms() < end &&
+	       candidates.pos + 2 * FILES_PATH_MAX < sizeof(room)) {
+		more = step(w);
+	}
+	cursor_put(w);
+	w->walked.done = w->walked.error == 0 && !more;
+	w->walked.cursor = w->cursor;
+	if (w->walked.done || w->walked.error != 0) {
+		walk_clear(w);
+	}
+	files_msg_put_walked(out, &w->walked);
+	buf_put_bytes(out, room, candidates.pos);
+	w->ask = NULL;
+}
+
+struct walk *walk_create(const struct files_root *root)
+{
+	struct walk *w = calloc(1, sizeof(*w));
+
+	if (w != NULL) {
+		w->root = root;
+	}
+	return w;
+}
+
+void walk_end(struct walk *w)
+{
+	if (w != NULL) {
+		walk_clear(w);
+	}
+	free(w);
+}
+
+static int walker_serve(struct walk *w, int sock)
+{
+	static uint8_t in[FILES_MSG_MAX];
+	static uint8_t out[FILES_MSG_MAX];
+	struct files_walk ask;
+	struct buf b;
+	uint32_t number = 0;
+	uint32_t id = 0;
+	size_t len = 0;
+	int fd = -1;
+	int ret = files_msg_recv(sock, in, &len, &fd, 0);
+
+	if (ret != 0) {
+		return ret;
+	}
+	if (fd != -1) {
+		close(fd);
+		return EBADMSG;
+	}
+	b = buf_reader(in, len);
+	number = buf_get_u32(&b);
+	id = buf_get_u32(&b);
+	files_msg_get_walk(&b, &ask);
+	if (number != FILES_MSG_WALK || buf_finish(&b) != 0) {
+		return EBADMSG;
+	}
+	b = files_msg_start(out, FILES_MSG_WALK, id);
+	walk_batch(w, &ask, &b);
+	return files_msg_send(sock, &b, -1, 0);
+}
+
+int files_walker_run(int sock, const struct files_root *root)
+{
+	struct walk *w = walk_create(root);
+	int ret = w == NULL ? ENOMEM : 0;
+
+	while (ret == 0) {
+		ret = walker_serve(w, sock);
+	}
+	walk_end(w);
+	return ret == EPIPE || ret == ECONNRESET ? 0 : 1;
+}
