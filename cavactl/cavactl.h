@@ -24,6 +24,8 @@ struct cavactl {
 	const char *socket_path;
 	bool json;
 	bool force;
+	int nodes;		/* servers advise */
+	int connections;
 };
 
 /*
@@ -40,6 +42,9 @@ enum cavactl_exit cavactl_delete(const struct cavactl *ctl,
 
 /* args: the words after the command, NULL at the end. */
 enum cavactl_exit cmd_status(const struct cavactl *ctl, const char **args);
+enum cavactl_exit cmd_servers(const struct cavactl *ctl, const char **args);
+enum cavactl_exit cmd_servers_advise(const struct cavactl *ctl,
+				     const char **args);
 enum cavactl_exit cmd_zones(const struct cavactl *ctl, const char **args);
 enum cavactl_exit cmd_zones_add(const struct cavactl *ctl, const char **args);
 enum cavactl_exit cmd_zones_remove(const struct cavactl *ctl,

@@ -10,6 +10,7 @@
 
 static const struct output_column status_servers[] = {
 	{ "SERVER", "server_name", false },
+	{ "POOL", "pool", false },
 	{ "STATE", "server_state", false },
 	{ "TYPE", "server_type", false },
 	{ "ANTIVIRUS", "av_vendor", false },

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cavactl/cavactl.h"
+#include "common/sizing.h"
 
 #define CAVACTL_SOCKET "/run/cavad/api.sock"
 #define CAVACTL_ARGS_ANY 1000000
@@ -22,6 +23,12 @@ static const struct {
 } commands[] = {
 	{ "status", "", 0, 0,
 	  "servers, queues, counters, and what is wrong", cmd_status },
+	{ "servers", "", 0, 0,
+	  "antivirus servers: state, load, round-trip times",
+	  cmd_servers },
+	{ "servers advise", "", 0, 0,
+	  "how many servers a cluster of --nodes wants",
+	  cmd_servers_advise },
 	{ "zones", "", 0, 0,
 	  "zones, their shares, and the profile of each", cmd_zones },
 	{ "zones add", "ZONE", 1, 1,
@@ -127,6 +134,10 @@ static void print_commands(void)
 	       "  -F, --format=text|json     for people, or for programs\n"
 	       "  -f, --force                scan: even if the verdict is "
 	       "current\n"
+	       "  -n, --nodes=N              servers advise: of so many "
+	       "nodes\n"
+	       "  -c, --connections=N        servers advise: of a server "
+	       "(20)\n"
 	       "  -V, --version              say the version\n"
 	       "  -?, --help                 this text\n");
 }
@@ -226,6 +237,7 @@ struct options {
 	char *socket;
 	char *format;
 	int force, version, help;
+	int nodes, connections;
 };
 
 /* ret: of poptGetNextOpt() */
@@ -238,6 +250,8 @@ static enum cavactl_exit run(poptContext pc, int ret, const struct options *o)
 			       env != NULL ? env : CAVACTL_SOCKET,
 		.json = strcmp(format, "json") == 0,
 		.force = o->force != 0,
+		.nodes = o->nodes,
+		.connections = o->connections,
 	};
 	const char **words = NULL;
 
@@ -266,11 +280,14 @@ static enum cavactl_exit run(poptContext pc, int ret, const struct options *o)
 
 int main(int argc, const char **argv)
 {
-	struct options o = { .socket = NULL };
+	struct options o = { .connections = SIZING_CONNECTIONS };
 	struct poptOption table[] = {
 		{ "socket", 's', POPT_ARG_STRING, &o.socket, 0, "", "PATH" },
 		{ "format", 'F', POPT_ARG_STRING, &o.format, 0, "", "" },
 		{ "force", 'f', POPT_ARG_NONE, &o.force, 0, "", NULL },
+		{ "nodes", 'n', POPT_ARG_INT, &o.nodes, 0, "", "N" },
+		{ "connections", 'c', POPT_ARG_INT, &o.connections, 0, "",
+		  "N" },
 		{ "version", 'V', POPT_ARG_NONE, &o.version, 0, "", NULL },
 		{ "help", '?', POPT_ARG_NONE, &o.help, 0, "", NULL },
 		POPT_TABLEEND
