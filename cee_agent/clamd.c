@@ -233,16 +233,13 @@ int clamd_stream_start(struct clamd *c)
 	return clamd_send(c, "zINSTREAM", sizeof("zINSTREAM"));
 }
 
-int clamd_stream_write(struct clamd *c, const void *data, size_t len)
+int clamd_stream_write(struct clamd *c, void *piece, size_t len)
 {
 	uint32_t head = htonl((uint32_t)len);
-	int ret;
+	uint8_t *start = (uint8_t *)piece - sizeof(head);
 
-	ret = clamd_send(c, &head, sizeof(head));
-	if (ret != 0 || len == 0) {
-		return ret;
-	}
-	return clamd_send(c, data, len);
+	memcpy(start, &head, sizeof(head));
+	return clamd_send(c, start, sizeof(head) + len);
 }
 
 static bool clamd_starts(const char *text, const char *start)
@@ -299,11 +296,12 @@ void clamd_judge(const char *reply, struct clamd_answer *answer)
 
 void clamd_stream_finish(struct clamd *c, struct clamd_answer *answer)
 {
+	static const uint8_t end[CLAMD_STREAM_HEAD];
 	char reply[CLAMD_REPLY_MAX] = "";
 	int ret;
 
 	/* the error of this is c->error, as of those before it */
-	clamd_stream_write(c, NULL, 0);
+	clamd_send(c, end, sizeof(end));
 	memset(answer, 0, sizeof(*answer));
 	ret = c->error == ETIMEDOUT ? ETIMEDOUT : clamd_receive(c, reply);
 	if (ret != 0) {

@@ -42,12 +42,14 @@ int clamd_open(TALLOC_CTX *mem_ctx, const struct address *address,
 /* A whole conversation. 0 or errno (EBADMSG: a reply that is no version). */
 int clamd_ask_version(struct clamd *c, struct clamd_version *version);
 
+#define CLAMD_STREAM_HEAD 4	/* bytes before a piece that are written to */
+
 /*
  * A stream: start, any number of pieces, finish. 0 or errno; once an error
  * or EALREADY (clamd has answered before the end) came, only finish is left.
  */
 int clamd_stream_start(struct clamd *c);
-int clamd_stream_write(struct clamd *c, const void *data, size_t len);
+int clamd_stream_write(struct clamd *c, void *piece, size_t len);
 
 /*
  * Ends the stream, so only for a file that was written whole, or after an

@@ -36,7 +36,7 @@ int smb_open(struct smb *smb, const struct storage *storage,
 	     const char *host, const char *path, uint32_t timeout,
 	     uint64_t *size);
 
-/* Bytes read, 0 at the end, -1 with errno. */
+/* Bytes read, fewer than len only at the end of the file; -1 with errno. */
 ssize_t smb_read(struct smb *smb, void *data, size_t len);
 
 void smb_close(struct smb *smb);

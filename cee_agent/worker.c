@@ -49,7 +49,8 @@ struct worker_version {
 struct worker {
 	const struct agent_config *config;
 	struct smb *smb;
-	uint8_t *piece;
+	uint8_t *buffer;
+	uint8_t *piece;		/* in the buffer, behind room for its length */
 	struct worker_version versions[AGENT_CLAMDS_MAX];
 };
 
@@ -198,14 +199,14 @@ static int worker_stream(struct worker *w, const struct worker_try *t,
 		return 0;
 	}
 	ret = clamd_stream_start(clamd);
-	while (ret == 0) {
+	do {
 		got = smb_read(w->smb, w->piece, WORKER_PIECE);
-		if (got <= 0) {
-			break;
+		if (got > 0) {
+			result->bytes += (uint64_t)got;
+			ret = clamd_stream_write(clamd, w->piece,
+						 (size_t)got);
 		}
-		result->bytes += (uint64_t)got;
-		ret = clamd_stream_write(clamd, w->piece, (size_t)got);
-	}
+	} while (ret == 0 && got == WORKER_PIECE);
 	if (got < 0) {
 		ret = errno == 0 ? EIO : errno;
 		talloc_free(clamd);
@@ -379,13 +380,15 @@ _Noreturn void worker_run(int fd, const struct agent_config *config,
 	w = talloc_zero(NULL, struct worker);
 	if (w != NULL) {
 		w->config = config;
-		w->piece = talloc_array(w, uint8_t, WORKER_PIECE);
+		w->buffer = talloc_array(w, uint8_t,
+					 CLAMD_STREAM_HEAD + WORKER_PIECE);
 		w->smb = smb_create(w, slot);
 	}
-	if (w == NULL || w->piece == NULL || w->smb == NULL) {
+	if (w == NULL || w->buffer == NULL || w->smb == NULL) {
 		log_error("worker %d: out of memory", getpid());
 		_exit(1);
 	}
+	w->piece = w->buffer + CLAMD_STREAM_HEAD;
 	worker_loop(w, fd);
 	talloc_free(w);
 	_exit(0);
