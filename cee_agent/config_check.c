@@ -7,6 +7,7 @@
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -71,6 +72,34 @@ static const char *config_password(struct agent_config *c, bool check,
 	return text;
 }
 
+/* What Kerberos itself asks for. NULL or what is wrong. */
+static char *config_kerberos(struct agent_config *c, const struct storage *s)
+{
+	struct in_addr ip4;
+	size_t i;
+
+	if (s->login != LOGIN_KERBEROS) {
+		return s->password_file != NULL ? NULL : talloc_asprintf(
+			c, "[storage %s] keytab and ccache are for login = "
+			"kerberos", s->name);
+	}
+	if (strchr(s->user, '@') == NULL) {
+		return talloc_asprintf(c, "[storage %s] user = %s: login = "
+				       "kerberos needs NAME@REALM", s->name,
+				       s->user);
+	}
+	for (i = 0; i < s->hosts.num; i++) {
+		if (inet_pton(AF_INET, s->hosts.names[i], &ip4) == 1) {
+			return talloc_asprintf(
+				c, "[storage %s] host = %s: there are no "
+				"Kerberos tickets for addresses: name the "
+				"host, here and in ip_pool there", s->name,
+				s->hosts.names[i]);
+		}
+	}
+	return NULL;
+}
+
 /* What is wrong with how this storage is logged in at, or NULL. */
 static char *config_login(struct agent_config *c, struct storage *s,
 			  bool check)
@@ -79,6 +108,7 @@ static char *config_login(struct agent_config *c, struct storage *s,
 	const char *key = "password_file";
 	const char *path = s->password_file;
 	char *error = NULL;
+	char *wrong = NULL;
 
 	if ((s->password_file != NULL) + (s->keytab != NULL) +
 	    (s->ccache != NULL) != 1) {
@@ -86,12 +116,12 @@ static char *config_login(struct agent_config *c, struct storage *s,
 				       "password_file, keytab and ccache",
 				       s->name);
 	}
+	wrong = config_kerberos(c, s);
+	if (wrong != NULL) {
+		return wrong;
+	}
 	if (s->password_file != NULL) {
 		s->password = config_password(c, check, path, &error);
-	} else if (s->login != LOGIN_KERBEROS) {
-		return talloc_asprintf(c, "[storage %s] %s is for login = "
-				       "kerberos", s->name, s->keytab != NULL
-				       ? "keytab" : "ccache");
 	} else if (s->keytab != NULL) {
 		key = "keytab";
 		path = s->keytab;

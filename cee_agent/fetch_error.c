@@ -53,6 +53,12 @@ static void fetch_error_connect(const struct fetch_error *e, char *text,
 			 "`cavad --setup-share`, or correct share in "
 			 "[storage %s]", e->host, s->share, s->name);
 		return;
+	case EINVAL:	/* libsmbclient's word for "no logon servers" */
+		snprintf(text, size, "cannot log in at %s as %s%s%s: can the "
+			 "servers of its domain be reached from here, and are "
+			 "the clocks the same?", e->host, s->user,
+			 e->why[0] == '\0' ? "" : ": ", e->why);
+		return;
 	default:
 		snprintf(text, size, "cannot connect to %s port %u: %s: is "
 			 "smbd up there, and can it be reached from here?",

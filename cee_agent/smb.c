@@ -6,7 +6,9 @@
  * 1. It reads no configuration but ours, or else it would take
  *    ~/.smb/smb.conf or /etc/samba/smb.conf: HOME points to a directory of
  *    ours. It reads that again for each new context, so the directory stays
- *    as long as the program. Its caches have nowhere to go.
+ *    as long as the program. Its caches have nowhere to go, not even for
+ *    root, who could make any directory: what a name resolves to is asked
+ *    each time.
  * 2. Signed, SMB 2 or later, NTLMv2 or Kerberos and never the one for the
  *    other; no anonymous login when ours is refused.
  * 3. Credentials are given only to the host that the job is for. Each
@@ -78,10 +80,10 @@ static const char smb_configuration[] =
 	"name resolve order = host\n"
 	"disable netbios = yes\n"
 	"log level = 0\n"
-	"cache directory = /nonexistent\n"
-	"lock directory = /nonexistent\n"
-	"state directory = /nonexistent\n"
-	"private dir = /nonexistent\n";
+	"cache directory = /dev/null/none\n"
+	"lock directory = /dev/null/none\n"
+	"state directory = /dev/null/none\n"
+	"private dir = /dev/null/none\n";
 
 /* Called for each server that libsmbclient wants to log in at. */
 static void smb_auth(SMBCCTX *context, const char *server, const char *share,

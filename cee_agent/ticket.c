@@ -89,5 +89,8 @@ int ticket_get(const char *principal, const char *keytab, const char *ccache,
 		*until = t.creds.times.endtime;
 	}
 	ticket_free(&t);
-	return code == 0 ? 0 : EACCES;
+	if (code == 0) {
+		return 0;
+	}
+	return code == KRB5_KDC_UNREACH ? EINVAL : EACCES;
 }

@@ -11,8 +11,8 @@
 
 /*
  * Logs `principal` in with its key and leaves the ticket in a credential
- * cache ("FILE:/..."). 0 and until when it is good, or EACCES with the words
- * of the Kerberos library in `why`.
+ * cache ("FILE:/..."). 0 and until when it is good; EACCES, or EINVAL when
+ * nobody is there to ask, with the words of the Kerberos library in `why`.
  */
 int ticket_get(const char *principal, const char *keytab, const char *ccache,
 	       time_t *until, char *why, size_t why_size);

@@ -111,15 +111,17 @@ class Process:
 class World:
     """A storage host and a virus scanner, in a directory of their own."""
 
-    def __init__(self):
+    def __init__(self, prepare=lambda world: ((), None)):
+        """prepare: called before smbd is started, for more lines of its
+        configuration and its environment."""
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="cee-agent."))
         self.dir.chmod(0o755)
         self.address = own_address()
+        self.processes = []
+        self.serial = 0
         self.share = self.dir / "check"
         self.share.mkdir(mode=0o755)
-        self.serial = 0
-        self.processes = []
-        self.start_smbd()
+        self.start_smbd(*prepare(self))
         self.clamd_socket = self.dir / "clamd.sock"
         self.start_clamd()
 
@@ -135,7 +137,7 @@ class World:
         self.processes.append(process)
         return process
 
-    def start_smbd(self):
+    def start_smbd(self, more, env):
         conf = self.dir / "smb.conf"
         lines = ["[global]", "interfaces = %s/8" % self.address,
                  "bind interfaces only = yes", "smb ports = 445",
@@ -149,6 +151,7 @@ class World:
             path = self.dir / name.replace(" ", "-")
             path.mkdir(mode=0o755)
             lines.append("%s = %s" % (name, path))
+        lines += more
         lines += ["[CHECK$]", "path = %s" % self.share, "read only = yes",
                   "browseable = no", "case sensitive = yes",
                   "vfs objects = streams_xattr"]
@@ -160,7 +163,7 @@ class World:
         # At its end it ends its process group.
         self.smbd = self.run(["/usr/sbin/smbd", "-F", "--no-process-group",
                               "--debug-stdout", "-s", str(conf)],
-                             start_new_session=True)
+                             start_new_session=True, env=env)
         wait_for("smbd", lambda: connects(socket.AF_INET,
                                           (self.address, 445)))
 
@@ -208,20 +211,21 @@ class Agent:
     for one that is there several times."""
 
     def __init__(self, world, storage=None, extra="", user_password=PASSWORD,
-                 env=None, wrapper=(), **keys):
+                 env=None, wrapper=(), password=True, **keys):
         self.world = world
         self.address = own_address()
         self.conf = world.dir / ("agent.%d.conf" % world.serial)
-        password = world.dir / ("password.%d" % world.serial)
-        password.write_text(user_password + "\n")
-        password.chmod(0o600)
+        path = world.dir / ("password.%d" % world.serial)
+        path.write_text(user_password + "\n")
+        path.chmod(0o600)
         keys.setdefault("listen", self.address + ":12228")
         keys.setdefault("allow", "127.0.0.0/8")
         keys.setdefault("clamd", world.clamd_socket)
         keys.setdefault("workers", 4)
         keys.setdefault("timeout", 30)
-        storage = dict({"host": world.address, "user": ACCOUNT,
-                        "password_file": password}, **(storage or {}))
+        storage = {"host": world.address, "user": ACCOUNT,
+                   **({"password_file": path} if password else {}),
+                   **(storage or {})}
         lines = ["[agent]"]
         for key, value in keys.items():
             lines += ["%s = %s" % (key, one) for one in

@@ -376,6 +376,11 @@ def test_foreign_configuration_is_not_read(world):
     # the last try uses a new context
     assert a.scan(world.unc("not there")).status == FILE_NOT_FOUND
     assert a.scan(world.unc("home.txt")).status == SUCCESS
+    # nor does it keep a cache of names anywhere
+    for pid in a.workers():
+        opened = [os.readlink(path) for path in
+                  pathlib.Path("/proc/%d/fd" % pid).iterdir()]
+        assert not [name for name in opened if name.endswith(".tdb")]
     a.stop()
 
 
