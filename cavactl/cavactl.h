@@ -45,6 +45,7 @@ enum cavactl_exit cmd_status(const struct cavactl *ctl, const char **args);
 enum cavactl_exit cmd_servers(const struct cavactl *ctl, const char **args);
 enum cavactl_exit cmd_servers_advise(const struct cavactl *ctl,
 				     const char **args);
+enum cavactl_exit cmd_probe(const struct cavactl *ctl, const char **args);
 enum cavactl_exit cmd_zones(const struct cavactl *ctl, const char **args);
 enum cavactl_exit cmd_zones_add(const struct cavactl *ctl, const char **args);
 enum cavactl_exit cmd_zones_remove(const struct cavactl *ctl,

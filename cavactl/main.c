@@ -29,6 +29,8 @@ static const struct {
 	{ "servers advise", "", 0, 0,
 	  "how many servers a cluster of --nodes wants",
 	  cmd_servers_advise },
+	{ "server probe", "NAME", 1, 1,
+	  "ask it now; show the bytes on the wire", cmd_probe },
 	{ "zones", "", 0, 0,
 	  "zones, their shares, and the profile of each", cmd_zones },
 	{ "zones add", "ZONE", 1, 1,

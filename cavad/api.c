@@ -29,6 +29,7 @@ static const struct {
 	{ "POST", "/platform/11/avscan/zones", api_zone_add },
 	{ "DELETE", "/platform/11/avscan/zones/*", api_zone_remove },
 	{ "POST", "/platform/11/antivirus/scan", api_scan },
+	{ "POST", "/platform/11/avscan/probe", api_probe },
 	{ "GET", "/platform/11/avscan/avvendor", api_avvendor_list },
 	{ "POST", "/platform/11/avscan/avvendor", api_avvendor_add },
 	{ "DELETE", "/platform/11/avscan/avvendor/*", api_avvendor_remove },

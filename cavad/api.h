@@ -7,6 +7,7 @@
  *   GET    /platform/11/avscan/nodes/1/status
  *   POST   /platform/11/antivirus/scan     {"file",
  *                                           "ignore_previous_scan_status"}
+ *   POST   /platform/11/avscan/probe       {"server"}
  *   GET    /platform/11/avscan/avvendor    {"avvendor":[{"account","added"}]}
  *   POST   /platform/11/avscan/avvendor    {"account"}
  *   DELETE /platform/11/avscan/avvendor/{account}

@@ -6,6 +6,7 @@
  *   api_zones.c     zones and their shares
  *   api_scan.c      individual scans
  *   api_avvendor.c  accounts that may fetch
+ *   api_probe.c     one antivirus server is asked, and the bytes shown
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -71,6 +72,7 @@ void api_zones(struct api_call *call);
 void api_zone_add(struct api_call *call);
 void api_zone_remove(struct api_call *call);
 void api_scan(struct api_call *call);
+void api_probe(struct api_call *call);
 void api_avvendor_list(struct api_call *call);
 void api_avvendor_add(struct api_call *call);
 void api_avvendor_remove(struct api_call *call);

@@ -17,6 +17,7 @@
 #include "cavad/config.h"
 #include "common/verdict.h"
 
+struct trace;
 struct engine;			/* private to its file; a talloc object */
 
 struct engine_scan {
@@ -40,6 +41,7 @@ struct engine_answer {
 	enum verdict_reason reason;
 	bool server_fault;	/* FAILED: ask another server */
 	bool timed_out;
+	bool not_found;		/* FAILED: it looked for the file in vain */
 	int64_t signature_time;	/* s, 0 = not known */
 	uint64_t bytes;		/* that the server read, 0 = not known */
 	char engine[VERDICT_TEXT_MAX];
@@ -90,6 +92,12 @@ struct engine_ops {
 					     struct engine *e);
 	int (*heartbeat_recv)(struct tevent_req *req,
 			      struct engine_status *status);
+
+	/*
+	 * What it sends and gets from now on goes there; NULL ends that.
+	 * NULL: an engine that talks to nobody.
+	 */
+	void (*trace)(struct engine *e, struct trace *t);
 };
 
 /* The rows of engine.c. */

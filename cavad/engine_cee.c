@@ -496,6 +496,7 @@ static void engine_cee_judge(const struct cee_reply *reply, uint64_t scan_id,
 	}
 	engine_cee_failed(answer, VERDICT_REASON_SERVER_ERROR,
 			  answer->detail);
+	answer->not_found = reply->status == CEE_ERROR_FILE_NOT_FOUND;
 }
 
 static void engine_cee_scan_done(struct tevent_req *subreq)
@@ -654,6 +655,11 @@ static int engine_cee_heartbeat_recv(struct tevent_req *req,
 	return error;
 }
 
+static void engine_cee_trace(struct engine *e, struct trace *t)
+{
+	http_trace(e->http, t);
+}
+
 #define ENGINE_CEE_OPS(SCHEME) { \
 	.name = "CEE/CAVA", \
 	.scheme = SCHEME, \
@@ -663,6 +669,7 @@ static int engine_cee_heartbeat_recv(struct tevent_req *req,
 	.scan_recv = engine_cee_scan_recv, \
 	.heartbeat_send = engine_cee_heartbeat_send, \
 	.heartbeat_recv = engine_cee_heartbeat_recv, \
+	.trace = engine_cee_trace, \
 }
 
 const struct engine_ops engine_cee = ENGINE_CEE_OPS("cee");

@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "cavad/engine.h"
+#include "cavad/trace.h"
 #include "common/req.h"
 
 #define CLAMD_REPLY_MAX 1024
@@ -36,6 +37,7 @@
 struct engine {
 	struct sockaddr_un addr;
 	uint64_t size_max;	/* 0 = any */
+	struct trace *trace;
 };
 
 struct engine_clamd_ask_state {
@@ -230,12 +232,15 @@ static ssize_t engine_clamd_write(struct engine_clamd_ask_state *state)
 			 state->command_len - state->sent,
 			 MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n > 0) {
+			trace_sent(state->engine->trace,
+				   state->command + state->sent, (size_t)n);
 			state->sent += (size_t)n;
 		}
 		return n;
 	}
 	n = engine_clamd_pass(state->sock, state->pass_fd);
 	if (n == 1) {
+		trace_sent(state->engine->trace, "", 1);
 		state->pass_fd = -1;
 	}
 	return n;
@@ -262,6 +267,8 @@ static void engine_clamd_read(struct tevent_req *req)
 		tevent_req_error(req, ECONNRESET);
 		return;
 	}
+	trace_received(state->engine->trace, state->reply + state->len,
+		       (size_t)n);
 	state->len += (size_t)n;
 	if (memchr(state->reply, '\0', state->len) != NULL) {
 		tevent_req_done(req);
@@ -548,6 +555,11 @@ static int engine_clamd_heartbeat_recv(struct tevent_req *req,
 	return error;
 }
 
+static void engine_clamd_trace(struct engine *e, struct trace *t)
+{
+	e->trace = t;
+}
+
 const struct engine_ops engine_clamd = {
 	.name = "clamd",
 	.scheme = "clamd",
@@ -557,4 +569,5 @@ const struct engine_ops engine_clamd = {
 	.scan_recv = engine_clamd_scan_recv,
 	.heartbeat_send = engine_clamd_heartbeat_send,
 	.heartbeat_recv = engine_clamd_heartbeat_recv,
+	.trace = engine_clamd_trace,
 };

@@ -25,6 +25,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "cavad/trace.h"
 #include "common/req.h"
 
 #define HTTP_CONNECT_TIMEOUT 3000L	/* ms */
@@ -51,6 +52,7 @@ struct http {
 	CURLM *multi;
 	struct tevent_timer *timer;
 	TAILQ_HEAD(, http_state) running;
+	struct trace *trace;
 };
 
 struct http_socket {
@@ -252,6 +254,25 @@ static void http_cleanup(struct tevent_req *req,
 	http_detach(state);
 }
 
+static int http_take_trace(CURL *easy, curl_infotype type, char *data,
+			   size_t size, void *private_data)
+{
+	struct http *http = private_data;
+
+	(void)easy;
+	if (type == CURLINFO_HEADER_OUT || type == CURLINFO_DATA_OUT) {
+		trace_sent(http->trace, data, size);
+	} else if (type == CURLINFO_HEADER_IN || type == CURLINFO_DATA_IN) {
+		trace_received(http->trace, data, size);
+	}
+	return 0;
+}
+
+void http_trace(struct http *http, struct trace *t)
+{
+	http->trace = t;
+}
+
 static bool http_set_headers(struct http_state *state,
 			     const char *content_type)
 {
@@ -327,6 +348,12 @@ static int http_start(struct http_state *state, struct http *http,
 		return ENOMEM;
 	}
 	code = http_set_options(state, request);
+	if (http->trace != NULL) {
+		curl_easy_setopt(state->easy, CURLOPT_DEBUGFUNCTION,
+				 http_take_trace);
+		curl_easy_setopt(state->easy, CURLOPT_DEBUGDATA, http);
+		curl_easy_setopt(state->easy, CURLOPT_VERBOSE, 1L);
+	}
 	mcode = CURLM_OUT_OF_MEMORY;
 	if (code == CURLE_OK) {
 		mcode = curl_multi_add_handle(http->multi, state->easy);

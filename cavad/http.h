@@ -26,6 +26,11 @@ struct http;
 int http_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 		unsigned int connections, struct http **result);
 
+struct trace;
+
+/* The bytes of all requests sent from now on go there too; NULL ends it. */
+void http_trace(struct http *http, struct trace *t);
+
 struct http_request {
 	const char *method;	/* with a body: "PUT", "POST" */
 	const char *url;	/* http or https */

@@ -13,6 +13,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #include "cavad/server_private.h"
@@ -374,6 +375,39 @@ bool servers_address(const struct servers *s, const char *name,
 		}
 	}
 	return false;
+}
+
+static int server_loan_destructor(struct server_loan *loan)
+{
+	server_connection_free(loan->server);
+	return 0;
+}
+
+int servers_borrow(TALLOC_CTX *mem_ctx, struct servers *s, const char *name,
+		   struct server_loan **result)
+{
+	struct server_loan *loan = NULL;
+	size_t i = 0;
+
+	while (i < s->count && strcasecmp(s->all[i]->object->name, name) != 0) {
+		i++;
+	}
+	if (i == s->count) {
+		return ENOENT;
+	}
+	if (!server_room(s->all[i])) {
+		return EBUSY;
+	}
+	loan = talloc_zero(mem_ctx, struct server_loan);
+	if (loan == NULL) {
+		return ENOMEM;
+	}
+	loan->server = s->all[i];
+	loan->object = s->all[i]->object;
+	loan->server->connections++;
+	talloc_set_destructor(loan, server_loan_destructor);
+	*result = loan;
+	return 0;
 }
 
 size_t servers_count(const struct servers *s)

@@ -108,6 +108,20 @@ int servers_scan_recv(struct tevent_req *req, struct engine_answer *answer,
 bool servers_address(const struct servers *s, const char *server,
 		     const char *addr);
 
+/*
+ * One connection of a server, whatever its state, for something else than
+ * scans; freeing the loan gives it back. 0; ENOENT (no such server), EBUSY (it
+ * has no room), ENOMEM. To be freed before the servers.
+ */
+struct server;
+struct server_loan {
+	struct server *server;
+	const struct server_object *object;	/* until the next return to
+						 * the loop */
+};
+int servers_borrow(TALLOC_CTX *mem_ctx, struct servers *s, const char *name,
+		   struct server_loan **result);
+
 /* For status. Borrowed until the next return to the loop. */
 struct server_status {
 	const char *name;

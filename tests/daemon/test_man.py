@@ -107,7 +107,9 @@ def test_commands_of_cavactl():
     text = text[text.index("Commands:"):text.index("Options:")]
     helped = re.findall(r"^  (\S(?:\S| (?! ))*)", text, re.M)
     assert len(helped) > 5
-    assert heads(section("cavactl.1", "COMMANDS")) == helped
+    # a first word of six letters looks like a short head with text beside it
+    short = [head[:6] if head[6:7] == " " else head for head in helped]
+    assert heads(section("cavactl.1", "COMMANDS")) == short
 
 
 def test_exit_statuses_of_cavactl():

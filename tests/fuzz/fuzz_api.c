@@ -1,4 +1,5 @@
-/* includes: cavad/api.c cavad/api_avvendor.c cavad/api_scan.c */
+/* includes: cavad/api.c cavad/api_avvendor.c cavad/api_probe.c
+ * cavad/api_scan.c */
 /*
  * A request of the API: it gets one answer, in JSON, and what goes on to a
  * scan or to the database is what the fields promise. Input: a method, a
@@ -10,12 +11,14 @@
 #define api_status fuzz_status
 #define api_zones fuzz_zones
 #define scan_send fuzz_scan_send
+#define probe_send fuzz_probe_send
 #define store_avvendor_put_send fuzz_account
 #define store_avvendor_del_send fuzz_account_gone
 #define store_avvendor_list fuzz_accounts
 
 #include "cavad/api.c"
 #include "cavad/api_avvendor.c"
+#include "cavad/api_probe.c"
 #include "cavad/api_scan.c"
 #include "tests/fuzz/fuzz.h"
 
@@ -44,6 +47,22 @@ void fuzz_status(struct api_call *call)
 void fuzz_zones(struct api_call *call)
 {
 	api_reply(call, 200, json_object());
+}
+
+struct tevent_req *fuzz_probe_send(TALLOC_CTX *mem_ctx,
+				   struct tevent_context *ev,
+				   struct servers *servers,
+				   const struct config *config,
+				   const char *name)
+{
+	(void)mem_ctx;
+	(void)ev;
+	(void)servers;
+	(void)config;
+	if (name[0] == '\0' || strlen(name) > 128) {
+		abort();
+	}
+	return NULL;
 }
 
 /* NULL, as without memory: nothing is under way, the call is answered. */
