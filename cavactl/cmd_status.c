@@ -34,6 +34,7 @@ static const struct {
 	{ "cee_failure_count", "failed answers" },
 	{ "scan_fails", "scans without a verdict" },
 	{ "scan_timeouts", "timeouts" },
+	{ "scan_refused", "refused, scan_maximum being reached" },
 	{ "files_skipped_per_size", "skipped, too large" },
 	{ "files_skipped_per_filter", "skipped by the filter of the zone" },
 	{ "files_skipped_profile", "of those, since its profile says so" },

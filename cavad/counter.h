@@ -33,6 +33,7 @@
 	C(scan_blocked_sync, "of those: all of its smbd waited (sync_wait)") \
 	C(scan_changed, "scans thrown away since the file changed") \
 	C(scan_busy, "readers of files that kept changing, answered at once") \
+	C(scan_refused, "scans refused at once, scan_maximum being reached") \
 	C(scan_current, "questions answered from a current record") \
 	C(restamps, "verdicts kept over a change of metadata") \
 	C(notices, "notices of written and renamed files") \

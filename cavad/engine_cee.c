@@ -388,6 +388,12 @@ static int engine_cee_hear(struct engine *e, struct tevent_req *subreq,
 		snprintf(detail, VERDICT_TEXT_MAX, "the reply is empty");
 		return EBADMSG;
 	}
+	if (http->content_type[0] != '\0' &&
+	    strcasestr(http->content_type, "xml") == NULL) {
+		snprintf(detail, VERDICT_TEXT_MAX, "the reply is %.100s, not "
+			 "XML", http->content_type);
+		return EBADMSG;
+	}
 	ret = cee_reply_decode(mem_ctx, http->body, http->len, reply);
 	if (ret == EBADMSG) {
 		snprintf(detail, VERDICT_TEXT_MAX, "the reply is no "

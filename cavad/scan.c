@@ -265,6 +265,7 @@ struct tevent_req *scan_send(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 	}
 	if (!scans_room(s, urgent)) {
 		scan_refuse(w, VERDICT_FAILED, VERDICT_REASON_FULL);
+		scan_pool_full(s);
 		return tevent_req_post(req, ev);
 	}
 	scan = scan_create(s, request);

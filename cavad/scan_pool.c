@@ -10,6 +10,7 @@
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
+#include <inttypes.h>
 #include <string.h>
 
 #include "cavad/scan_private.h"
@@ -91,6 +92,51 @@ void scan_pool_run(struct scans *s, struct scan_pool *pool)
 			((char *)e - offsetof(struct scan, queue));
 
 		scan_begin(scan);
+	}
+}
+
+static void scan_pool_full_over(struct tevent_context *ev,
+				struct tevent_timer *timer,
+				struct timeval now, void *private_data);
+
+/* It ends when nothing was refused between two looks. */
+static void scan_pool_full_watch(struct scans *s)
+{
+	s->full_timer = tevent_add_timer(
+		s->ev, s, tevent_timeval_current_ofs(EVENT_SETTLE, 0),
+		scan_pool_full_over, s);
+}
+
+void scan_pool_full(struct scans *s)
+{
+	s->counters->scan_refused++;
+	event_raise(s->events, EVENT_CAVA_QUEUE_FULL, "",
+		    "%" PRIu32 " scans are under way: further ones are "
+		    "refused, and open_on_fail decides; add servers, or raise "
+		    "scan_maximum in cavad.conf", s->count);
+	if (s->full_timer == NULL) {
+		scan_pool_full_watch(s);
+	}
+}
+
+static void scan_pool_full_over(struct tevent_context *ev,
+				struct tevent_timer *timer,
+				struct timeval now, void *private_data)
+{
+	struct scans *s = talloc_get_type_abort(private_data, struct scans);
+	const struct event *e = NULL;
+	unsigned int i;
+
+	(void)ev;
+	(void)timer;
+	(void)now;
+	s->full_timer = NULL;	/* tevent frees it */
+	event_settle(s->events, EVENT_CAVA_QUEUE_FULL, "");
+	for (i = 0; (e = events_up(s->events, i)) != NULL; i++) {
+		if (e->number == EVENT_CAVA_QUEUE_FULL) {
+			scan_pool_full_watch(s);
+			return;
+		}
 	}
 }
 

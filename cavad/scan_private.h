@@ -113,6 +113,7 @@ struct scans {
 	uint32_t count;
 	uint64_t last_id;
 	unsigned int turn;	/* of ip_pool */
+	struct tevent_timer *full_timer;	/* while that event is up */
 };
 
 /* From scan.c. */
@@ -149,6 +150,9 @@ struct scan_pool *scan_pool_get(struct scans *s, const char *name);
 
 /* By the path, unless the question said it. scan->pool NULL = no memory. */
 void scan_pool_choose(struct scan *scan);
+
+/* A question was refused: counts it, and raises the event. */
+void scan_pool_full(struct scans *s);
 
 /* Starts what may run. */
 void scan_pool_run(struct scans *s, struct scan_pool *pool);

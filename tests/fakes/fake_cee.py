@@ -39,6 +39,18 @@ A rule is lines of one word and sometimes more. At most one says the answer:
   close              the connection is closed without an answer
   hang               no answer for as long as the client waits
   slow-drip          a byte of the answer each 100 ms
+  header-drip        the same with the headers
+  endless            chunks of a body, without an end
+  headers            headers, without an end
+  wrong-type         a clean answer as text/html
+  charset            the same in UTF-32, which no reader knows
+  gzip               the same compressed, which nobody asked for
+  deep               elements in elements, a thousand of them
+  entities           a detail that would grow to gigabytes
+  external           a detail that is a file of the reader's
+  bad-chunk          a chunk of a length that is no number
+  two-lengths        two different Content-Lengths
+  early              a clean answer of the next scan as well, at once
 
 and these come before it:
 
@@ -53,6 +65,7 @@ And vendor TEXT, signature SECONDS, version TEXT change what is said.
 import argparse
 import base64
 import binascii
+import gzip
 import http.server
 import json
 import os
@@ -214,7 +227,7 @@ class Request(http.server.BaseHTTPRequestHandler):
             got, status, why = self.server.fetch(unc)
             if got is None:
                 rule = Rule("status 0x%x %s" % (status, why))
-        if self.fault(rule):
+        if self.fault(rule, scan_id):
             return
         self.reply(self.answer(rule, scan_id, unc, got or 0))
 
@@ -223,7 +236,7 @@ class Request(http.server.BaseHTTPRequestHandler):
         ready, _, _ = select.select([self.connection], [], [], seconds)
         return bool(ready)
 
-    def fault(self, rule):
+    def fault(self, rule, scan_id):
         """True when the rule is a fault, and it was done."""
         verdict = rule.verdict
         if verdict == "hang":
@@ -254,11 +267,72 @@ class Request(http.server.BaseHTTPRequestHandler):
         elif verdict == "slow-drip":
             body = self.response(SUCCESS, "")
             self.head(200, len(body))
-            for i in range(len(body)):
-                self.wfile.write(body[i:i + 1])
-                if self.client_gone(0.1):
-                    break
+            self.drip(body)
+        else:
+            return self.hostile(verdict, scan_id)
+        return True
+
+    def drip(self, data):
+        for i in range(len(data)):
+            self.wfile.write(data[i:i + 1])
+            if self.client_gone(0.1):
+                break
+        self.close_connection = True
+
+    def flood(self, head, data):
+        """Without an end, until the client has enough."""
+        self.answered()
+        self.wfile.write(b"HTTP/1.1 200 OK\r\n" + head)
+        self.close_connection = True
+        while not self.client_gone(0):
+            self.wfile.write(data)
+
+    def hostile(self, verdict, scan_id):
+        """As fault(), for answers that no honest server gives."""
+        clean = self.answer(Rule("clean"), scan_id, "", 0)
+        entity = '<!DOCTYPE a [%s]>\n' + clean.decode(self.charset).replace(
+            " />", ' detail="&z;" />')
+        xml = b"Content-Type: text/xml\r\n"
+        if verdict == "header-drip":
+            self.drip(b"HTTP/1.1 200 OK\r\n" + b"X-More: 1\r\n" * 10000)
+        elif verdict == "headers":
+            self.flood(b"", b"X-More: %s\r\n" % (b"1" * 1000))
+        elif verdict == "endless":
+            self.flood(xml + b"Transfer-Encoding: chunked\r\n\r\n",
+                       b"400\r\n" + b" " * 1024 + b"\r\n")
+        elif verdict == "wrong-type":
+            self.reply(clean, 200, {}, "text/html")
+        elif verdict == "charset":
+            self.reply(clean.decode(self.charset).encode("utf-32"))
+        elif verdict == "gzip":
+            self.reply(gzip.compress(clean + b" " * 10000000), 200,
+                       {"Content-Encoding": "gzip"})
+        elif verdict == "deep":
+            self.reply(clean.replace(b"</Check", b"<a>" * 1000 +
+                                     b"</a>" * 1000 + b"</Check"))
+        elif verdict == "entities":
+            steps = ['<!ENTITY a "aaaaaaaaaa">'] + [
+                '<!ENTITY %c "%s">' % (98 + i, ("&%c;" % (97 + i)) * 10)
+                for i in range(25)]
+            self.reply((entity % "".join(steps)).encode(self.charset))
+        elif verdict == "external":
+            self.reply((entity % '<!ENTITY z SYSTEM "file:///etc/passwd">')
+                       .encode(self.charset))
+        elif verdict == "bad-chunk":
+            self.answered()
+            self.wfile.write(b"HTTP/1.1 200 OK\r\n" + xml +
+                             b"Transfer-Encoding: chunked\r\n\r\nzz\r\n" +
+                             clean)
             self.close_connection = True
+        elif verdict == "two-lengths":
+            self.answered()
+            self.wfile.write(b"HTTP/1.1 200 OK\r\n" + xml +
+                             b"Content-Length: %d\r\nContent-Length: 10"
+                             b"\r\n\r\n" % len(clean) + clean)
+        elif verdict == "early":
+            following = self.answer(Rule("clean"), scan_id + 1, "", 0)
+            self.reply(b"<nothing/>")
+            self.reply(following)
         else:
             return False
         return True
@@ -312,17 +386,18 @@ class Request(http.server.BaseHTTPRequestHandler):
                     '%s</CheckFileResponse>\n' % (status, inner))
         return text.encode(self.charset)
 
-    def head(self, status, length, headers=None):
+    def head(self, status, length, headers=None,
+             kind="text/xml; charset=utf-8"):
         self.answered()
         self.send_response(status)
-        self.send_header("Content-Type", "text/xml; charset=utf-8")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(length))
         for name, value in (headers or {}).items():
             self.send_header(name, value)
         self.end_headers()
 
-    def reply(self, body, status=200, headers=None):
-        self.head(status, len(body), headers)
+    def reply(self, body, status=200, headers=None, *kind):
+        self.head(status, len(body), headers, *kind)
         if self.command != "HEAD":
             self.wfile.write(body)
 

@@ -193,6 +193,19 @@ static void test_faults(void **state)
 		{ "slow-drip", ETIMEDOUT, 0, "" },
 		{ "close", ECONNRESET, 0, "" },
 		{ "truncated", ECONNRESET, 0, "" },
+		{ "header-drip", ETIMEDOUT, 0, "" },
+		{ "endless", 0, VERDICT_REASON_BAD_REPLY, "too long" },
+		{ "headers", 0, VERDICT_REASON_BAD_REPLY, "too long" },
+		{ "wrong-type", 0, VERDICT_REASON_BAD_REPLY, "text/html" },
+		{ "charset", 0, VERDICT_REASON_BAD_REPLY, "CheckFile" },
+		{ "gzip", 0, VERDICT_REASON_BAD_REPLY, "" },
+		{ "deep", 0, VERDICT_REASON_BAD_REPLY, "CheckFile" },
+		{ "entities", 0, VERDICT_REASON_BAD_REPLY, "CheckFile" },
+		{ "external", 0, VERDICT_REASON_BAD_REPLY, "CheckFile" },
+		{ "bad-chunk", ECONNRESET, 0, "chunked" },
+		{ "two-lengths", 0, VERDICT_REASON_BAD_REPLY, "" },
+		{ "early", 0, VERDICT_REASON_BAD_REPLY, "" },
+		{ "early", 0, VERDICT_REASON_BAD_REPLY, "" },
 	};
 	struct fixture *f = *state;
 	size_t i;
