@@ -53,11 +53,16 @@ static void fetch_error_connect(const struct fetch_error *e, char *text,
 			 "`cavad --setup-share`, or correct share in "
 			 "[storage %s]", e->host, s->share, s->name);
 		return;
-	case EINVAL:	/* libsmbclient's word for "no logon servers" */
-		snprintf(text, size, "cannot log in at %s as %s%s%s: can the "
-			 "servers of its domain be reached from here, and are "
-			 "the clocks the same?", e->host, s->user,
-			 e->why[0] == '\0' ? "" : ": ", e->why);
+	case EINVAL:
+		/* libsmbclient's word for a share that refuses, and for
+		 * "no logon servers" */
+		snprintf(text, size, "%s lets %s not into %s%s%s: is it in "
+			 "AVVendor there (`cavactl avvendor list`), does "
+			 "fetch_addresses of the server there have this "
+			 "address%s?", e->host, s->user, s->share,
+			 e->why[0] == '\0' ? "" : ": ", e->why,
+			 s->login == LOGIN_KERBEROS ? ", can a KDC be reached, "
+			 "are the clocks the same" : "");
 		return;
 	default:
 		snprintf(text, size, "cannot connect to %s port %u: %s: is "

@@ -342,6 +342,29 @@ void smb_reset(struct smb *smb, const struct storage *storage)
 	peer->ticket_until = 0;
 }
 
+/*
+ * Asked for encryption that the server does not have, the library goes on
+ * without; and this is its only interface that tells.
+ */
+static bool smb_is_encrypted(struct smb *smb)
+{
+	static char option[] = "smb_encrypt_on";
+
+	return smbc_option_get(smb->peer->context, option) != NULL;
+}
+
+/* 0, or EACCES for a session that is not as it has to be. */
+static int smb_check_session(struct smb *smb)
+{
+	if (smb->peer->storage->encryption != ENCRYPTION_REQUIRED ||
+	    smb_is_encrypted(smb)) {
+		return 0;
+	}
+	smb->connected = false;
+	snprintf(smb->why, sizeof(smb->why), "it does not encrypt");
+	return EACCES;
+}
+
 static int smb_open_url(struct smb *smb, const char *url, uint64_t *size)
 {
 	SMBCCTX *context = smb->peer->context;
@@ -356,10 +379,11 @@ static int smb_open_url(struct smb *smb, const char *url, uint64_t *size)
 		return errno == 0 ? EIO : errno;
 	}
 	memset(&st, 0, sizeof(st));
-	ret = fstat_fn(context, smb->file, &st);
-	if (ret == -1) {
+	ret = smb_check_session(smb);
+	if (ret == 0 && fstat_fn(context, smb->file, &st) == -1) {
 		ret = errno == 0 ? EIO : errno;
-	} else if (!S_ISREG(st.st_mode)) {
+	}
+	if (ret == 0 && !S_ISREG(st.st_mode)) {
 		ret = EISDIR;
 	}
 	if (ret != 0) {

@@ -153,12 +153,12 @@ def test_no_fallback_to_ntlm(realm):
         a = realm.agent(password_file=realm.password())
         reply = a.scan(realm.unc())
         assert reply.status == FAIL
-        assert "cannot log in at %s as %s" % (NAME, USER) in reply.detail
+        assert "can a KDC be reached" in reply.detail
         a.stop()
         a = realm.agent(keytab=realm.dir / "user.keytab")
         reply = a.scan(realm.unc())
         assert reply.status == FAIL
-        assert "as %s: Cannot contact any KDC" % USER in reply.detail
+        assert "CHECK$: Cannot contact any KDC" in reply.detail
         realm.start_kdc(realm.world)
         assert a.scan(realm.unc()).status == SUCCESS
         a.stop()

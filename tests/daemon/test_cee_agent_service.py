@@ -210,7 +210,38 @@ def test_encryption(world, clamds, encryption):
     a.stop()
 
 
+@pytest.fixture(scope="module", params=["off", "required"])
+def other_world(request):
+    w = World(lambda world: (["server smb encrypt = " + request.param], None))
+    w.encrypt = request.param
+    w.file("f", b"content")
+    yield w
+    w.close()
+
+
+def test_encryption_that_cannot_be_had(other_world):
+    for encryption in ("required", "if_offered", "if_required"):
+        a = other_world.agent(workers=1, storage={"encryption": encryption})
+        reply = a.scan(other_world.unc("f"))
+        if (encryption, other_world.encrypt) == ("required", "off"):
+            assert reply.status == ACCESS_DENIED
+            assert "it does not encrypt: check" in reply.detail
+        else:
+            assert reply.status == SUCCESS
+        a.stop()
+
+
 # --- limits ---
+
+def test_idle_connections_end(world):
+    a = world.agent(idle_timeout=1)
+    c = a.connection()
+    a.http("HEAD", "/vee", connection=c)
+    c.sock.settimeout(20)
+    assert c.sock.recv(1) == b""
+    assert a.status()["http"]["connections"] == 1    # that of the question
+    a.stop()
+
 
 def test_limits_of_clamd_conf(world, clamds):
     conf = world.dir / "other.clamd.conf"
