@@ -569,15 +569,15 @@ DIR *cava_fdopendir_fn(struct vfs_handle_struct *handle,
 }
 
 struct dirent *cava_readdir_fn(struct vfs_handle_struct *handle,
-			       struct files_struct *dirfsp, DIR *dirp,
-			       SMB_STRUCT_STAT *sbuf)
+			       struct files_struct *dirfsp, DIR *dirp
+			       COMPAT_READDIR_STAT)
 {
 	struct cava *cava = cava_of(handle);
 	struct dirent *entry = NULL;
 	bool listed = true;
 
 	do {
-		CAVA_AS_ROOT(cava, entry = SMB_VFS_NEXT_READDIR(
+		CAVA_AS_ROOT(cava, entry = COMPAT_NEXT_READDIR(
 				     handle, dirfsp, dirp, sbuf));
 		if (entry != NULL && cava_is_check(cava)) {
 			listed = check_listed(cava_file_fetch(cava, dirfsp),

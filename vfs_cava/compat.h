@@ -18,8 +18,34 @@
 #include "lib/tsocket/tsocket.h"
 #include "../libcli/security/security.h"
 
-#if SMB_VFS_INTERFACE_VERSION != 47
-#error "vfs_cava knows VFS interface 47 (Samba 4.17) only"
+#if SMB_VFS_INTERFACE_VERSION != 47 && SMB_VFS_INTERFACE_VERSION != 50
+#error "vfs_cava knows the VFS interfaces 47 (Samba 4.17) and 50 (4.22) only"
+#endif
+
+#if SMB_VFS_INTERFACE_VERSION >= 50
+#include "lib/util/util_file.h"
+#endif
+
+/* What renameat has at its end: in a declaration, in a call, in the next. */
+#if SMB_VFS_INTERFACE_VERSION >= 50
+#define COMPAT_RENAME_HOW , const struct vfs_rename_how *how
+#define COMPAT_RENAME_GIVE , how
+#define COMPAT_NEXT_RENAMEAT SMB_VFS_NEXT_RENAMEAT
+#else
+#define COMPAT_RENAME_HOW
+#define COMPAT_RENAME_GIVE
+#define COMPAT_NEXT_RENAMEAT(handle, src_dirfsp, src, dst_dirfsp, dst, how) \
+	SMB_VFS_NEXT_RENAMEAT(handle, src_dirfsp, src, dst_dirfsp, dst)
+#endif
+
+/* And readdir, until interface 49. */
+#if SMB_VFS_INTERFACE_VERSION >= 49
+#define COMPAT_READDIR_STAT
+#define COMPAT_NEXT_READDIR(handle, dirfsp, dirp, sbuf) \
+	SMB_VFS_NEXT_READDIR(handle, dirfsp, dirp)
+#else
+#define COMPAT_READDIR_STAT , SMB_STRUCT_STAT *sbuf
+#define COMPAT_NEXT_READDIR SMB_VFS_NEXT_READDIR
 #endif
 
 #endif

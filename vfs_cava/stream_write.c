@@ -231,15 +231,16 @@ int cava_stream_renameat(struct vfs_handle_struct *handle,
 			 struct files_struct *src_dirfsp,
 			 const struct smb_filename *src,
 			 struct files_struct *dst_dirfsp,
-			 const struct smb_filename *dst)
+			 const struct smb_filename *dst
+			 COMPAT_RENAME_HOW)
 {
 	struct cava *cava = cava_of(handle);
 	struct cava_stream op;
 	int ret = -1;
 
 	cava_stream_begin(cava, NULL, STREAM_RENAME, &op);
-	ret = SMB_VFS_NEXT_RENAMEAT(handle, src_dirfsp, src, dst_dirfsp,
-				    dst);
+	ret = COMPAT_NEXT_RENAMEAT(handle, src_dirfsp, src, dst_dirfsp, dst,
+				   how);
 	cava_stream_end(cava, &op);
 	return ret;
 }

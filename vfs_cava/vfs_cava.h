@@ -309,7 +309,8 @@ int cava_stream_renameat(struct vfs_handle_struct *handle,
 			 struct files_struct *src_dirfsp,
 			 const struct smb_filename *src,
 			 struct files_struct *dst_dirfsp,
-			 const struct smb_filename *dst);
+			 const struct smb_filename *dst
+			 COMPAT_RENAME_HOW);
 
 /* Around the setting of any attribute. */
 void cava_stream_set(struct cava *cava, const struct files_struct *fsp,
@@ -401,8 +402,8 @@ DIR *cava_fdopendir_fn(struct vfs_handle_struct *handle,
 		       struct files_struct *fsp, const char *mask,
 		       uint32_t attr);
 struct dirent *cava_readdir_fn(struct vfs_handle_struct *handle,
-			       struct files_struct *dirfsp, DIR *dirp,
-			       SMB_STRUCT_STAT *sbuf);
+			       struct files_struct *dirfsp, DIR *dirp
+			       COMPAT_READDIR_STAT);
 struct file_id cava_file_id_create_fn(struct vfs_handle_struct *handle,
 				      const SMB_STRUCT_STAT *sbuf);
 
@@ -545,6 +546,7 @@ int cava_renameat_fn(struct vfs_handle_struct *handle,
 		     struct files_struct *src_dirfsp,
 		     const struct smb_filename *src,
 		     struct files_struct *dst_dirfsp,
-		     const struct smb_filename *dst);
+		     const struct smb_filename *dst
+		     COMPAT_RENAME_HOW);
 
 #endif

@@ -223,7 +223,8 @@ int cava_renameat_fn(struct vfs_handle_struct *handle,
 		     struct files_struct *src_dirfsp,
 		     const struct smb_filename *src,
 		     struct files_struct *dst_dirfsp,
-		     const struct smb_filename *dst)
+		     const struct smb_filename *dst
+		     COMPAT_RENAME_HOW)
 {
 	struct cava *cava = cava_of(handle);
 	int ret = -1;
@@ -234,9 +235,11 @@ int cava_renameat_fn(struct vfs_handle_struct *handle,
 	}
 	if (cava_on(cava) && is_named_stream(dst)) {
 		return cava_stream_renameat(handle, src_dirfsp, src,
-					    dst_dirfsp, dst);
+					    dst_dirfsp, dst
+					    COMPAT_RENAME_GIVE);
 	}
-	ret = SMB_VFS_NEXT_RENAMEAT(handle, src_dirfsp, src, dst_dirfsp, dst);
+	ret = COMPAT_NEXT_RENAMEAT(handle, src_dirfsp, src, dst_dirfsp, dst,
+				   how);
 	if (ret == 0 && cava_on(cava)) {
 		cava_renamed(cava, dst_dirfsp, dst);
 	}
