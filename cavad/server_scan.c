@@ -13,9 +13,12 @@
  *    been heard of since the start;
  * 4. else it ends: with the last failure, or with "no server".
  *
- * A scan may take longer than those who wait for it will wait. One that is
- * overdue counts as a timeout of its server and goes on, until the server is
- * suspected: then its overdue scans are taken back and go to another.
+ * A scan may take longer than those who wait for it will wait. When half of
+ * that has passed and another server has room, it is asked there instead, so
+ * that a server that hangs costs them half their patience and not all of it.
+ * With no other to turn to it goes on: one that is overdue counts as a timeout
+ * of its server, until the server is suspected; then its overdue scans are
+ * taken back.
  *
  * Only servers of the scan's pool count. One that goes out of use
  * (server_set.c) has a moment for the scans it has; what is left then goes to
@@ -63,6 +66,9 @@ struct server_ask {
 static void servers_scan_deadline(struct tevent_context *ev,
 				  struct tevent_timer *timer,
 				  struct timeval now, void *private_data);
+static void server_ask_late(struct tevent_context *ev,
+			    struct tevent_timer *timer, struct timeval now,
+			    void *private_data);
 static void server_ask_overdue(struct tevent_context *ev,
 			       struct tevent_timer *timer,
 			       struct timeval now, void *private_data);
@@ -336,6 +342,17 @@ static uint32_t server_ask_time(const struct server_ask *ask)
 	return seconds;
 }
 
+/* After half of the time to being overdue. */
+static void server_ask_alarm(struct server_ask *ask, tevent_timer_handler_t fn)
+{
+	uint32_t time = ask->scan.overdue;
+	struct timeval when = tevent_timeval_current_ofs(
+		time / 2, time % 2 * 500000);
+
+	ask->overdue_timer = tevent_add_timer(ask->servers->ev, ask, when, fn,
+					      ask);
+}
+
 static void server_ask_start(struct server_ask *ask, struct server *server)
 {
 	const struct engine_ops *ops = server->engine->ops;
@@ -374,9 +391,7 @@ static void server_ask_start(struct server_ask *ask, struct server *server)
 	if (ask->scan.overdue == 0 || ask->scan.overdue >= scan.timeout) {
 		return;
 	}
-	ask->overdue_timer = tevent_add_timer(
-		s->ev, ask, tevent_timeval_current_ofs(ask->scan.overdue, 0),
-		server_ask_overdue, ask);
+	server_ask_alarm(ask, server_ask_late);
 }
 
 void servers_dispatch(struct servers *s)
@@ -498,6 +513,49 @@ static void server_ask_take_back(struct servers *s, struct server *server)
 	}
 }
 
+/* A timeout of its server. If that is suspected now, all are taken back. */
+static void server_ask_count_late(struct server_ask *ask)
+{
+	const struct engine_answer none = { .result = VERDICT_FAILED };
+	struct server *server = ask->server;
+
+	ask->overdue = true;
+	server_answered(server, ETIMEDOUT, &none, 0);
+	if (server->state != SERVER_ONLINE) {
+		server_ask_take_back(ask->servers, server);
+	}
+}
+
+/* Is there one that it could be asked of right now? */
+static bool server_ask_other(const struct server_ask *ask)
+{
+	struct server *server = NULL;
+	enum server_pick pick = server_pick(ask->servers, ask, &server);
+
+	return pick == SERVER_PICKED && server->state == SERVER_ONLINE;
+}
+
+static void server_ask_late(struct tevent_context *ev,
+			    struct tevent_timer *timer, struct timeval now,
+			    void *private_data)
+{
+	struct server_ask *ask = private_data;
+
+	(void)ev;
+	(void)timer;
+	(void)now;
+	ask->overdue_timer = NULL;	/* tevent frees it */
+	if (!server_ask_other(ask)) {
+		server_ask_alarm(ask, server_ask_overdue);
+		return;
+	}
+	server_ask_count_late(ask);
+	if (ask->server != NULL) {
+		TALLOC_FREE(ask->subreq);
+		server_ask_answered(ask, ETIMEDOUT);
+	}
+}
+
 void server_take_all_back(struct server *server)
 {
 	struct servers *s = server->servers;
@@ -520,18 +578,12 @@ static void server_ask_overdue(struct tevent_context *ev,
 			       struct timeval now, void *private_data)
 {
 	struct server_ask *ask = private_data;
-	const struct engine_answer none = { .result = VERDICT_FAILED };
-	struct server *server = ask->server;
 
 	(void)ev;
 	(void)timer;
 	(void)now;
 	ask->overdue_timer = NULL;	/* tevent frees it */
-	ask->overdue = true;
-	server_answered(server, ETIMEDOUT, &none, 0);
-	if (server->state != SERVER_ONLINE) {
-		server_ask_take_back(ask->servers, server);
-	}
+	server_ask_count_late(ask);
 }
 
 static void servers_scan_asked(struct tevent_req *subreq)

@@ -408,6 +408,38 @@ static void test_overdue(void **state)
 	assert_int_equal(f->servers->all[0]->connections, 0);
 }
 
+/* A server that hangs costs half of the patience, if there is another. */
+static void test_late_goes_to_another(void **state)
+{
+	struct fixture *f = *state;
+	struct result *r = NULL;
+	struct result *stays = NULL;
+
+	f->objects[1].connections_maximum = 1;
+	f->config.cee.heartbeat_interval = 3600;
+	create_online(f, 2);
+	fakes.overdue = 2;
+	r = scan(f, 30);
+	wait_running(f, 1, 1);
+	assert_int_equal(f->servers->all[0]->timeouts, 1);
+	assert_string_equal(f->picked, "s0 s1 ");
+	assert_int_equal(fakes.running_count[0], 0);
+	stays = scan(f, 30);		/* no room there, so it goes on here */
+	wait_running(f, 0, 1);
+	while (f->servers->all[0]->timeouts < 2) {
+		turn(f);
+	}
+	assert_int_equal(fakes.running_count[0], 1);
+	fake_end(fakes.running[1][0], 0, &(struct engine_answer) {
+		.result = VERDICT_CLEAN });
+	wait_done(f, r);
+	assert_string_equal(r->server, "s1");
+	fake_end(fakes.running[0][0], 0, &(struct engine_answer) {
+		.result = VERDICT_CLEAN });
+	wait_done(f, stays);
+	assert_string_equal(stays->server, "s0");
+}
+
 static void test_overdue_answer_counts(void **state)
 {
 	struct fixture *f = *state;
@@ -695,6 +727,7 @@ int main(void)
 		TEST(test_full),
 		TEST(test_suspect),
 		TEST(test_overdue),
+		TEST(test_late_goes_to_another),
 		TEST(test_overdue_answer_counts),
 		TEST(test_probe_beside_others),
 		TEST(test_busy_is_not_away),
