@@ -51,6 +51,23 @@ enum cavactl_exit cmd_zones_add(const struct cavactl *ctl, const char **args);
 enum cavactl_exit cmd_zones_remove(const struct cavactl *ctl,
 				   const char **args);
 enum cavactl_exit cmd_scan(const struct cavactl *ctl, const char **args);
+enum cavactl_exit cmd_jobs(const struct cavactl *ctl, const char **args);
+enum cavactl_exit cmd_jobs_runs(const struct cavactl *ctl, const char **args);
+enum cavactl_exit cmd_jobs_view(const struct cavactl *ctl, const char **args);
+enum cavactl_exit cmd_jobs_start(const struct cavactl *ctl,
+				 const char **args);
+enum cavactl_exit cmd_jobs_pause(const struct cavactl *ctl,
+				 const char **args);
+enum cavactl_exit cmd_jobs_resume(const struct cavactl *ctl,
+				  const char **args);
+enum cavactl_exit cmd_jobs_cancel(const struct cavactl *ctl,
+				  const char **args);
+enum cavactl_exit cmd_jobs_schedule(const struct cavactl *ctl,
+				    const char **args);
+
+/* All below an absolute path, shown until it has ended. */
+enum cavactl_exit jobs_scan_directory(const struct cavactl *ctl,
+				      const char *path);
 enum cavactl_exit cmd_avvendor_list(const struct cavactl *ctl,
 				    const char **args);
 enum cavactl_exit cmd_avvendor_add(const struct cavactl *ctl,

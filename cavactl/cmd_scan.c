@@ -1,5 +1,6 @@
 /*
- * cavactl scan: one line a file, and an exit status for scripts.
+ * cavactl scan: one line a file, and an exit status for scripts. A directory
+ * is a run of its own (cmd_jobs.c).
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cavactl/cavactl.h"
 #include "common/uri.h"
@@ -94,6 +96,7 @@ static enum cavactl_exit scan_one(const struct cavactl *ctl, const char *path)
 {
 	enum cavactl_exit ret = CAVACTL_OK;
 	char *file = scan_absolute(path);
+	struct stat st;
 	char *uri = NULL;
 	json_t *name = NULL;
 	json_t *body = NULL;
@@ -102,6 +105,11 @@ static enum cavactl_exit scan_one(const struct cavactl *ctl, const char *path)
 	if (file == NULL) {
 		output_error("%s: %s", path, strerror(errno));
 		return CAVACTL_REFUSED;
+	}
+	if (lstat(file, &st) == 0 && S_ISDIR(st.st_mode)) {
+		ret = jobs_scan_directory(ctl, file);
+		free(file);
+		return ret;
 	}
 	name = json_string(file);
 	if (name == NULL) {	/* it is no UTF-8 */

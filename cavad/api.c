@@ -33,6 +33,12 @@ static const struct {
 	{ "GET", "/platform/11/avscan/avvendor", api_avvendor_list },
 	{ "POST", "/platform/11/avscan/avvendor", api_avvendor_add },
 	{ "DELETE", "/platform/11/avscan/avvendor/*", api_avvendor_remove },
+	{ "GET", "/platform/10/job/jobs", api_runs },
+	{ "POST", "/platform/10/job/jobs", api_run_start },
+	{ "GET", "/platform/10/job/jobs/*", api_run_view },
+	{ "PUT", "/platform/10/job/jobs/*", api_run_change },
+	{ "GET", "/platform/11/avscan/schedules", api_schedules },
+	{ "POST", "/platform/11/avscan/schedules", api_schedule },
 };
 
 static const char *api_code_text(unsigned int code)
@@ -115,6 +121,10 @@ static const char *api_type_text(json_type type)
 		return "true or false";
 	case JSON_INTEGER:
 		return "a whole number";
+	case JSON_OBJECT:
+		return "an object";
+	case JSON_ARRAY:
+		return "a list";
 	default:
 		return "of another type";
 	}
@@ -257,7 +267,7 @@ int api_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev, int fd,
 	       struct servers *servers, struct scans *scans,
 	       struct check *check, struct ipc *ipc, struct zones *zones,
 	       struct events *events, struct counters *counters,
-	       struct api **result)
+	       struct jobs *jobs, struct api **result)
 {
 	struct api *api = talloc_zero(mem_ctx, struct api);
 	int ret = 0;
@@ -276,6 +286,7 @@ int api_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev, int fd,
 	api->zones = zones;
 	api->events = events;
 	api->counters = counters;
+	api->jobs = jobs;
 	ret = api_http_create(api, fd, &api->http);
 	if (ret != 0) {
 		talloc_free(api);

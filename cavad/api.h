@@ -11,6 +11,13 @@
  *   GET    /platform/11/avscan/avvendor    {"avvendor":[{"account","added"}]}
  *   POST   /platform/11/avscan/avvendor    {"account"}
  *   DELETE /platform/11/avscan/avvendor/{account}
+ *   GET    /platform/10/job/jobs           {"jobs":[run...]}
+ *   POST   /platform/10/job/jobs           {"type":"AVScan", "paths",
+ *                                "avscan_params":{"policy","force_run"}}
+ *   GET    /platform/10/job/jobs/{run}
+ *   PUT    /platform/10/job/jobs/{run}     {"state":"run|pause|cancel"}
+ *   GET    /platform/11/avscan/schedules   {"schedules":[job...]}
+ *   POST   /platform/11/avscan/schedules   {"schedule"}
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -19,6 +26,7 @@
 
 #include "cavad/check.h"
 #include "cavad/ipc.h"
+#include "cavad/job.h"
 
 struct api;
 
@@ -31,6 +39,6 @@ int api_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev, int fd,
 	       struct servers *servers, struct scans *scans,
 	       struct check *check, struct ipc *ipc, struct zones *zones,
 	       struct events *events, struct counters *counters,
-	       struct api **result);
+	       struct jobs *jobs, struct api **result);
 
 #endif

@@ -7,6 +7,7 @@
  *   api_scan.c      individual scans
  *   api_avvendor.c  accounts that may fetch
  *   api_probe.c     one antivirus server is asked, and the bytes shown
+ *   api_jobs.c      runs of jobs, and schedules
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -28,6 +29,7 @@ struct api {
 	struct zones *zones;
 	struct events *events;
 	struct counters *counters;
+	struct jobs *jobs;
 	uint64_t next_report;
 	struct api_http *http;
 };
@@ -76,5 +78,11 @@ void api_probe(struct api_call *call);
 void api_avvendor_list(struct api_call *call);
 void api_avvendor_add(struct api_call *call);
 void api_avvendor_remove(struct api_call *call);
+void api_runs(struct api_call *call);
+void api_run_start(struct api_call *call);
+void api_run_view(struct api_call *call);
+void api_run_change(struct api_call *call);
+void api_schedules(struct api_call *call);
+void api_schedule(struct api_call *call);
 
 #endif

@@ -53,6 +53,7 @@ struct cavad {
 	struct scans *scans;
 	struct check *check;
 	struct zones *zones;	/* before ipc */
+	struct jobs *jobs;
 	struct ipc *ipc;
 	struct api *api;
 	bool stop;
@@ -346,11 +347,16 @@ static int cavad_build(struct cavad *cavad)
 				 cavad->zones, &cavad->counters, &cavad->ipc);
 	}
 	if (ret == 0) {
+		ret = jobs_create(cavad, cavad->ev, config, cavad->files,
+				  cavad->store, cavad->servers, cavad->scans,
+				  &cavad->jobs);
+	}
+	if (ret == 0) {
 		ret = api_create(cavad, cavad->ev, cavad->api_fd, config,
 				 cavad->store, cavad->servers, cavad->scans,
 				 cavad->check, cavad->ipc, cavad->zones,
 				 cavad->events, &cavad->counters,
-				 &cavad->api);
+				 cavad->jobs, &cavad->api);
 	}
 	servers_on_signatures(cavad->servers, cavad_signatures, cavad);
 	return ret == 0 ? 0 : fail("start", ret);

@@ -31,6 +31,8 @@
  *   "sales\0docs" -> 0200000000000000 0500 53616c6573 00 (Sales)
  *                    0400 446f6373 00 (Docs)   0600 2f7372762f64 00
  *
+ * run: number of the run, u64 -> its record (job_run.h)
+ *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 #include <ctype.h>
@@ -48,13 +50,14 @@
 #define STORE_VALUE_MAX 16384
 
 enum store_table {
-	STORE_META, STORE_PENDING, STORE_RESULT, STORE_AVVENDOR, STORE_ZONE
+	STORE_META, STORE_PENDING, STORE_RESULT, STORE_AVVENDOR, STORE_ZONE,
+	STORE_RUN
 };
 
 static const char *const store_tables[] = {
 	[STORE_META] = "meta", [STORE_PENDING] = "pending",
 	[STORE_RESULT] = "result", [STORE_AVVENDOR] = "avvendor",
-	[STORE_ZONE] = "zone", NULL
+	[STORE_ZONE] = "zone", [STORE_RUN] = "run", NULL
 };
 
 struct store {
@@ -616,4 +619,99 @@ int store_zone_list(struct store *s, TALLOC_CTX *mem_ctx,
 	z.list[z.count].zone = NULL;
 	*list = z.list;
 	return 0;
+}
+
+/* Runs of jobs. */
+
+static struct db_bytes store_run_key(uint64_t id, uint8_t bytes[8])
+{
+	unsigned int i;
+
+	for (i = 0; i < 8; i++) {
+		bytes[i] = (uint8_t)(id >> (56 - 8 * i));
+	}
+	return (struct db_bytes) { bytes, 8 };
+}
+
+struct tevent_req *store_run_put_send(TALLOC_CTX *mem_ctx,
+				      struct tevent_context *ev,
+				      struct store *s,
+				      const struct job_run *run)
+{
+	uint8_t key[8];
+	uint8_t value[JOB_RECORD_MAX];
+	struct buf b = buf_writer(value, sizeof(value));
+	struct store_change change = {
+		.kind = STORE_PUT,
+		.table = STORE_RUN,
+		.key = store_run_key(run->id, key),
+	};
+
+	job_run_put(&b, run);
+	change.value = (struct db_bytes) { value, b.pos };
+	return store_writer_send(mem_ctx, ev, s->writer, &change, b.error);
+}
+
+struct tevent_req *store_run_del_send(TALLOC_CTX *mem_ctx,
+				      struct tevent_context *ev,
+				      struct store *s, uint64_t id)
+{
+	uint8_t key[8];
+	const struct store_change change = {
+		.kind = STORE_DEL,
+		.table = STORE_RUN,
+		.key = store_run_key(id, key),
+	};
+
+	return store_writer_send(mem_ctx, ev, s->writer, &change, 0);
+}
+
+struct store_runs {
+	TALLOC_CTX *mem_ctx;
+	bool (*fn)(void *private_data, struct job_run *run);
+	void *private_data;
+};
+
+static bool store_run_row(void *private_data, struct db_bytes key,
+			  struct db_bytes value)
+{
+	struct store_runs *r = private_data;
+	struct buf b = buf_reader(value.data, value.len);
+	const uint8_t *bytes = key.data;
+	struct job_run *run = NULL;
+	uint64_t id = 0;
+	bool more = true;
+	size_t i;
+
+	for (i = 0; i < key.len && i < 8; i++) {
+		id = id << 8 | bytes[i];
+	}
+	run = job_run_get(r->mem_ctx, id, &b);
+	if (run == NULL) {
+		log_warning("the record of run %" PRIu64 " in the database "
+			    "does not parse and is passed over", id);
+		return true;
+	}
+	more = r->fn(r->private_data, run);
+	if (talloc_parent(run) == r->mem_ctx) {
+		talloc_free(run);
+	}
+	return more;
+}
+
+int store_run_each(struct store *s, uint64_t after,
+		   bool (*fn)(void *private_data, struct job_run *run),
+		   void *private_data)
+{
+	struct store_runs r = { .fn = fn, .private_data = private_data };
+	uint8_t key[8];
+	struct db_txn t;
+	int ret;
+
+	r.mem_ctx = talloc_new(NULL);
+	db_begin(s->db, DB_READ, &t);
+	db_each(&t, STORE_RUN, store_run_key(after, key), store_run_row, &r);
+	ret = db_end(&t);
+	talloc_free(r.mem_ctx);
+	return ret;
 }

@@ -16,6 +16,7 @@
  *   zone      zone, NUL, share, both in small letters -> a share that said
  *             it belongs to a zone: i64 since, ns, str zone, str share,
  *             str root
+ *   run       number, u64 -> a run of a job: its record (job_run.h)
  *
  * Not for network file systems. Open it once, after every fork.
  *
@@ -27,6 +28,7 @@
 #include <talloc.h>
 #include <tevent.h>
 
+#include "cavad/job_run.h"
 #include "common/ident.h"
 #include "common/verdict.h"
 
@@ -131,5 +133,22 @@ int store_zone_list(struct store *s, TALLOC_CTX *mem_ctx,
 /* All accounts, ended by name == NULL. 0 or errno. */
 int store_avvendor_list(struct store *s, TALLOC_CTX *mem_ctx,
 			struct store_account **list);
+
+struct tevent_req *store_run_put_send(TALLOC_CTX *mem_ctx,
+				      struct tevent_context *ev,
+				      struct store *s,
+				      const struct job_run *run);
+struct tevent_req *store_run_del_send(TALLOC_CTX *mem_ctx,
+				      struct tevent_context *ev,
+				      struct store *s, uint64_t id);
+
+/*
+ * Calls fn for each run behind number `after` (0 = all), in order, until it
+ * returns false. The run is gone afterwards unless fn has stolen it. 0 or
+ * errno.
+ */
+int store_run_each(struct store *s, uint64_t after,
+		   bool (*fn)(void *private_data, struct job_run *run),
+		   void *private_data);
 
 #endif

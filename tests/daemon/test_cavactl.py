@@ -118,12 +118,12 @@ def test_scan_json(world):
 
 @pytest.mark.parametrize("name, why", [
     ("missing", "failed: the file no longer exists"),
-    ("directory", "failed: not a regular file"),
+    ("fifo", "failed: not a regular file"),
     ("link", "failed: not a regular file")])
 def test_scan_no_verdict(world, name, why):
     path = world.root / name
-    if name == "directory":
-        path.mkdir()
+    if name == "fifo":
+        os.mkfifo(path)
     elif name == "link":
         path.symlink_to(world.file("target"))
     out, _ = run(world, "scan", str(path), code=NO_VERDICT)
@@ -256,7 +256,7 @@ def test_help(world):
     (["stat"], 'did you mean "status"'),
     (["avvendor", "lst"], 'did you mean "avvendor list"'),
     (["avvendor"], "avvendor"),
-    (["scan"], "usage: cavactl scan FILE..."),
+    (["scan"], "usage: cavactl scan PATH..."),
     (["status", "x"], "usage: cavactl status"),
     (["avvendor", "add"], "usage: cavactl avvendor add ACCOUNT"),
     (["avvendor", "add", "a", "b"], "usage: cavactl avvendor add ACCOUNT"),

@@ -13,9 +13,14 @@ size_t fuzz_seed(unsigned int i, uint8_t data[FUZZ_MAX])
 {
 	const struct ident ident = { .ino = 7, .handle_len = 8 };
 	const struct verdict v = { .result = VERDICT_CLEAN, .stamp = 20 };
+	const struct job_run run = { .job = "docs", .why = "" };
 	struct buf b = buf_writer(data, FUZZ_MAX);
 
-	if (i > 1) {
+	if (i == 2) {
+		job_run_put(&b, &run);
+		return b.pos;
+	}
+	if (i > 2) {
 		return 0;
 	}
 	buf_put_u8(&b, 1);
@@ -35,6 +40,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const struct db_bytes value = { data, size };
 	TALLOC_CTX *frame = talloc_new(NULL);
 	struct store_pending *p = NULL;
+	struct job_run *run = NULL;
+	struct buf b;
 	struct verdict v;
 	int ret;
 
@@ -43,6 +50,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	}
 	store_result_decode(value, &v);
+	b = buf_reader(data, size);
+	run = job_run_get(frame, 1, &b);
+	if (run != NULL) {
+		(void)job_state_text(run->state);
+	}
 	talloc_free(frame);
 	return 0;
 }

@@ -33,7 +33,7 @@ struct test {
 	unsigned int *order;	/* optional: ids as they ended */
 };
 
-static void open_store(struct test *t, uint64_t size)
+static inline void open_store(struct test *t, uint64_t size)
 {
 	int ret;
 
@@ -41,7 +41,7 @@ static void open_store(struct test *t, uint64_t size)
 	assert_int_equal(ret, 0);
 }
 
-static int set_up(void **p)
+static inline int set_up(void **p)
 {
 	struct test *t = talloc_zero(NULL, struct test);
 
@@ -59,7 +59,7 @@ static int set_up(void **p)
 	return 0;
 }
 
-static int tear_down(void **p)
+static inline int tear_down(void **p)
 {
 	struct test *t = *p;
 	char path[128];
@@ -74,7 +74,7 @@ static int tear_down(void **p)
 	return 0;
 }
 
-static void write_ended(struct tevent_req *req)
+static inline void write_ended(struct tevent_req *req)
 {
 	struct test *t = tevent_req_callback_data(req, struct test);
 
@@ -87,14 +87,14 @@ static void write_ended(struct tevent_req *req)
 	talloc_free(req);
 }
 
-static void watch(struct test *t, struct tevent_req *req)
+static inline void watch(struct test *t, struct tevent_req *req)
 {
 	assert_non_null(req);
 	tevent_req_set_callback(req, write_ended, t);
 }
 
 /* Runs the loop until `n` requests have ended. */
-static void wait_for(struct test *t, unsigned int n)
+static inline void wait_for(struct test *t, unsigned int n)
 {
 	while (t->ended < n) {
 		assert_int_equal(tevent_loop_once(t->ev), 0);
@@ -102,14 +102,14 @@ static void wait_for(struct test *t, unsigned int n)
 }
 
 /* The error of this one request. */
-static int wait_one(struct test *t, struct tevent_req *req)
+static inline int wait_one(struct test *t, struct tevent_req *req)
 {
 	watch(t, req);
 	wait_for(t, t->ended + 1);
 	return t->last;
 }
 
-static struct tevent_req *put(struct test *t, uint64_t ino)
+static inline struct tevent_req *put(struct test *t, uint64_t ino)
 {
 	t->pending.ident.ino = ino;
 	return store_pending_put_send(t, t->ev, t->store, &t->pending);

@@ -1,0 +1,64 @@
+/*
+ * Jobs: what runs, and when.
+ *
+ * [job NAME] of the configuration runs when its schedule says so, or when
+ * somebody starts it; a run without a job is one of paths, once. A run walks
+ * (files_walk.h), asks for scans in the lane of the batch, and remembers how
+ * far it got: what cavad was killed over goes on from there.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#ifndef CAVAD_JOB_H
+#define CAVAD_JOB_H
+
+#include "cavad/job_run.h"
+#include "cavad/scan.h"
+
+struct jobs;
+
+/* Runs that were under way go on. 0 or errno. */
+int jobs_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
+		const struct config *config, struct files *files,
+		struct store *store, struct servers *servers,
+		struct scans *scans, struct jobs **result);
+
+struct job_start {
+	const char *job;	/* of the configuration, or "" with paths */
+	const char **paths;	/* absolute */
+	uint32_t path_count;
+	bool force;		/* whatever ignore_previous_scan_status is */
+};
+
+/*
+ * A new run. A request of the store, whose end means that it will survive;
+ * or NULL and *why (on mem_ctx; NULL: no memory), and then nothing changed.
+ */
+struct tevent_req *job_start_send(TALLOC_CTX *mem_ctx, struct jobs *jobs,
+				  const struct job_start *start,
+				  uint64_t *id, char **why);
+
+enum job_verb { JOB_VERB_RUN, JOB_VERB_PAUSE, JOB_VERB_CANCEL };
+
+/* The same of a run that is under way. */
+struct tevent_req *job_verb_send(TALLOC_CTX *mem_ctx, struct jobs *jobs,
+				 uint64_t id, enum job_verb verb, char **why);
+
+/*
+ * The run as it is now, on mem_ctx, with what it waits for as its state; from
+ * the database when it has ended. NULL: there is none.
+ */
+struct job_run *job_view(TALLOC_CTX *mem_ctx, struct jobs *jobs, uint64_t id);
+
+/* Files a second lately; 0: not known. */
+uint64_t job_rate(struct jobs *jobs, uint64_t id);
+
+/* Number of its run that is under way, 0 = none. */
+uint64_t job_running(struct jobs *jobs, const char *job);
+
+/* When it runs next, s since the epoch; 0 = by hand only. */
+int64_t job_next(struct jobs *jobs, const struct job_object *job);
+
+/* The last one of any kind; they count from 1. */
+uint64_t jobs_last(const struct jobs *jobs);
+
+#endif

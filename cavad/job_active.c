@@ -1,0 +1,419 @@
+/*
+ * The work of one run: batches of the walk, scans of what is in them, and
+ * how far it got.
+ *
+ * 1. Batches. A run has at most BATCHES batches of the walk at a time. The
+ *    cursor that is committed is that of the last batch of which, and of all
+ *    before it, every file has its answer; what a batch has counted is added
+ *    to the record at that moment. So a crash repeats some files, which are
+ *    current then, and forgets none and counts none twice.
+ * 2. Room. A run keeps as many scans under way as its impact gives it of the
+ *    lane for the batch, which clients' scans go before.
+ * 3. What no server could take is asked again after the next tick.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "cavad/files_msg.h"
+#include "cavad/job_private.h"
+#include "cavad/queue.h"
+#include "common/log.h"
+
+#define BATCHES 4
+
+static void walk_came(struct tevent_req *subreq);
+static void ask_answered(struct tevent_req *subreq);
+static void saved(struct tevent_req *subreq);
+
+static const struct job_object job_of_paths = {
+	.name = "", .impact = JOB_HIGH, .priority = 1, .pool = SERVER_POOL
+};
+
+const struct job_object *active_object(const struct active *a)
+{
+	if (a->run->job[0] == '\0') {
+		return &job_of_paths;
+	}
+	return config_job(a->jobs->config, a->run->job);
+}
+
+/* --- the record --- */
+
+void active_put_ended(struct tevent_req *subreq)
+{
+	int ret = store_write_recv(subreq);
+
+	talloc_free(subreq);
+	if (ret != 0) {
+		log_warning("the state of a run cannot be kept: %s; after a "
+			    "restart it goes on from an earlier place",
+			    strerror(ret));
+	}
+}
+
+void active_save(struct active *a)
+{
+	struct jobs *jobs = a->jobs;
+
+	if (!a->dirty || a->put != NULL) {
+		return;
+	}
+	a->put = store_run_put_send(a, jobs->ev, jobs->store, a->run);
+	if (a->put == NULL) {
+		return;		/* at the next tick */
+	}
+	a->dirty = false;
+	tevent_req_set_callback(a->put, saved, a);
+}
+
+static void saved(struct tevent_req *subreq)
+{
+	struct active *a = tevent_req_callback_data(subreq, struct active);
+	int ret = store_write_recv(subreq);
+
+	a->put = NULL;
+	talloc_free(subreq);
+	if (ret != 0) {
+		log_warning("run %llu: its progress cannot be kept: %s; after "
+			    "a restart it goes on from an earlier place",
+			    (unsigned long long)a->run->id, strerror(ret));
+	}
+}
+
+void active_drop(struct active *a)
+{
+	struct batch *b = NULL;
+
+	TALLOC_FREE(a->walk);
+	while ((b = TAILQ_FIRST(&a->batches)) != NULL) {
+		TAILQ_REMOVE(&a->batches, b, entry);
+		talloc_free(b);		/* and its scan requests */
+	}
+	a->batch_count = 0;
+	a->under_way = 0;
+	a->walk_done = false;
+	TALLOC_FREE(a->walk_cursor);
+}
+
+const char *active_title(TALLOC_CTX *mem_ctx, const struct job_run *run)
+{
+	return talloc_asprintf(mem_ctx, "run %llu%s%s",
+			       (unsigned long long)run->id,
+			       run->job[0] == '\0' ? "" : " of job ",
+			       run->job);
+}
+
+void active_ended(struct active *a, enum job_state state)
+{
+	active_drop(a);
+	a->run->state = state;
+	a->run->ended = time(NULL);
+	log_notice("%s: %s; %llu files seen, %llu scanned, %llu infected, "
+		   "%llu without a verdict%s%s", active_title(a, a->run),
+		   job_state_text(state),
+		   (unsigned long long)a->run->counts.files,
+		   (unsigned long long)a->run->counts.scanned,
+		   (unsigned long long)a->run->counts.found,
+		   (unsigned long long)a->run->counts.unanswered,
+		   a->run->why[0] == '\0' ? "" : "; ", a->run->why);
+}
+
+void active_finish(struct active *a, enum job_state state)
+{
+	struct jobs *jobs = a->jobs;
+	struct tevent_req *put = NULL;
+
+	active_ended(a, state);
+	put = store_run_put_send(jobs, jobs->ev, jobs->store, a->run);
+	if (put != NULL) {
+		tevent_req_set_callback(put, active_put_ended, NULL);
+	}
+	talloc_free(a);
+}
+
+void active_fail(struct active *a, const char *path, const char *why)
+{
+	a->run->why = talloc_asprintf(a->run, "%s: %s", path, why);
+	if (a->run->why == NULL) {
+		a->run->why = "out of memory";
+	}
+}
+
+/* --- walk --- */
+
+static bool walk_wanted(const struct active *a)
+{
+	const struct batch *last = TAILQ_LAST(&a->batches, batches);
+
+	return a->walk == NULL && !a->walk_done && a->batch_count < BATCHES &&
+		!a->hold && a->tries < JOB_WALK_TRIES &&
+		(last == NULL || last->sent == last->walked.count);
+}
+
+static void walk_next(struct active *a)
+{
+	const struct job_object *job = active_object(a);
+	struct jobs *jobs = a->jobs;
+	struct files_walk ask = {
+		.path = a->run->paths[a->run->index],
+		.cursor = a->walk_cursor != NULL ? a->walk_cursor :
+			a->run->cursor != NULL ? a->run->cursor : "",
+		.other_mounts = job->other_mounts,
+		.ignore_previous = a->run->force ||
+			job->ignore_previous_scan_status,
+		.signature_min = config_signature_min(jobs->config),
+		.rules = FILTER_DEFAULT,
+	};
+	int ret = 0;
+
+	TALLOC_FREE(a->rules);
+	a->rules = talloc_new(a);
+	if (a->run->job[0] != '\0') {
+		ret = config_job_rules(a->rules, job, &ask.rules);
+	}
+	if (ret == 0) {
+		a->walk = files_walk_send(a, jobs->ev, jobs->files, &ask);
+	}
+	if (a->walk == NULL) {
+		a->hold = true;
+		return;
+	}
+	tevent_req_set_callback(a->walk, walk_came, a);
+}
+
+/* The walker was lost, or its file system hangs. */
+static void walk_failed(struct active *a, int error)
+{
+	const char *path = a->run->paths[a->run->index];
+
+	a->hold = true;
+	a->tries++;
+	if (a->tries < JOB_WALK_TRIES) {
+		return;
+	}
+	active_fail(a, path, error == ETIMEDOUT ?
+		 "the walk hangs there: is its file system away?" :
+		 strerror(error));
+}
+
+static void walk_came(struct tevent_req *subreq)
+{
+	struct active *a = tevent_req_callback_data(subreq, struct active);
+	struct batch *b = talloc_zero(a, struct batch);
+	int ret = b == NULL ? ENOMEM :
+		files_walk_recv(subreq, b, &b->walked);
+
+	a->walk = NULL;
+	talloc_free(subreq);
+	if (ret != 0) {
+		talloc_free(b);
+		walk_failed(a, ret);
+		return;
+	}
+	a->tries = 0;
+	if (b->walked.error != 0) {
+		active_fail(a, a->run->paths[a->run->index],
+			 strerror(b->walked.error));
+		b->walked.done = true;
+	}
+	b->run = a;
+	run_counts_add_walk(&b->counts, &b->walked.counts);
+	talloc_free(a->walk_cursor);
+	a->walk_cursor = talloc_strdup(a, b->walked.cursor);
+	a->walk_done = b->walked.done;
+	TAILQ_INSERT_TAIL(&a->batches, b, entry);
+	a->batch_count++;
+	active_work(a);
+}
+
+/* Rule 1. False: the run has ended, and is no more. */
+static bool settle(struct active *a)
+{
+	struct job_run *run = a->run;
+	struct batch *b = NULL;
+
+	while ((b = TAILQ_FIRST(&a->batches)) != NULL &&
+	       b->sent == b->walked.count && b->open == 0) {
+		TAILQ_REMOVE(&a->batches, b, entry);
+		a->batch_count--;
+		run_counts_add(&run->counts, &b->counts);
+		TALLOC_FREE(run->cursor);
+		run->cursor = talloc_strdup(run, b->walked.cursor);
+		a->dirty = true;
+		if (b->walked.done) {
+			run->index++;
+			TALLOC_FREE(run->cursor);
+			a->walk_done = false;
+			TALLOC_FREE(a->walk_cursor);
+		}
+		talloc_free(b);
+	}
+	if (run->index < run->path_count) {
+		return true;
+	}
+	active_finish(a, run->why[0] == '\0' ? JOB_SUCCEEDED : JOB_FAILED);
+	return false;
+}
+
+/* --- scans --- */
+
+/* The first batch with files that nobody was asked about. */
+static struct batch *batch_open(struct active *a)
+{
+	struct batch *b = NULL;
+
+	TAILQ_FOREACH(b, &a->batches, entry) {
+		if (b->sent < b->walked.count) {
+			return b;
+		}
+	}
+	return NULL;
+}
+
+static bool ask_one(struct active *a, struct batch *b,
+		    const struct files_candidate *file)
+{
+	const struct job_object *job = active_object(a);
+	struct jobs *jobs = a->jobs;
+	struct scan_request request = {
+		.source = SCAN_JOB,
+		.path = file->path,
+		.ignore_previous = a->run->force ||
+			job->ignore_previous_scan_status,
+		.user = a->run->job[0] != '\0' ? a->run->job :
+			"administrator",
+		.client = "job",
+		.pool = job->pool,
+	};
+	struct asked *asked = talloc(b, struct asked);
+	struct tevent_req *subreq = NULL;
+
+	if (asked == NULL) {
+		return false;
+	}
+	*asked = (struct asked) { b, *file };
+	subreq = scan_send(asked, jobs->ev, jobs->scans, &request);
+	if (subreq == NULL) {
+		talloc_free(asked);
+		return false;
+	}
+	tevent_req_set_callback(subreq, ask_answered, asked);
+	b->open++;
+	a->under_way++;
+	return true;
+}
+
+/* What servers of the pool that are online take for jobs at a time. */
+static uint32_t lane_of(struct jobs *jobs, const char *pool)
+{
+	size_t count = servers_count(jobs->servers);
+	uint32_t capacity = 0;
+	size_t i = 0;
+
+	for (i = 0; i < count; i++) {
+		struct server_status s = servers_status(jobs->servers, i);
+
+		if (s.state == SERVER_ONLINE && strcmp(s.pool, pool) == 0) {
+			capacity += s.connections_maximum;
+		}
+	}
+	return queue_limits_of(capacity).running[QUEUE_BATCH];
+}
+
+static void ask_next(struct active *a)
+{
+	const struct job_object *job = active_object(a);
+	time_t now = time(NULL);
+	struct batch *b = NULL;
+	struct tm tm = { 0 };
+	uint32_t share = 0;
+
+	localtime_r(&now, &tm);
+	share = job_share((enum job_impact)job->impact,
+			  lane_of(a->jobs, job->pool), &tm);
+	while (!a->hold && a->under_way < share &&
+	       (b = batch_open(a)) != NULL) {
+		if (!ask_one(a, b, &b->walked.candidates[b->sent])) {
+			a->hold = true;
+			return;
+		}
+		b->sent++;
+	}
+}
+
+/* Rule 3. Those that were sent know by themselves what they are about. */
+static void ask_again(struct batch *b, const struct files_candidate *file)
+{
+	b->run->hold = true;
+	b->walked.candidates[--b->sent] = *file;
+}
+
+static void count_answer(struct batch *b, const struct files_candidate *file,
+			 const struct scan_answer *answer)
+{
+	const struct verdict *v = &answer->verdict;
+	struct run_counts *c = &b->counts;
+
+	if (v->result == VERDICT_FAILED) {
+		if (v->reason == VERDICT_REASON_NO_SERVER ||
+		    v->reason == VERDICT_REASON_FULL) {
+			ask_again(b, file);
+		} else if (v->reason == VERDICT_REASON_GONE ||
+			   v->reason == VERDICT_REASON_NOT_REGULAR) {
+			c->gone++;
+		} else {
+			c->unanswered++;
+		}
+		return;
+	}
+	if (v->result == VERDICT_SKIPPED) {
+		c->skipped++;
+		return;
+	}
+	if (v->result == VERDICT_INFECTED) {
+		job_run_found(b->run->run, answer->path, v->threat);
+	}
+	if (answer->from_record) {
+		c->current++;
+		c->infected += v->result == VERDICT_INFECTED;
+		return;
+	}
+	c->scanned++;
+	c->bytes_scanned += v->content.size;
+	c->clean += v->result == VERDICT_CLEAN;
+	c->found += v->result == VERDICT_INFECTED;
+	c->unscannable += v->result == VERDICT_UNSCANNABLE;
+}
+
+static void ask_answered(struct tevent_req *subreq)
+{
+	struct asked *asked = tevent_req_callback_data(subreq, struct asked);
+	struct batch *b = asked->batch;
+	struct active *a = b->run;
+	struct scan_answer answer = { .path = NULL };
+	int ret = scan_recv(subreq, asked, &answer);
+
+	if (ret == 0) {
+		count_answer(b, &asked->file, &answer);
+	} else {
+		ask_again(b, &asked->file);
+	}
+	b->open--;
+	a->under_way--;
+	talloc_free(asked);
+	active_work(a);
+}
+
+void active_work(struct active *a)
+{
+	if (!settle(a) || a->wait != JOB_RUNNING || active_object(a) == NULL) {
+		return;
+	}
+	ask_next(a);
+	if (walk_wanted(a)) {
+		walk_next(a);
+	}
+}
+
