@@ -82,7 +82,7 @@ def test_rights(world):
             assert int(have[name], 16) == 0, name
         assert have["NoNewPrivs"] == "1"
     family = cavad.family()
-    assert len(family) == 5         # a parent, four workers
+    assert len(family) == 7         # a parent, four workers, two walkers
     for pid in family:
         have = status(pid)
         assert have["Name"].startswith("cavad-files")
@@ -232,11 +232,11 @@ def test_worker_killed(world):
     cavad = world.start()
     before = set(cavad.family())
     workers = [pid for pid in before
-               if status(pid)["Name"] == "cavad-files-w"]
-    assert len(workers) == 4
+               if status(pid)["Name"] in ("cavad-files-w", "cavad-walk")]
+    assert len(workers) == 6
     for pid in workers:
         os.kill(pid, signal.SIGKILL)
-    wait_for("new workers", lambda: len(cavad.family()) == 5 and
+    wait_for("new workers", lambda: len(cavad.family()) == 7 and
              not set(cavad.family()) & set(workers))
     assert world.scan(world.file("a")).json["result"] == "clean"
 
@@ -245,7 +245,7 @@ def test_files_process_killed(world):
     """cavad cannot do without it and ends, for systemd to start both."""
     cavad = world.start()
     parent = next(pid for pid in cavad.family()
-                  if status(pid)["Name"] != "cavad-files-w")
+                  if status(pid)["Name"] == "cavad-files")
     family = cavad.family()
     os.kill(parent, signal.SIGKILL)
     assert cavad.popen.wait(20) == 1
