@@ -85,7 +85,7 @@ def test_rights(world):
     assert len(family) == 7         # a parent, four workers, two walkers
     for pid in family:
         have = status(pid)
-        assert have["Name"].startswith("cavad-files")
+        assert have["Name"] in ("cavad-files", "cavad-files-w", "cavad-walk")
         for name in ("CapPrm", "CapEff", "CapBnd"):
             assert int(have[name], 16) == FILES_CAPABILITIES, name
         assert int(have["CapAmb"], 16) == 0
