@@ -55,6 +55,7 @@ struct smb {
 	unsigned int slot;
 	uint64_t sessions;
 	bool connected;
+	bool reused;		/* the last open made no session */
 	char why[SMB_WHY_MAX];
 	smbc_add_cached_srv_fn add_server;	/* the library's own */
 	smbc_get_cached_srv_fn get_server;
@@ -199,6 +200,17 @@ static int smb_context(struct smb *smb, struct smb_peer *peer)
 	return 0;
 }
 
+static void smb_drop(struct smb *smb, struct smb_peer *peer)
+{
+	if (peer == smb->peer) {
+		smb_close(smb);
+	}
+	if (peer->context != NULL) {
+		smbc_free_context(peer->context, 1);
+		peer->context = NULL;
+	}
+}
+
 /* With tickets the library finds them by its environment. 0 or errno. */
 static int smb_ticket(struct smb *smb, struct smb_peer *peer)
 {
@@ -286,17 +298,6 @@ int smb_start(TALLOC_CTX *mem_ctx)
 		return ret;
 	}
 	return setenv("HOME", h->home, 1) == -1 ? errno : 0;
-}
-
-static void smb_drop(struct smb *smb, struct smb_peer *peer)
-{
-	if (peer == smb->peer) {
-		smb_close(smb);
-	}
-	if (peer->context != NULL) {
-		smbc_free_context(peer->context, 1);
-		peer->context = NULL;
-	}
 }
 
 static int smb_destroy(struct smb *smb)
@@ -398,6 +399,7 @@ int smb_open(struct smb *smb, const struct storage *storage,
 	     const char *host, const char *path, uint32_t timeout,
 	     uint64_t *size)
 {
+	uint64_t sessions = smb->sessions;
 	char *url = NULL;
 	int ret;
 
@@ -420,6 +422,7 @@ int smb_open(struct smb *smb, const struct storage *storage,
 	smbc_setTimeout(smb->peer->context, (int)timeout);
 	ret = smb_open_url(smb, url, size);
 	smb->host = NULL;
+	smb->reused = smb->connected && smb->sessions == sessions;
 	talloc_free(url);
 	return ret;
 }
@@ -458,7 +461,7 @@ uint64_t smb_sessions(const struct smb *smb)
 	return smb->sessions;
 }
 
-bool smb_session_gone(int error)
+bool smb_session_gone(const struct smb *smb, int error)
 {
 	switch (error) {
 	case ECONNRESET:
@@ -470,6 +473,8 @@ bool smb_session_gone(int error)
 	case ETIMEDOUT:
 	case EBADF:		/* the handle went with its session */
 		return true;
+	case EINVAL:		/* its ticket has ended, or a bad name */
+		return smb->reused;
 	default:
 		return false;
 	}

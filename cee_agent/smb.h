@@ -50,7 +50,7 @@ const char *smb_why(const struct smb *smb);
 /* How many sessions, each with its tree connect, there have been. */
 uint64_t smb_sessions(const struct smb *smb);
 
-/* Pure: does an errno mean that the session is gone? */
-bool smb_session_gone(int error);
+/* Does an errno of the last open, or of a read, mean a session is gone? */
+bool smb_session_gone(const struct smb *smb, int error);
 
 #endif

@@ -270,7 +270,7 @@ static bool worker_try(struct worker *w, const struct worker_try *t,
 	result->signature_time = result->clamds[t->clamd].signature_time;
 	strcpy(result->vendor, result->clamds[t->clamd].vendor);
 	ret = worker_fetch(w, t, result, &e.what);
-	if (smb_session_gone(ret)) {
+	if (smb_session_gone(w->smb, ret)) {
 		smb_reset(w->smb, t->storage);
 		ret = worker_fetch(w, t, result, &e.what);
 	}

@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 
 import pytest
 
@@ -210,3 +211,23 @@ def test_keytab_of_others(realm):
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert done.returncode == 1
     assert "keytab %s: must be a file of mode 0600" % keytab in done.stdout
+
+
+@pytest.mark.parametrize("key", ["keytab", "password_file"])
+def test_ticket_ends(realm, key):
+    """smbd ends a session with its ticket: the next scan makes both anew."""
+    realm.kadmin('modprinc -maxlife "3 seconds" ' + ACCOUNT)
+    try:
+        a = realm.agent(**{key: realm.dir / "user.keytab" if key == "keytab"
+                           else realm.password()})
+        until = time.monotonic() + 4        # of the KDC's clock
+        assert a.scan(realm.unc()).status == SUCCESS
+        while time.monotonic() < until:
+            time.sleep(0.1)
+        reply = a.scan(realm.unc())
+        assert reply.status == SUCCESS, reply
+        scans = a.status()["storages"][0]
+        assert (scans["failed"], scans["sessions_opened"]) == (0, 2)
+        a.stop()
+    finally:
+        realm.kadmin('modprinc -maxlife "%d hours" %s' % (LIFE, ACCOUNT))

@@ -6,6 +6,8 @@ SPDX-License-Identifier: GPL-3.0-or-later
 import http.client
 import os
 import re
+import signal
+import socket
 import ssl
 import subprocess
 import threading
@@ -400,8 +402,13 @@ def test_https(world, clamds, certificate):
     assert a.http("HEAD", "/vee", connection=new)[0].status == 200
     # one that does not fit its key: refused, the one before stays
     cert.write_bytes(before[0])
-    a.reload(said="do not fit together")
-    assert a.status()["reload_failures"] == 1
+    descriptors = "/proc/%d/fd" % a.process.pid
+    count = len(os.listdir(descriptors))
+    for _ in range(3):
+        a.reload(said="do not fit together")
+    assert a.status()["reload_failures"] == 3
+    wait_for("no descriptor to be left",
+             lambda: len(os.listdir(descriptors)) <= count)
     cert.write_bytes(before[0])
     key.write_bytes(before[1])
     a.stop()
@@ -440,6 +447,48 @@ def test_check_config(world):
     done = check(a.conf)
     assert done.returncode == 1
     assert "needs one of password_file, keytab and ccache" in done.stdout
+
+
+def test_what_the_service_manager_is_told(world, clamds):
+    path = world.dir / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(path))
+        manager.settimeout(20)
+        # WATCHDOG_PID is not set: it would have to be the agent's
+        a = world.agent(clamd=clamds[0].path, env={
+            "NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "300000"})
+
+        def told(what):
+            while manager.recv(4096).decode() != what:
+                pass
+        told("READY=1")
+        told("WATCHDOG=1")
+        os.kill(a.process.pid, signal.SIGHUP)
+        told("RELOADING=1")
+        told("READY=1")
+        told("WATCHDOG=1")
+        os.kill(a.process.pid, signal.SIGTERM)
+        told("STOPPING=1")
+        assert a.process.popen.wait(20) == 0
+
+
+def test_nothing_is_left_of_reloads(world, clamds):
+    a = world.agent(clamd=clamds[0].path)
+
+    def descriptors():
+        return len(os.listdir("/proc/%d/fd" % a.process.pid))
+    a.reload()
+    a.heartbeat()
+    wait_for("the old listener to go", lambda: a.status()["http"])
+    before = descriptors()
+    for i in range(5):
+        a.reload()
+        assert a.scan(world.unc("f")).status == SUCCESS
+        a.reload("timeout = 30", "timeout = 0", said="stays as it was")
+        a.conf.write_text(a.conf.read_text().replace("timeout = 0",
+                                                     "timeout = 30"))
+    wait_for("all to be as it was", lambda: descriptors() <= before)
+    a.stop()
 
 
 def test_status(world, clamds):
