@@ -4,11 +4,15 @@ and a cavad.conf that changes while cavad runs.
 SPDX-License-Identifier: GPL-3.0-or-later
 """
 import json
+import queue
+import random
 import signal
+import threading
+import time
 
 import pytest
 
-from cavad_world import World, wait_for
+from cavad_world import FakeClamd, World, wait_for
 
 ADVISED = [(1, 2), (4, 2), (8, 2), (9, 3), (12, 3), (16, 4), (20, 5),
            (40, 10), (42, 11), (44, 11)]
@@ -173,3 +177,75 @@ def test_check_config(world, text, said):
     cavad = world.launch(conf=conf, arguments=("--check-config",))
     assert cavad.popen.wait(20) == 1
     assert said in cavad.log()
+
+
+class CountingClamd(FakeClamd):
+    """Counts what is in progress, heartbeats too."""
+
+    def __init__(self, path, seconds):
+        self.seconds = seconds
+        self.now = self.most = 0
+        self.counting = threading.Lock()
+        super().__init__(path)
+
+    def reply(self, connection):
+        with self.counting:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        time.sleep(self.seconds)
+        try:
+            return super().reply(connection)
+        finally:
+            with self.counting:
+                self.now -= 1
+
+
+@pytest.mark.timeout(100)
+def test_storm(world):
+    """Servers come, go and change their limits and names while scans run: no
+    scan is lost, and no server ever has more than its limit."""
+    clamds = [CountingClamd(str(world.dir / ("c%d.sock" % i)), 0.005)
+              for i in range(4)]
+    dice = random.Random(4711)
+
+    def some():
+        text = ""
+        for i in range(len(clamds)):
+            if i == 0 or dice.random() < 0.6:
+                text += server(
+                    world, "%s%d" % (dice.choice("ab"), i),
+                    "clamd:%s/c%d.sock" % (world.dir, i),
+                    connections_maximum=4,
+                    enabled="yes" if i == 0 or dice.random() < 0.7 else "no",
+                    clamd_size_maximum=dice.choice(("25M", "26M")))
+        return text
+
+    world.write_conf("cavad.conf", servers=server(
+        world, "a0", "clamd:%s/c0.sock" % world.dir, connections_maximum=4))
+    world.start()
+    files = [world.file("f%d" % i) for i in range(400)]
+    results = queue.Queue()
+
+    def scan(part):
+        for path in part:
+            results.put(world.scan(path).json)
+
+    threads = [threading.Thread(target=scan, args=(files[i::16],))
+               for i in range(16)]
+    for thread in threads:
+        thread.start()
+    reloads = 0
+    while any(thread.is_alive() for thread in threads):
+        reload(world, some())
+        reloads += 1
+    for thread in threads:
+        thread.join()
+    said = [results.get() for _ in files]
+    assert [r for r in said if r["result"] != "clean"] == []
+    assert reloads > 3
+    for clamd in clamds:
+        clamd.close()
+        assert clamd.most <= 4
+    assert clamds[0].most == 4
+    wait_for("every connection to be free", lambda: not any(
+        s["connections"] for s in world.status()["server_status"]))
