@@ -6,9 +6,8 @@
  * 1. It reads no configuration but ours, or else it would take
  *    ~/.smb/smb.conf or /etc/samba/smb.conf: HOME points to a directory of
  *    ours. It reads that again for each new context, so the directory stays
- *    as long as the program. Its caches have nowhere to go, not even for
- *    root, who could make any directory: what a name resolves to is asked
- *    each time.
+ *    as long as the program. What it keeps goes there as well, and what a
+ *    name resolves to is asked each time.
  * 2. Signed, SMB 2 or later, NTLMv2 or Kerberos and never the one for the
  *    other; no anonymous login when ours is refused.
  * 3. Credentials are given only to the host that the job is for. Each
@@ -70,6 +69,7 @@ struct smb_home {
 	char *file;
 };
 
+/* Its argument: where the library may leave something. */
 static const char smb_configuration[] =
 	"[global]\n"
 	"client min protocol = SMB2\n"
@@ -79,12 +79,13 @@ static const char smb_configuration[] =
 	"client ntlmv2 auth = yes\n"
 	"client lanman auth = no\n"
 	"name resolve order = host\n"
+	"name cache timeout = 0\n"
 	"disable netbios = yes\n"
 	"log level = 0\n"
-	"cache directory = /dev/null/none\n"
-	"lock directory = /dev/null/none\n"
-	"state directory = /dev/null/none\n"
-	"private dir = /dev/null/none\n";
+	"cache directory = %1$s\n"
+	"lock directory = %1$s\n"
+	"state directory = %1$s\n"
+	"private dir = %1$s\n";
 
 /* Called for each server that libsmbclient wants to log in at. */
 static void smb_auth(SMBCCTX *context, const char *server, const char *share,
@@ -140,19 +141,20 @@ static int smb_remove_server(SMBCCTX *context, SMBCSRV *srv)
 	return smb->remove_server(context, srv);
 }
 
-static int smb_write_configuration(const char *path)
+static int smb_write_configuration(const char *path, const char *home)
 {
-	size_t len = sizeof(smb_configuration) - 1;
-	ssize_t written;
-	int fd;
+	FILE *file = NULL;
+	int ret;
 
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd == -1) {
+	file = fopen(path, "wxe");
+	if (file == NULL) {
 		return errno;
 	}
-	written = write(fd, smb_configuration, len);
-	close(fd);
-	return written == (ssize_t)len ? 0 : EIO;
+	ret = fprintf(file, smb_configuration, home) < 0 ? EIO : 0;
+	if (fclose(file) != 0 && ret == 0) {
+		ret = errno;
+	}
+	return ret;
 }
 
 static smbc_smb_encrypt_level smb_encryption(const struct storage *s)
@@ -239,7 +241,7 @@ static int smb_ticket(struct smb *smb, struct smb_peer *peer)
 	return ret == -1 ? errno : 0;
 }
 
-/* Tickets, which a worker that is killed leaves. */
+/* Tickets, which a worker that is killed leaves, and a cache. */
 static void smb_home_clear(const char *home)
 {
 	DIR *dir = opendir(home);
@@ -293,7 +295,7 @@ int smb_start(TALLOC_CTX *mem_ctx)
 	}
 	talloc_set_destructor(h, smb_home_remove);
 	ret = mkdir(h->dir, 0700) == -1 ? errno :
-	      smb_write_configuration(h->file);
+	      smb_write_configuration(h->file, h->home);
 	if (ret != 0) {
 		return ret;
 	}
