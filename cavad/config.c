@@ -571,22 +571,32 @@ static bool config_has_pool(const struct config *c, const char *pool)
 }
 
 /* No server at all is said by an event, and is no reason not to start. */
+static void config_check_pool(struct config_parser *p, const char *class,
+			      const char *name, const char *pool)
+{
+	const struct config *c = p->config;
+	bool needless = c->servers[0] == NULL &&
+			strcmp(pool, SERVER_POOL) == 0;
+
+	if (!needless && !config_has_pool(c, pool)) {
+		config_fail(p, EINVAL, "[%s %s] pool = \"%s\": no [server] "
+			    "has this pool, so nothing would be scanned",
+			    class, name, pool);
+	}
+}
+
 static void config_check_pools(struct config_parser *p)
 {
 	const struct config *c = p->config;
 	size_t i;
 
 	for (i = 0; c->filters[i] != NULL; i++) {
-		const struct filter_object *filter = c->filters[i];
-		bool needless = c->servers[0] == NULL &&
-				strcmp(filter->pool, SERVER_POOL) == 0;
-
-		if (!needless && !config_has_pool(c, filter->pool)) {
-			config_fail(p, EINVAL, "[filter %s] pool = \"%s\": "
-				    "no [server] has this pool, so nothing "
-				    "would be scanned", filter->name,
-				    filter->pool);
-		}
+		config_check_pool(p, "filter", c->filters[i]->name,
+				  c->filters[i]->pool);
+	}
+	for (i = 0; c->jobs[i] != NULL; i++) {
+		config_check_pool(p, "job", c->jobs[i]->name,
+				  c->jobs[i]->pool);
 	}
 }
 
