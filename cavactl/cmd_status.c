@@ -41,6 +41,7 @@ static const struct {
 	{ "files_skipped_extension", "of those, by extension" },
 	{ "files_skipped_path", "of those, by path" },
 	{ "files_skipped_exempt", "of those, to exempt accounts and hosts" },
+	{ "files_skipped_tiered", "of those, tiered" },
 	{ "scan_changed", "scanned again, the file changed" },
 	{ "avg_scan_duration", "ms a scan, on average" },
 	{ "avg_scan_block_time", "ms an SMB operation waited, on average" },

@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "cavad/api_private.h"
+#include "cavad/zone.h"
 #include "common/uri.h"
 
 #define API_PATH_MAX 4096
@@ -63,6 +64,7 @@ void api_scan(struct api_call *call)
 	}
 	ignore = json_object_get(call->body, "ignore_previous_scan_status");
 	request.ignore_previous = ignore == NULL || json_is_true(ignore);
+	request.tiered = zones_tiered(call->api->zones, request.path);
 	request.user = "administrator";
 	request.client = "API";
 	subreq = scan_send(call, call->api->ev, call->api->scans, &request);

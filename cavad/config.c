@@ -517,6 +517,7 @@ static int config_rules_of(TALLOC_CTX *mem_ctx,
 	f->no_extension_skip = !object->scan_if_no_extension;
 	f->open_on_fail = object->open_on_fail;
 	f->size_deny = object->scan_size_maximum_action == 1;
+	f->tiered = object->scan_cloudpool_files;
 	ret = config_extensions(mem_ctx, object->file_extensions,
 				&f->extensions);
 	ret = ret != 0 ? ret : filter_list_make(
@@ -749,6 +750,11 @@ int64_t config_signature_min(const struct config *c)
 		c->signatures : 0;
 }
 
+static uint32_t config_ms(uint64_t seconds)
+{
+	return seconds > UINT32_MAX / 1000 ? UINT32_MAX : seconds * 1000;
+}
+
 struct filter config_filter(const struct config *c, const char *zone)
 {
 	const struct settings *s = &c->settings;
@@ -763,9 +769,8 @@ struct filter config_filter(const struct config *c, const char *zone)
 	}
 	f.enabled = f.enabled && s->service_enabled;
 	f.denial = (enum filter_denial)s->denial;
-	f.scan_timeout = s->scan_timeout > UINT32_MAX / 1000
-				 ? UINT32_MAX
-				 : s->scan_timeout * 1000;
+	f.scan_timeout = config_ms(s->scan_timeout);
+	f.tiered_timeout = config_ms(s->scan_cloudpool_timeout);
 	f.sync_wait = s->sync_wait;
 	f.size_maximum = s->scan_size_maximum;
 	f.signature_min = config_signature_min(c);

@@ -19,7 +19,8 @@
 
 /* Numbers, all of them: their text lives in nobody's memory. */
 static const char *const config_live[] = {
-	"service_enabled", "scan_timeout", "scan_size_maximum",
+	"service_enabled", "scan_timeout", "scan_cloudpool_timeout",
+	"scan_size_maximum",
 	"report_expiry", "sync_wait", "denial", "check_scope",
 	"allow_clean", "scan_maximum", "rescan_on_signatures", "node",
 	"nodes", NULL

@@ -21,6 +21,7 @@
 	C(files_skipped_extension, "of those: file_extensions") \
 	C(files_skipped_path, "of those: paths_to_exclude") \
 	C(files_skipped_exempt, "of those: exempt_accounts, exempt_hosts") \
+	C(files_skipped_tiered, "of those: tiered (scan_cloudpool_files)") \
 	C(scan_fails, "scans that ended without a verdict") \
 	C(scan_timeouts, "scans, and waits for one, that took too long") \
 	C(cee_success_count, "clean answers") \

@@ -69,6 +69,7 @@ struct files_begun {
 	bool have_record;
 	struct verdict record;	/* the attribute, if any */
 	bool leased;
+	bool tiered;		/* see tiered.h */
 	int fd;			/* -1, or the caller's to close */
 };
 

@@ -150,6 +150,7 @@ void files_msg_put_begun(struct buf *b, const struct files_begun *begun)
 		msg_put_verdict(b, &begun->record);
 	}
 	buf_put_u8(b, begun->leased);
+	buf_put_u8(b, begun->tiered);
 }
 
 void files_msg_get_begun(struct buf *b, struct files_begun *begun,
@@ -165,6 +166,7 @@ void files_msg_get_begun(struct buf *b, struct files_begun *begun,
 		msg_get_verdict(b, &begun->record);
 	}
 	begun->leased = msg_get_bool(b);
+	begun->tiered = msg_get_bool(b);
 }
 
 void files_msg_put_end(struct buf *b, const struct files_end *end)

@@ -28,6 +28,7 @@
 #include "cavad/files_stream.h"
 #include "cavad/files_worker.h"
 #include "common/spool.h"
+#include "common/tiered.h"
 
 /* A begin: from its message to its reply. */
 struct beginning {
@@ -117,6 +118,7 @@ static enum files_status begin_finish(struct worker *w, struct beginning *b,
 	}
 	ret = verdict_read(b->found.fd, &b->begun.record);
 	b->begun.have_record = ret == 0;
+	b->begun.tiered = tiered_of_fd(b->found.fd);
 	return FILES_OK;
 }
 

@@ -247,6 +247,8 @@ struct tevent_req *scan_send(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 	w->ev = ev;
 	w->source = request->source;
 	w->ignore_previous = request->ignore_previous;
+	w->tiered = request->tiered || request->source == SCAN_ON_ACCESS ||
+		    request->source == SCAN_NOTICE;
 	w->answer.ident = request->ident;
 	w->answer.path = talloc_strdup(w, request->path != NULL ?
 				       request->path : "");

@@ -40,6 +40,8 @@ struct scan_request {
 	struct ident ident;
 	const char *path;	/* absolute; a hint when have_ident */
 	bool ignore_previous;	/* scan even if the record is current */
+	bool tiered;		/* SCAN_MANUAL, SCAN_JOB: fetch the file if it
+				 * is a tiered one; others do anyway */
 	const char *user;	/* who caused it, for log and events */
 	const char *client;
 	const char *pool;	/* of servers; NULL = by the path */

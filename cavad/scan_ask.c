@@ -46,16 +46,21 @@ static int64_t scan_now(void)
 /* s that a server may take; no SMB operation waits that long. */
 static uint32_t scan_time(const struct scan *scan)
 {
-	uint64_t time = scan->scans->config->settings.scan_timeout;
+	const struct settings *s = &scan->scans->config->settings;
+	uint64_t time = scan->tiered ? s->scan_cloudpool_timeout :
+				       s->scan_timeout;
 
 	time *= SCAN_PATIENCE;
 	return time > SCAN_TIME_MAX ? SCAN_TIME_MAX : (uint32_t)time;
 }
 
-/* s after which a server counts as slow; a large file is no sign of it. */
+/*
+ * s after which a server counts as slow; a large file, or one that has to be
+ * fetched first, is no sign of it.
+ */
 static uint32_t scan_overdue(const struct scan *scan)
 {
-	return scan->before.size > QUEUE_LARGE ? 0 :
+	return scan->before.size > QUEUE_LARGE || scan->tiered ? 0 :
 	       scan->scans->config->settings.scan_timeout;
 }
 

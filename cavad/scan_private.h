@@ -39,6 +39,7 @@ struct scan_waiter {
 	struct tevent_req *req;
 	enum scan_source source;
 	bool ignore_previous;
+	bool tiered;		/* may be fetched for it */
 	struct scan_answer answer;
 };
 
@@ -67,6 +68,7 @@ struct scan {
 	char *client;
 	bool ignore_previous;
 	bool urgent;		/* somebody waits */
+	bool tiered;		/* it has to be fetched, which takes time */
 	bool manual;		/* the result goes to the store as well */
 	struct scan_waiters waiters;
 	struct scan_waiters late;	/* came too late for this one */

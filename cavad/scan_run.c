@@ -103,16 +103,42 @@ static bool scan_too_large(const struct scan *scan, uint64_t size)
 	return max != 0 && size > max;
 }
 
-static void scan_skip(struct scan *scan, const struct content *content)
+static void scan_skip(struct scan *scan, const struct content *content,
+		      enum verdict_reason reason)
 {
+	struct counters *c = scan->scans->counters;
 	const struct verdict v = {
 		.result = VERDICT_SKIPPED,
-		.reason = VERDICT_REASON_TOO_LARGE,
+		.reason = reason,
 		.content = *content,
 	};
 
-	scan->scans->counters->files_skipped_per_size++;
+	if (reason == VERDICT_REASON_TIERED) {
+		c->files_skipped_tiered++;
+		c->files_skipped_per_filter++;
+	} else {
+		c->files_skipped_per_size++;
+	}
 	scan_finish(scan, &v, false);
+}
+
+/*
+ * Fetched for a scan is what was just written, what a reader may have
+ * scanned (vfs_cava has looked), and what the filter or job says.
+ */
+static bool scan_stays_tiered(const struct scan *scan)
+{
+	const struct scan_waiter *w = NULL;
+
+	if (!scan->tiered || TAILQ_EMPTY(&scan->waiters)) {
+		return false;
+	}
+	TAILQ_FOREACH(w, &scan->waiters, entry) {
+		if (w->tiered) {
+			return false;
+		}
+	}
+	return true;
 }
 
 /* Look up. */
@@ -254,7 +280,12 @@ static void scan_looked_up(struct tevent_req *subreq)
 		return;
 	}
 	if (scan_too_large(scan, begun.content.size)) {
-		scan_skip(scan, &begun.content);
+		scan_skip(scan, &begun.content, VERDICT_REASON_TOO_LARGE);
+		return;
+	}
+	scan->tiered = begun.tiered;
+	if (scan_stays_tiered(scan)) {
+		scan_skip(scan, &begun.content, VERDICT_REASON_TIERED);
 		return;
 	}
 	scan_pool_choose(scan);
@@ -264,7 +295,8 @@ static void scan_looked_up(struct tevent_req *subreq)
 	}
 	scan->state = SCAN_QUEUED;
 	scan_waiters_in_time(scan);
-	lane = queue_lane_of(begun.content.size, scan->urgent);
+	lane = begun.tiered ? QUEUE_SLOW :
+		queue_lane_of(begun.content.size, scan->urgent);
 	queue_add(&scan->pool->queue, &scan->queue, lane, scan->urgent);
 	scans_wake(s);
 }

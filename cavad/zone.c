@@ -607,8 +607,10 @@ void zone_count(struct zones *z, const struct proto_count *count)
 	c->files_skipped_extension += count->extension;
 	c->files_skipped_path += count->path;
 	c->files_skipped_exempt += count->exempt;
+	c->files_skipped_tiered += count->tiered;
 	c->files_skipped_per_filter += count->profile + count->extension +
-				       count->path + count->exempt;
+				       count->path + count->exempt +
+				       count->tiered;
 	c->files_skipped_per_size += count->size;
 	if (count->exempt > 0 &&
 	    zone_reader_is_new(z, count->user, count->client)) {
@@ -635,7 +637,7 @@ bool zone_status(const struct zones *z, unsigned int i,
 	return true;
 }
 
-const char *zones_pool(const struct zones *z, const char *path)
+static const char *zones_name(const struct zones *z, const char *path)
 {
 	const char *zone = CONFIG_ZONE_DEFAULT;
 	size_t best = 0;
@@ -653,5 +655,15 @@ const char *zones_pool(const struct zones *z, const char *path)
 			}
 		}
 	}
-	return config_pool(z->config, zone);
+	return zone;
+}
+
+const char *zones_pool(const struct zones *z, const char *path)
+{
+	return config_pool(z->config, zones_name(z, path));
+}
+
+bool zones_tiered(const struct zones *z, const char *path)
+{
+	return config_filter(z->config, zones_name(z, path)).tiered;
 }

@@ -48,6 +48,9 @@ struct zone_member *zone_enter(TALLOC_CTX *mem_ctx, struct zones *z,
  */
 const char *zones_pool(const struct zones *z, const char *path);
 
+/* Are tiered files fetched for scans there? */
+bool zones_tiered(const struct zones *z, const char *path);
+
 /* What a member's filter let through unscanned. */
 void zone_count(struct zones *z, const struct proto_count *count);
 

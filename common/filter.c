@@ -93,6 +93,9 @@ static struct filter_decision filter_read_unknown(const struct filter *f,
 	if (wait == FILTER_WAIT_OWED && x->state != VERDICT_STATE_MARKED) {
 		return decide(FILTER_ASK_OWED, VERDICT_REASON_NONE);
 	}
+	if (x->tiered && !f->tiered) {
+		return decide(FILTER_ASK_OWED, VERDICT_REASON_TIERED);
+	}
 	return decide(FILTER_ASK, VERDICT_REASON_NONE);
 }
 
@@ -138,6 +141,10 @@ static struct filter_decision filter_changed(const struct filter *f,
 	}
 	if (!filter_infected(x->state)) {
 		reason = filter_rules(f, x);
+	}
+	if (reason == VERDICT_REASON_NONE && x->tiered && !f->tiered &&
+	    x->operation == FILTER_RENAME && !filter_infected(x->state)) {
+		reason = VERDICT_REASON_TIERED;
 	}
 	return decide(reason == VERDICT_REASON_NONE ? FILTER_NOTIFY :
 						      FILTER_GO, reason);

@@ -4,6 +4,10 @@
  * A filter is what an administrator set for a zone. Hooks gather facts, ask
  * filter_decide(), and act. Nothing here knows Samba, sockets or time.
  *
+ * A tiered file is not fetched for a scan unless the filter says so. It waits
+ * for a scan that is owed all the same, as that of what was just written; if
+ * there is none, no verdict can be had, and open_on_fail decides.
+ *
  * What the rules leave out (an extension, a path, an exempt reader, a size)
  * is let through unscanned, and counted by reason. No rule holds for a file
  * known infected, nor for one that was infected and has changed since.
@@ -62,7 +66,9 @@ struct filter {
 	bool extensions_include;	/* scan what matches; else the rest */
 	bool no_extension_skip;	/* names without one are not scanned */
 	bool size_deny;		/* what is over size_maximum is denied */
+	bool tiered;		/* tiered files are scanned, too */
 	uint32_t scan_timeout;	/* ms that SMB waits, 60000 */
+	uint32_t tiered_timeout;	/* the same for a tiered file */
 	uint32_t sync_wait;	/* ms a synchronous read waits, 2000 */
 	uint64_t size_maximum;	/* bytes, 0 = no limit */
 	int64_t signature_min;	/* s since the epoch, see verdict_state() */
@@ -74,7 +80,7 @@ struct filter {
 
 #define FILTER_DEFAULT ((struct filter) { \
 	.enabled = true, .profile = FILTER_STANDARD, .open_on_fail = true, \
-	.scan_timeout = 60000, .sync_wait = 2000 })
+	.scan_timeout = 60000, .tiered_timeout = 60000, .sync_wait = 2000 })
 
 enum filter_operation {
 	FILTER_OPEN,		/* data open with read or execute rights */
@@ -95,6 +101,7 @@ struct filter_facts {
 				 * nobody else has written since */
 	bool database;		/* the verdict may be with cavad alone */
 	uint64_t size;
+	bool tiered;		/* see tiered.h */
 	bool case_sensitive;	/* names of this share */
 	const char *path;	/* absolute, as it is now */
 	const char *root;	/* of the share, absolute */
@@ -142,7 +149,8 @@ bool filter_has_rules(const struct filter *f);
 	S(EXTENSION, extension) \
 	S(PATH, path) \
 	S(EXEMPT, exempt) \
-	S(TOO_LARGE, size)
+	S(TOO_LARGE, size) \
+	S(TIERED, tiered)
 
 /* --- filter_rules.c, all of it pure --- */
 

@@ -29,7 +29,9 @@ void filter_put(struct buf *b, const struct filter *f)
 	buf_put_u8(b, f->extensions_include);
 	buf_put_u8(b, f->no_extension_skip);
 	buf_put_u8(b, f->size_deny);
+	buf_put_u8(b, f->tiered);
 	buf_put_u32(b, f->scan_timeout);
+	buf_put_u32(b, f->tiered_timeout);
 	buf_put_u32(b, f->sync_wait);
 	buf_put_u64(b, f->size_maximum);
 	buf_put_u64(b, (uint64_t)f->signature_min);
@@ -81,7 +83,9 @@ void filter_get(struct buf *b, struct filter *f)
 	f->extensions_include = filter_get_up_to(b, 1);
 	f->no_extension_skip = filter_get_up_to(b, 1);
 	f->size_deny = filter_get_up_to(b, 1);
+	f->tiered = filter_get_up_to(b, 1);
 	f->scan_timeout = buf_get_u32(b);
+	f->tiered_timeout = buf_get_u32(b);
 	f->sync_wait = buf_get_u32(b);
 	f->size_maximum = buf_get_u64(b);
 	f->signature_min = (int64_t)buf_get_u64(b);

@@ -74,7 +74,8 @@ enum verdict_result {
 	V(24, EXTENSION, "its zone does not scan this extension") \
 	V(25, PATH, "its path is excluded") \
 	V(26, EXEMPT, "the account or host is exempt") \
-	V(27, WAS_INFECTED, "it was infected and no scan has cleared it")
+	V(27, WAS_INFECTED, "it was infected and no scan has cleared it") \
+	V(28, TIERED, "tiered (offline); scan_cloudpool_files is off")
 
 enum verdict_reason {
 #define V(number, NAME, text) VERDICT_REASON_##NAME = number,

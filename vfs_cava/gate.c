@@ -62,6 +62,29 @@ static int gate_facts(struct gate *g, struct verdict *v)
 	return 0;
 }
 
+/* By the mark on the file, or by what a module below this one says. */
+static bool gate_tiered(const struct gate *g)
+{
+	uint32_t attributes = 0;
+	NTSTATUS status;
+
+	if (!tiered_is_stub(g->fd)) {
+		return false;
+	}
+	if (tiered_of_fd(g->fd)) {
+		return true;
+	}
+	if (g->fsp == NULL || fsp_get_pathref_fd(g->fsp) == -1 ||
+	    fsp_is_alternate_stream(g->fsp)) {
+		return false;
+	}
+	status = SMB_VFS_NEXT_FGET_DOS_ATTRIBUTES(g->cava->handle, g->fsp,
+						  &attributes);
+	/* a file without the attribute is an error, and still offline */
+	(void)status;
+	return (attributes & FILE_ATTRIBUTE_OFFLINE) != 0;
+}
+
 enum gate_step gate_look(struct gate *g)
 {
 	struct filter_decision d;
@@ -81,8 +104,14 @@ enum gate_step gate_look(struct gate *g)
 	facts.own_content = g->own;
 	facts.database = g->database || g->stream != NULL;
 	facts.size = g->content.size;
+	g->tiered = g->stream == NULL &&
+		    facts.state != VERDICT_STATE_CLEAN &&
+		    facts.state != VERDICT_STATE_INFECTED &&
+		    gate_tiered(g);
+	facts.tiered = g->tiered;
 	cava_filter_facts(g->cava, g->fd, &facts);
 	d = filter_decide(&g->cava->filter, &facts);
+	g->unfetched = d.reason == VERDICT_REASON_TIERED;
 
 	switch (d.action) {
 	case FILTER_GO:
@@ -118,12 +147,18 @@ static bool gate_allows(const struct gate *g, enum verdict_result result,
 	return filter_allows(&g->cava->filter, g->state, result, reason);
 }
 
+static enum gate_step gate_fail(struct gate *g, enum verdict_reason reason);
+
 /* There is no verdict. */
 static enum gate_step gate_without(struct gate *g, enum verdict_result result,
 				   enum verdict_reason reason)
 {
 	bool allowed = gate_allows(g, result, reason);
 
+	if (g->unfetched && reason == VERDICT_REASON_NOT_OWED) {
+		cava_count(g->cava, g->fd, VERDICT_REASON_TIERED);
+		return gate_fail(g, VERDICT_REASON_TIERED);
+	}
 	if (g->skip != VERDICT_REASON_NONE &&
 	    reason != VERDICT_REASON_WAS_INFECTED) {
 		cava_count(g->cava, g->fd, g->skip);
@@ -205,6 +240,12 @@ int gate_question(TALLOC_CTX *mem_ctx, struct gate *g, enum gate_step step,
 	return gate_ident(g, &ask->ident);
 }
 
+uint32_t gate_timeout(const struct gate *g)
+{
+	return g->tiered ? g->cava->filter.tiered_timeout :
+			   g->cava->filter.scan_timeout;
+}
+
 int gate_ident(const struct gate *g, struct ident *ident)
 {
 	if (g->stream == NULL) {
@@ -225,6 +266,7 @@ static struct gate gate_of_fsp(struct cava *cava, struct files_struct *fsp,
 {
 	return (struct gate) {
 		.cava = cava,
+		.fsp = fsp,
 		.fd = cava_fd(fsp),
 		.operation = FILTER_READ,
 		.own = file->own,
@@ -332,7 +374,7 @@ static void gate_wait_step(struct cava_wait *state, enum gate_step step)
 		return;
 	}
 	ret = gate_question(state, &state->gate, step, state->why,
-			    cava->filter.scan_timeout, &ask);
+			    gate_timeout(&state->gate), &ask);
 	if (ret != 0) {
 		tevent_req_error(state->req, EACCES);
 		return;

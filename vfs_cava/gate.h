@@ -11,6 +11,7 @@
 /* One question on one descriptor, however it waits. */
 struct gate {
 	struct cava *cava;
+	struct files_struct *fsp;	/* NULL: its open is under way */
 	int fd;
 	enum filter_operation operation;
 	bool gate;		/* of filter_facts */
@@ -22,6 +23,8 @@ struct gate {
 	struct content content;	/* as last looked at */
 	enum verdict_state state;
 	unsigned int rounds;
+	bool tiered;		/* see tiered.h */
+	bool unfetched;		/* and stays so, unless a scan is owed */
 	enum verdict_reason skip;	/* GATE_ASK_KNOWN: why no scan */
 	bool infected;		/* denied since it is */
 	char threat[VERDICT_TEXT_MAX];
@@ -41,6 +44,9 @@ enum gate_step gate_look(struct gate *g);
 /* What an answer means for it; error: 0, ETIMEDOUT or why there is none. */
 enum gate_step gate_answer(struct gate *g, int error,
 			   const struct proto_answer *answer);
+
+/* ms that it may wait */
+uint32_t gate_timeout(const struct gate *g);
 
 /* Which file, or stream of it. 0 or errno. */
 int gate_ident(const struct gate *g, struct ident *ident);

@@ -89,6 +89,7 @@ static struct filter_decision notice_decide(struct cava *cava, int fd,
 	if (ret == 0 && v.result == VERDICT_INFECTED) {
 		facts.state = VERDICT_STATE_WAS_INFECTED;
 	}
+	facts.tiered = operation == FILTER_RENAME && tiered_of_fd(fd);
 	cava_filter_facts(cava, fd, &facts);
 	d = filter_decide(&cava->filter, &facts);
 	TALLOC_FREE(frame);

@@ -91,10 +91,11 @@ static struct smb_request *park_request(struct cava *cava,
 
 static struct cava_park *park_make(struct cava *cava,
 				   struct smb_request *req,
-				   const struct ident *ident)
+				   const struct ident *ident,
+				   const struct gate *g)
 {
 	struct cava_park *park = talloc_zero(req, struct cava_park);
-	uint32_t wait = MIN(cava->filter.scan_timeout, CAVA_PARK_MAX);
+	uint32_t wait = MIN(gate_timeout(g), CAVA_PARK_MAX);
 
 	if (park == NULL) {
 		return NULL;
@@ -169,7 +170,7 @@ static int gate_open_wait(struct gate *g, struct files_struct *fsp,
 	}
 	park = park_find(cava, req, &ident);
 	if (park == NULL) {
-		park = park_make(cava, req, &ident);
+		park = park_make(cava, req, &ident, g);
 		if (park == NULL) {
 			return ENOMEM;
 		}

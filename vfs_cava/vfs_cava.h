@@ -27,6 +27,7 @@
 #include "common/filter.h"
 #include "common/ident.h"
 #include "common/stream.h"
+#include "common/tiered.h"
 #include "common/verdict.h"
 
 #define CAVA_RESTAMPS 8

@@ -27,8 +27,8 @@ GROUPS = {
     "content": "u64 size, u64 mtime, u64 ctime",
     "filter": "u8 enabled, u8 profile, u8 open_on_fail, u8 denial, "
               "u8 on_read, u8 on_close, u8 on_rename, u8 extensions_include, "
-              "u8 no_extension_skip, u8 size_deny, "
-              "u32 scan_timeout, u32 sync_wait, u64 size_maximum, "
+              "u8 no_extension_skip, u8 size_deny, u8 tiered, "
+              "u32 scan_timeout, u32 tiered_timeout, u32 sync_wait, u64 size_maximum, "
               "u64 signature_min, list extensions, list paths, "
               "list accounts, list hosts",
 }
