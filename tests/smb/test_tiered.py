@@ -106,7 +106,7 @@ def test_offline_alone_hides_nothing(lab, fake):
     handle = smb.create("written", DesiredAccess=WRITE, ShareAccess=SHARE_ALL,
                         CreateDisposition=OVERWRITE_IF)
     smb.write(handle, EICAR, 0)
-    smb.truncate(handle, SIZE)
+    smb.write(handle, b"\0", SIZE - 1)     # with a hole
     smb.close(handle)
     fake.wait_request("written")
     offline(lab, "written")

@@ -297,49 +297,6 @@ static void test_size(void **p)
 	assert_cell(filter_decide(&f, &x), ASK);
 }
 
-static void test_tiered(void **p)
-{
-	struct filter f = FILTER_DEFAULT;
-	struct filter_facts x = { .operation = FILTER_READ, .size = 100,
-				  .tiered = true, .written = true };
-	struct filter_decision d;
-
-	(void)p;
-	f.profile = FILTER_STRICT;
-	d = filter_decide(&f, &x);
-	assert_int_equal(d.action, FILTER_ASK_OWED);
-	assert_int_equal(d.reason, VERDICT_REASON_TIERED);
-	f.tiered = true;
-	assert_cell(filter_decide(&f, &x), ASK);
-	f.tiered = false;
-
-	/* known before: nothing is to be fetched, or it must be */
-	x.state = VERDICT_STATE_CLEAN;
-	assert_cell(filter_decide(&f, &x), GO);
-	x.state = VERDICT_STATE_INFECTED;
-	assert_cell(filter_decide(&f, &x), DENY);
-	x.state = VERDICT_STATE_WAS_INFECTED;
-	assert_cell(filter_decide(&f, &x), ASK);
-
-	/* what was written is here; a new name is no reason to fetch it */
-	x.state = VERDICT_STATE_NONE;
-	x.operation = FILTER_CLOSE;
-	assert_int_equal(filter_decide(&f, &x).action, FILTER_NOTIFY);
-	x.operation = FILTER_RENAME;
-	d = filter_decide(&f, &x);
-	assert_int_equal(d.action, FILTER_GO);
-	assert_int_equal(d.reason, VERDICT_REASON_TIERED);
-	x.state = VERDICT_STATE_WAS_INFECTED;
-	assert_int_equal(filter_decide(&f, &x).action, FILTER_NOTIFY);
-
-	/* open_on_fail decides, as when there is no verdict */
-	assert_true(filter_allows(&f, VERDICT_STATE_NONE, VERDICT_FAILED,
-				  VERDICT_REASON_TIERED));
-	f.open_on_fail = false;
-	assert_false(filter_allows(&f, VERDICT_STATE_NONE, VERDICT_FAILED,
-				   VERDICT_REASON_TIERED));
-}
-
 static const struct {
 	const char *items;
 	size_t size;
@@ -797,7 +754,6 @@ int main(void)
 		cmocka_unit_test(test_hosts),
 		cmocka_unit_test(test_allows),
 		cmocka_unit_test(test_wire),
-		cmocka_unit_test(test_tiered),
 		cmocka_unit_test(test_hostile_wire),
 		cmocka_unit_test(test_list_bounds),
 	};

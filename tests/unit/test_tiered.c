@@ -16,6 +16,7 @@
 #include <sys/xattr.h>
 #include <cmocka.h>
 
+#include "common/filter.h"
 #include "common/tiered.h"
 
 #define V5(attributes) \
@@ -122,12 +123,56 @@ static void test_files(void **state)
 	close(fd);
 }
 
+static void test_filter(void **p)
+{
+	struct filter f = FILTER_DEFAULT;
+	struct filter_facts x = { .operation = FILTER_READ, .size = 100,
+				  .tiered = true, .written = true };
+	struct filter_decision d;
+
+	(void)p;
+	f.profile = FILTER_STRICT;
+	d = filter_decide(&f, &x);
+	assert_int_equal(d.action, FILTER_ASK_OWED);
+	assert_int_equal(d.reason, VERDICT_REASON_TIERED);
+	f.tiered = true;
+	assert_int_equal(filter_decide(&f, &x).action, FILTER_ASK);
+	f.tiered = false;
+
+	/* known before: nothing is to be fetched, or it must be */
+	x.state = VERDICT_STATE_CLEAN;
+	assert_int_equal(filter_decide(&f, &x).action, FILTER_GO);
+	x.state = VERDICT_STATE_INFECTED;
+	assert_int_equal(filter_decide(&f, &x).action, FILTER_DENY);
+	x.state = VERDICT_STATE_WAS_INFECTED;
+	assert_int_equal(filter_decide(&f, &x).action, FILTER_ASK);
+
+	/* what was written is here; a new name is no reason to fetch it */
+	x.state = VERDICT_STATE_NONE;
+	x.operation = FILTER_CLOSE;
+	assert_int_equal(filter_decide(&f, &x).action, FILTER_NOTIFY);
+	x.operation = FILTER_RENAME;
+	d = filter_decide(&f, &x);
+	assert_int_equal(d.action, FILTER_GO);
+	assert_int_equal(d.reason, VERDICT_REASON_TIERED);
+	x.state = VERDICT_STATE_WAS_INFECTED;
+	assert_int_equal(filter_decide(&f, &x).action, FILTER_NOTIFY);
+
+	/* open_on_fail decides, as when there is no verdict */
+	assert_true(filter_allows(&f, VERDICT_STATE_NONE, VERDICT_FAILED,
+				  VERDICT_REASON_TIERED));
+	f.open_on_fail = false;
+	assert_false(filter_allows(&f, VERDICT_STATE_NONE, VERDICT_FAILED,
+				   VERDICT_REASON_TIERED));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_versions),
 		cmocka_unit_test(test_nonsense),
 		cmocka_unit_test(test_files),
+		cmocka_unit_test(test_filter),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
