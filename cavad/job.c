@@ -19,6 +19,8 @@
 
 #define TICK 1			/* s */
 #define RUNS_MAX 100		/* under way */
+#define PURGE_TICKS 3600
+#define PURGE_MAX 1000		/* records at a time */
 
 static void tick(struct tevent_context *ev, struct tevent_timer *te,
 		 struct timeval now, void *private_data);
@@ -130,6 +132,30 @@ static void start_due(void *private_data, const char *job)
 	TALLOC_FREE(why);
 }
 
+/* Of records that are older than report_expiry. */
+static bool purge_row(void *private_data, struct job_run *run)
+{
+	struct jobs *jobs = private_data;
+	int64_t expiry = (int64_t)jobs->config->settings.report_expiry;
+	struct tevent_req *req = NULL;
+
+	if (!job_state_ended(run->state) ||
+	    run->ended > (int64_t)time(NULL) - expiry) {
+		return true;
+	}
+	req = store_run_del_send(jobs, jobs->ev, jobs->store, run->id);
+	if (req != NULL) {
+		tevent_req_set_callback(req, active_put_ended, NULL);
+	}
+	return ++jobs->purged < PURGE_MAX;
+}
+
+static void purge(struct jobs *jobs)
+{
+	jobs->purged = 0;
+	(void)store_run_each(jobs->store, 0, purge_row, jobs);
+}
+
 static void tick(struct tevent_context *ev, struct tevent_timer *te,
 		 struct timeval now, void *private_data)
 {
@@ -143,6 +169,12 @@ static void tick(struct tevent_context *ev, struct tevent_timer *te,
 			     tick, jobs) == NULL) {
 		log_error("out of memory: jobs stand still until cavad is "
 			  "restarted");
+	}
+	if (jobs->ticks++ % PURGE_TICKS == 0) {
+		purge(jobs);
+	}
+	if (job_boot_unclean(jobs->boot)) {
+		start_due(jobs, JOB_RECOVERY);
 	}
 	job_due_look(jobs->due, time(NULL), start_due, jobs);
 	look_at_all(jobs);
@@ -197,8 +229,8 @@ static const char **paths_of(TALLOC_CTX *mem_ctx, struct jobs *jobs,
 	uint32_t i = 0, k = 0;
 
 	if (start->job[0] != '\0') {
-		from = job->paths_to_include[0] == NULL ? root :
-			job->paths_to_include;
+		from = job == NULL || job->paths_to_include[0] == NULL ?
+			root : job->paths_to_include;
 		for (n = 0; from[n] != NULL; n++) {
 		}
 	}
@@ -256,7 +288,10 @@ static bool expected_row(void *private_data, struct job_run *run)
 static struct job_run *run_create(TALLOC_CTX *mem_ctx, struct jobs *jobs,
 				  const struct job_start *start, char **why)
 {
-	struct expected expected = { .job = start->job };
+	const struct job_object *job = config_job(jobs->config, start->job);
+	struct expected expected = {
+		.job = job != NULL ? job->name : start->job
+	};
 	struct job_run *run = talloc_zero(mem_ctx, struct job_run);
 
 	if (run == NULL) {
@@ -274,7 +309,7 @@ static struct job_run *run_create(TALLOC_CTX *mem_ctx, struct jobs *jobs,
 	run->id = jobs->last + 1;
 	run->state = JOB_RUNNING;
 	run->started = time(NULL);
-	run->job = talloc_strdup(run, start->job);
+	run->job = talloc_strdup(run, expected.job);
 	run->force = start->force;
 	run->expected = expected.files;
 	run->why = "";
@@ -293,7 +328,7 @@ struct tevent_req *job_start_send(TALLOC_CTX *mem_ctx, struct jobs *jobs,
 	struct active *a = NULL;
 
 	*why = NULL;
-	if (start->job[0] != '\0' &&
+	if (start->job[0] != '\0' && strcmp(start->job, JOB_RECOVERY) != 0 &&
 	    config_job(jobs->config, start->job) == NULL) {
 		*why = talloc_asprintf(mem_ctx, "there is no job %s",
 				       start->job);
@@ -470,7 +505,8 @@ int jobs_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 		jobs->servers = servers;
 		jobs->scans = scans;
 		jobs->due = job_due_create(jobs, ev, config, store);
-		ret = jobs->due == NULL ? ENOMEM :
+		jobs->boot = job_boot_create(jobs, ev, store);
+		ret = jobs->due == NULL || jobs->boot == NULL ? ENOMEM :
 			store_run_each(store, 0, load_row, jobs);
 	}
 	if (ret == 0 &&
@@ -484,4 +520,9 @@ int jobs_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 	}
 	*result = jobs;
 	return 0;
+}
+
+void jobs_stop(struct jobs *jobs)
+{
+	job_boot_stop(jobs->boot);
 }

@@ -16,14 +16,25 @@
 
 struct jobs;
 
-/* Runs that were under way go on. 0 or errno. */
+/* A run that cavad starts by itself; no job can have this name. */
+#define JOB_RECOVERY "(recovery)"
+
+/*
+ * Runs that were under way go on. After an unclean stop of the host what was
+ * owed may be lost with the power: then there is a run of JOB_RECOVERY over
+ * all of check_root. 0 or errno.
+ */
 int jobs_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 		const struct config *config, struct files *files,
 		struct store *store, struct servers *servers,
 		struct scans *scans, struct jobs **result);
 
+/* cavad ends, and all that is owed is in the database. */
+void jobs_stop(struct jobs *jobs);
+
 struct job_start {
-	const char *job;	/* of the configuration, or "" with paths */
+	const char *job;	/* of the configuration, JOB_RECOVERY, or ""
+				 * with paths */
 	const char **paths;	/* absolute */
 	uint32_t path_count;
 	bool force;		/* whatever ignore_previous_scan_status is */

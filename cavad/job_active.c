@@ -31,10 +31,18 @@ static const struct job_object job_of_paths = {
 	.name = "", .impact = JOB_HIGH, .priority = 1, .pool = SERVER_POOL
 };
 
+static const struct job_object job_recovery = {
+	.name = JOB_RECOVERY, .impact = JOB_LOW, .priority = 10,
+	.pool = SERVER_POOL
+};
+
 const struct job_object *active_object(const struct active *a)
 {
 	if (a->run->job[0] == '\0') {
 		return &job_of_paths;
+	}
+	if (strcmp(a->run->job, JOB_RECOVERY) == 0) {
+		return &job_recovery;
 	}
 	return config_job(a->jobs->config, a->run->job);
 }
@@ -170,7 +178,7 @@ static void walk_next(struct active *a)
 
 	TALLOC_FREE(a->rules);
 	a->rules = talloc_new(a);
-	if (a->run->job[0] != '\0') {
+	if (config_job(jobs->config, a->run->job) == job) {
 		ret = config_job_rules(a->rules, job, &ask.rules);
 	}
 	if (ret == 0) {

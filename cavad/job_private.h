@@ -11,6 +11,7 @@
 
 #include "cavad/config.h"
 #include "cavad/job.h"
+#include "cavad/job_boot.h"
 #include "cavad/job_due.h"
 
 #define JOB_WALK_TRIES 5	/* walkers lost at one place */
@@ -60,6 +61,9 @@ struct jobs {
 	struct servers *servers;
 	struct scans *scans;
 	struct job_due *due;
+	struct job_boot *boot;
+	unsigned int ticks;
+	unsigned int purged;	/* this time */
 	LIST_HEAD(, active) active;
 	unsigned int count;
 	uint64_t last;

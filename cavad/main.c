@@ -410,6 +410,7 @@ static int cavad_run(struct cavad *cavad)
 		}
 	}
 	(void)sd_notify(0, "STOPPING=1");
+	jobs_stop(cavad->jobs);
 	store_flush(cavad->store);
 	return cavad->status;
 }

@@ -20,7 +20,7 @@ OPTIONS = {
 }
 
 DAEMON_TESTS = ("api", "cavactl", "cavad", "cee_agent", "cee_agent_faults",
-                "cee_agent_kerberos", "cee_agent_service", "ipc",
+                "cee_agent_kerberos", "cee_agent_service", "ipc", "jobs",
                 "server_probe", "servers")
 # The programs come from build/out: here that is ours. There is no filter of
 # system calls under ASan, which test_rights would miss.

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+import cavad_world
 from cavad_world import EICAR, THREAT, World, wait_for
 
 RUNS = "/platform/10/job/jobs"
@@ -134,8 +135,10 @@ file_extensions = skip
     assert last["excluded"] == directories * 950
     assert all(has_verdict(d / ("f%04d" % f))
                for d in world.root.iterdir() for f in (0, 25, 49))
-    # of cavad and of all that it has forked, together
-    assert memory(world) < before + 40000
+    # of cavad and of all that it has forked, together; ASan keeps what is
+    # freed
+    if "ASAN_OPTIONS" not in os.environ:
+        assert memory(world) < before + 40000
 
 
 def memory(world):
@@ -311,3 +314,64 @@ def test_cavactl(make):
     lines = done.stdout.decode().splitlines()
     assert lines[0] == "every Friday at 22:00" and len(lines) == 6
     assert lines[1].startswith("  Fri ")
+
+
+@pytest.fixture
+def boots(tmp_path, monkeypatch):
+    """boot(n): from here on cavad is started as in the n-th boot."""
+    def boot(number):
+        (tmp_path / "id").write_text("boot-%d\n" % number)
+    (tmp_path / "cavad").write_text(
+        "#!/bin/sh\nexec unshare -m sh -c 'mount --bind %s/id "
+        "/proc/sys/kernel/random/boot_id && exec \"$0\" \"$@\"' "
+        "%s/cavad \"$@\"\n" % (tmp_path, cavad_world.BIN))
+    (tmp_path / "cavad").chmod(0o755)
+    monkeypatch.setattr(cavad_world, "BIN", tmp_path)
+    boot(1)
+    return boot
+
+
+def test_power_failure(boots, make):
+    """What the power took with it is found; an orderly end owes nothing."""
+    world = make()
+    world.cavad.stop()
+    boots(2)
+    world.start()
+    world.cavad.stop(signal.SIGKILL)    # kill -9 alone: nothing is lost
+    world.start()
+    ended(world, start(world, paths=[world.root]))
+    assert len(world.call("GET", RUNS).json["jobs"]) == 1
+    world.file("written")
+    world.cavad.stop(signal.SIGKILL)
+    boots(3)
+    world.start()
+    wait_for("the run", lambda: world.call("GET", RUNS + "/2").code == 200)
+    run = ended(world, 2)
+    assert (run["policy"], run["state"], run["scanned"]) == (
+        "(recovery)", "succeeded", 1)
+    world.cavad.stop()
+    boots(4)
+    world.start()
+    ended(world, start(world, paths=[world.root]))
+    assert len(world.call("GET", RUNS).json["jobs"]) == 3
+
+
+def test_purge(make):
+    """Records of runs go with report_expiry, those under way never."""
+    world = make(settings="report_expiry = 1")
+    world.file("a", b"hold")
+    held = start(world, paths=[world.root])
+    (world.root / "d").mkdir()
+    run = start(world, paths=[world.root / "d"])
+    ended(world, run)
+    assert [r["id"] for r in world.call("GET", RUNS).json["jobs"]] == [
+        run, held]
+    wait_for("a second", lambda: time.time() >
+             run_of(world, run)["end_time"] + 1)
+    world.cavad.stop()
+    world.start()
+    wait_for("its purge", lambda: world.call(
+        "GET", "%s/%d" % (RUNS, run)).code == 404)
+    assert run_of(world, held)["state"] == "running"
+    world.clamd.go.set()
+    ended(world, held)

@@ -5,6 +5,7 @@
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
+#include "cavad/job_boot.h"
 #include "cavad/job_due.c"
 #include "tests/unit/store_test.h"
 
@@ -136,6 +137,16 @@ static void test_share(void **p)
 	}
 }
 
+static void test_boot(void **p)
+{
+	(void)p;
+	assert_false(job_boot_is_unclean(NULL, "b"));	/* the first start */
+	assert_false(job_boot_is_unclean("b", "b"));
+	assert_false(job_boot_is_unclean("stopped", "b"));
+	assert_false(job_boot_is_unclean("a", ""));	/* no /proc */
+	assert_true(job_boot_is_unclean("a", "b"));
+}
+
 struct due_test {
 	struct test *t;
 	struct job_object job;
@@ -245,6 +256,7 @@ int main(void)
 		cmocka_unit_test(test_record),
 		cmocka_unit_test(test_record_full),
 		cmocka_unit_test(test_share),
+		cmocka_unit_test(test_boot),
 		STORE_TEST(store),
 		STORE_TEST(due),
 		STORE_TEST(missed),
