@@ -294,6 +294,7 @@ static bool ask_one(struct active *a, struct batch *b,
 			"administrator",
 		.client = "job",
 		.pool = job->pool,
+		.tiered = job->scan_cloudpool_files,
 	};
 	struct asked *asked = talloc(b, struct asked);
 	struct tevent_req *subreq = NULL;

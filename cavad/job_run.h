@@ -56,7 +56,7 @@ enum job_state {
 	W(clean, "of those: clean") \
 	W(found, "of those: infected") \
 	W(unscannable, "of those: unscannable") \
-	W(skipped, "over scan_size_maximum") \
+	W(skipped, "over scan_size_maximum, or tiered") \
 	W(unanswered, "without a verdict")
 
 struct run_counts {

@@ -9,6 +9,8 @@ import signal
 import time
 
 import pytest
+from samba.dcerpc import xattr
+from samba.ndr import ndr_pack
 
 import cavad_world
 from cavad_world import EICAR, THREAT, World, wait_for
@@ -108,6 +110,23 @@ impact = HIGH
     assert (run["policy"], run["scanned"], run["files"]) == ("docs", 10, 20)
     assert run["excluded"] == 11
     assert start(world, 409, policy="dosc") == "there is no job dosc"
+
+
+def test_tiered(make):
+    """Only where the job says so."""
+    world = make(jobs="[job near]\n[job far]\nscan_cloudpool_files = yes\n")
+    path = world.file("far", b"")
+    os.truncate(path, 1 << 20)
+    value = xattr.DOSATTRIB()
+    value.version = 5
+    value.info = xattr.DosInfo5()
+    value.info.valid_flags = 1
+    value.info.attrib = 0x1020          # OFFLINE
+    os.setxattr(path, "user.DOSATTRIB", ndr_pack(value))
+    run = ended(world, start(world, policy="near"))
+    assert (run["files"], run["skipped"], run["scanned"]) == (1, 1, 0)
+    run = ended(world, start(world, policy="far"))
+    assert (run["files"], run["skipped"], run["scanned"]) == (1, 0, 1)
 
 
 def test_kill_and_go_on(make):
