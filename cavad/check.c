@@ -6,8 +6,8 @@
  * of them as somebody has addresses: at most CHECK_EVENTS are up, and then
  * one about all others.
  *
- * ip_pool is compared only when all of it is numeric: a name in it stands
- * for addresses that are not known here.
+ * A name in ip_pool stands for the addresses that it has (ip_pool.h); for
+ * none before it was found.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -33,6 +33,7 @@ struct check {
 	struct scans *scans;
 	struct events *events;
 	struct counters *counters;
+	const struct ip_pool *ip_pool;	/* NULL: names have no addresses */
 };
 
 int check_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
@@ -194,10 +195,15 @@ static bool check_address_parse(const char *text, struct in6_addr *addr)
 	return true;
 }
 
-static bool check_pool_has(const char **pool, const char *server_addr)
+void check_use_ip_pool(struct check *c, const struct ip_pool *ip_pool)
 {
+	c->ip_pool = ip_pool;
+}
+
+static bool check_pool_has(const struct check *c, const char *server_addr)
+{
+	const char **pool = c->config->settings.ip_pool;
 	struct in6_addr addr, own;
-	bool found = false;
 	size_t i;
 
 	if (pool == NULL || pool[0] == NULL) {
@@ -207,14 +213,15 @@ static bool check_pool_has(const char **pool, const char *server_addr)
 		own = in6addr_any;
 	}
 	for (i = 0; pool[i] != NULL; i++) {
-		if (!check_address_parse(pool[i], &addr)) {
+		bool numeric = check_address_parse(pool[i], &addr);
+
+		if (numeric ? memcmp(&addr, &own, sizeof(addr)) == 0 :
+		    c->ip_pool != NULL &&
+		    ip_pool_resolves(c->ip_pool, pool[i], &own)) {
 			return true;
 		}
-		if (memcmp(&addr, &own, sizeof(addr)) == 0) {
-			found = true;
-		}
 	}
-	return found;
+	return false;
 }
 
 /* Each of these: NULL = nothing against it, or why not, on mem_ctx. */
@@ -228,8 +235,7 @@ static char *check_tree(struct check *c, TALLOC_CTX *mem_ctx,
 				       "avvendor add '%s'", ask->account,
 				       ask->sid, ask->account);
 	}
-	if (!check_pool_has(c->config->settings.ip_pool,
-			    ask->server_addr)) {
+	if (!check_pool_has(c, ask->server_addr)) {
 		return talloc_asprintf(mem_ctx, "connected to %s, which is "
 				       "not in ip_pool; to allow it, add it "
 				       "there", ask->server_addr);

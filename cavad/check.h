@@ -15,6 +15,7 @@
 #ifndef CAVAD_CHECK_H
 #define CAVAD_CHECK_H
 
+#include "cavad/ip_pool.h"
 #include "cavad/scan.h"
 #include "common/proto.h"
 
@@ -25,6 +26,9 @@ int check_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 		 struct servers *servers, struct scans *scans,
 		 struct events *events, struct counters *counters,
 		 struct check **result);
+
+/* Who knows the addresses of the names in ip_pool. */
+void check_use_ip_pool(struct check *c, const struct ip_pool *ip_pool);
 
 /* Never blocks. answer->reason points to memory on mem_ctx. */
 void check_ask(struct check *c, TALLOC_CTX *mem_ctx,

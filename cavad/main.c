@@ -52,6 +52,7 @@ struct cavad {
 	struct servers *servers;
 	struct scans *scans;
 	struct check *check;
+	struct ip_pool *ip_pool;
 	struct zones *zones;	/* before ipc */
 	struct jobs *jobs;
 	struct ipc *ipc;
@@ -337,6 +338,12 @@ static int cavad_build(struct cavad *cavad)
 			   cavad->servers, cavad->scans, cavad->events,
 			   &cavad->counters, &cavad->check);
 	if (ret == 0) {
+		ret = ip_pool_create(cavad, cavad->ev, config, cavad->events,
+				     &cavad->ip_pool);
+	}
+	if (ret == 0) {
+		check_use_ip_pool(cavad->check, cavad->ip_pool);
+		scans_on_turn(cavad->scans, ip_pool_turn, cavad->ip_pool);
 		ret = zones_create(cavad, cavad->ev, config, cavad->store,
 				   &cavad->counters, &cavad->zones);
 	}

@@ -32,6 +32,10 @@ void scans_on_pool(struct scans *s,
 		   const char *(*fn)(void *private_data, const char *path),
 		   void *private_data);
 
+/* fn says which name of ip_pool servers are told; without: the first. */
+void scans_on_turn(struct scans *s, unsigned int (*fn)(void *private_data),
+		   void *private_data);
+
 enum scan_source { SCAN_ON_ACCESS, SCAN_NOTICE, SCAN_MANUAL, SCAN_JOB };
 
 struct scan_request {

@@ -117,7 +117,9 @@ static char *scan_unc(struct scan *scan)
 {
 	const struct settings *settings = &scan->scans->config->settings;
 	char *host = unc_host(scan, (const char *const *)settings->ip_pool,
-			      scan->scans->turn++);
+			      scan->scans->turn_fn == NULL ? 0 :
+			      scan->scans->turn_fn(
+				      scan->scans->turn_private));
 	char *unc = NULL;
 
 	TALLOC_FREE(scan->alias);
@@ -126,6 +128,13 @@ static char *scan_unc(struct scan *scan)
 	}
 	talloc_free(host);
 	return unc;
+}
+
+void scans_on_turn(struct scans *s, unsigned int (*fn)(void *private_data),
+		   void *private_data)
+{
+	s->turn_fn = fn;
+	s->turn_private = private_data;
 }
 
 void scan_ask(struct scan *scan)

@@ -114,7 +114,8 @@ struct scans {
 	LIST_HEAD(, scan) buckets[SCAN_BUCKETS];
 	uint32_t count;
 	uint64_t last_id;
-	unsigned int turn;	/* of ip_pool */
+	unsigned int (*turn_fn)(void *private_data);	/* of ip_pool */
+	void *turn_private;
 	struct tevent_timer *full_timer;	/* while that event is up */
 };
 

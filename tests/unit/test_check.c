@@ -352,8 +352,9 @@ static void test_ip_pool(void **p)
 		{ { "10.1.1.1" }, "", false },
 		{ { "10.1.1.1" }, "nonsense", false },
 		{ { "::1" }, "", false },
-		/* a name stands for addresses that are not known here */
-		{ { "10.1.1.1", "files.example" }, "10.1.1.3", true },
+		/* a name that was not looked up stands for no address */
+		{ { "10.1.1.1", "files.example" }, "10.1.1.3", false },
+		{ { "files.example", "10.1.1.1" }, "10.1.1.1", true },
 	};
 	struct test *t = *p;
 	size_t i;
