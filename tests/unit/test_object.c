@@ -415,6 +415,52 @@ static void test_list(void **unused)
 	talloc_free(frame);
 }
 
+/* A copy is equal, lives alone, and every field counts. */
+static void test_copy(void **unused)
+{
+	TALLOC_CTX *first = talloc_new(NULL);
+	struct server_object a = { .name = talloc_strdup(first, "one") };
+	struct server_object *b = NULL;
+	struct server_object other;
+	char *error = NULL;
+
+	(void)unused;
+	object_defaults(first, &object_server, &a);
+	assert_int_equal(object_set(first, &object_server, &a,
+				    "fetch_addresses", "10.0.0.1, 10.0.0.2",
+				    &error), 0);
+	assert_int_equal(object_set(first, &object_server, &a, "server_uri",
+				    "cee://h", &error), 0);
+	b = object_copy(NULL, &object_server, &a);
+	assert_true(object_equal(&object_server, &a, b));
+	talloc_free(first);
+	assert_string_equal(b->name, "one");
+	assert_string_equal(b->server_uri, "cee://h");
+	assert_string_equal(b->fetch_addresses[1], "10.0.0.2");
+	assert_null(b->fetch_addresses[2]);
+
+	other = *b;
+	other.name = "two";
+	assert_false(object_equal(&object_server, &other, b));
+	other = *b;
+	other.fetch_addresses++;
+	assert_false(object_equal(&object_server, &other, b));
+	other = *b;
+	other.pool = "other";
+	assert_false(object_equal(&object_server, &other, b));
+	other = *b;
+	other.enabled = !other.enabled;
+	assert_false(object_equal(&object_server, &other, b));
+	other = *b;
+	other.connections_maximum++;
+	assert_false(object_equal(&object_server, &other, b));
+	other = *b;
+	other.pool = NULL;		/* as an empty one */
+	b->pool = "";
+	assert_true(object_equal(&object_server, &other, b));
+	talloc_free(b);
+}
+
 static void test_near(void **unused)
 {
 	static const char *const names[] = { "scan_timeout", "sync_wait",
@@ -557,6 +603,7 @@ int main(void)
 		cmocka_unit_test(test_bad),
 		cmocka_unit_test(test_long),
 		cmocka_unit_test(test_list),
+		cmocka_unit_test(test_copy),
 		cmocka_unit_test(test_near),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_man_page),
