@@ -1,5 +1,5 @@
-/* includes: cavad/api.c cavad/api_avvendor.c cavad/api_probe.c
- * cavad/api_scan.c */
+/* includes: cavad/api.c cavad/api_avvendor.c cavad/api_jobs.c
+ * cavad/api_probe.c cavad/api_scan.c */
 /*
  * A request of the API: it gets one answer, in JSON, and what goes on to a
  * scan or to the database is what the fields promise. Input: a method, a
@@ -11,18 +11,30 @@
 #define api_status fuzz_status
 #define api_zones fuzz_zones
 #define scan_send fuzz_scan_send
+#define zones_tiered fuzz_tiered
 #define probe_send fuzz_probe_send
+#define job_start_send fuzz_job_start
+#define job_verb_send fuzz_job_verb
+#define job_view fuzz_job_view
+#define job_rate fuzz_job_rate
+#define job_running fuzz_job_running
+#define job_next fuzz_job_next
+#define jobs_last fuzz_jobs_last
 #define store_avvendor_put_send fuzz_account
 #define store_avvendor_del_send fuzz_account_gone
 #define store_avvendor_list fuzz_accounts
 
 #include "cavad/api.c"
 #include "cavad/api_avvendor.c"
+#include "cavad/api_jobs.c"
 #include "cavad/api_probe.c"
 #include "cavad/api_scan.c"
 #include "tests/fuzz/fuzz.h"
 
-static struct config fuzz_config;
+static struct job_object fuzz_job = { .name = "docs",
+				      .schedule = "every day" };
+static struct job_object *fuzz_jobs[] = { &fuzz_job, NULL };
+static struct config fuzz_config = { .jobs = fuzz_jobs };
 static struct api fuzz_api = { .config = &fuzz_config };
 static unsigned int fuzz_replies;
 
@@ -47,6 +59,12 @@ void fuzz_status(struct api_call *call)
 void fuzz_zones(struct api_call *call)
 {
 	api_reply(call, 200, json_object());
+}
+
+bool fuzz_tiered(const struct zones *z, const char *path)
+{
+	(void)z;
+	return path[0] == '/';
 }
 
 struct tevent_req *fuzz_probe_send(TALLOC_CTX *mem_ctx,
@@ -77,6 +95,75 @@ struct tevent_req *fuzz_scan_send(TALLOC_CTX *mem_ctx,
 		abort();
 	}
 	return NULL;
+}
+
+struct tevent_req *fuzz_job_start(TALLOC_CTX *mem_ctx, struct jobs *jobs,
+				  const struct job_start *start,
+				  uint64_t *id, char **why)
+{
+	uint32_t i = 0;
+
+	(void)jobs;
+	*id = 1;
+	*why = talloc_strdup(mem_ctx, "no");
+	if ((start->job[0] == '\0') == (start->path_count == 0) ||
+	    start->path_count > JOB_PATHS_MAX) {
+		abort();
+	}
+	for (i = 0; i < start->path_count; i++) {
+		if (start->paths[i][0] != '/') {
+			abort();
+		}
+	}
+	return NULL;
+}
+
+struct tevent_req *fuzz_job_verb(TALLOC_CTX *mem_ctx, struct jobs *jobs,
+				 uint64_t id, enum job_verb verb, char **why)
+{
+	(void)jobs;
+	*why = talloc_strdup(mem_ctx, "no");
+	if (id == 0 || verb > JOB_VERB_CANCEL) {
+		abort();
+	}
+	return NULL;
+}
+
+struct job_run *fuzz_job_view(TALLOC_CTX *mem_ctx, struct jobs *jobs,
+			      uint64_t id)
+{
+	static const char *paths[] = { "/srv/\xff" };
+	struct job_run *run = talloc_zero(mem_ctx, struct job_run);
+
+	(void)jobs;
+	*run = (struct job_run) { .id = id, .job = "\xff", .why = "",
+				  .paths = paths, .path_count = 1 };
+	return run;
+}
+
+uint64_t fuzz_job_rate(struct jobs *jobs, uint64_t id)
+{
+	(void)jobs;
+	return id;
+}
+
+uint64_t fuzz_job_running(struct jobs *jobs, const char *job)
+{
+	(void)jobs;
+	return strlen(job);
+}
+
+int64_t fuzz_job_next(struct jobs *jobs, const struct job_object *job)
+{
+	(void)jobs;
+	(void)job;
+	return 0;
+}
+
+uint64_t fuzz_jobs_last(const struct jobs *jobs)
+{
+	(void)jobs;
+	return 2;
 }
 
 struct tevent_req *fuzz_account(TALLOC_CTX *mem_ctx,
@@ -127,6 +214,16 @@ size_t fuzz_seed(unsigned int i, uint8_t data[FUZZ_MAX])
 			"{\"account\": \"EXAMPLE\\\\svc_cava\"}",
 		"POST /platform/11/avscan/avvendor\n"
 			"{\"account\": \"S-1-5-21-1-2-3-1000\"}",
+		"GET /platform/10/job/jobs\n", "GET /platform/10/job/jobs/7\n",
+		"POST /platform/10/job/jobs\n{\"type\": \"AVScan\", "
+			"\"paths\": [\"/srv\", \"file:///srv/%ff\"], "
+			"\"avscan_params\": {\"force_run\": true}}",
+		"POST /platform/10/job/jobs\n{\"type\": \"AVScan\", "
+			"\"avscan_params\": {\"policy\": \"docs\"}}",
+		"PUT /platform/10/job/jobs/7\n{\"state\": \"pause\"}",
+		"GET /platform/11/avscan/schedules\n",
+		"POST /platform/11/avscan/schedules\n"
+			"{\"schedule\": \"every Friday at 22:00\"}",
 		"DELETE /platform/11/avscan/avvendor/EXAMPLE\\svc_cava\n",
 		"PUT /platform/11/avscan/avvendor\n[1, 2.5, null, {}]",
 		NULL };
