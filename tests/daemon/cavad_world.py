@@ -126,12 +126,12 @@ class UnixConnection(http.client.HTTPConnection):
 class Cavad:
     """A started cavad; its log is text."""
 
-    def __init__(self, world, conf, arguments=("-f",), env=None):
+    def __init__(self, world, conf, arguments=("-f",), env=None, prefix=()):
         self.log_path = world.dir / ("cavad.%d.log" % world.serial)
         world.serial += 1
         with open(self.log_path, "wb") as log:
             self.popen = subprocess.Popen(
-                [str(BIN / "cavad"), *arguments, "-c", str(conf)],
+                [*prefix, str(BIN / "cavad"), *arguments, "-c", str(conf)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env=dict(os.environ, **(env or {})))
         self.pid = self.popen.pid

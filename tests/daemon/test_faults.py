@@ -20,11 +20,11 @@ LATE = ("slow-drip", "header-drip", "hang")
 
 
 class FakeCee:
-    def __init__(self, directory):
+    def __init__(self, directory, listen="127.0.0.1:0", prefix=()):
         self.directory = directory
         self.popen = subprocess.Popen(
-            [sys.executable, str(ROOT / "tests/fakes/fake_cee.py"),
-             "--listen", "127.0.0.1:0", "--dir", str(directory)],
+            [*prefix, sys.executable, str(ROOT / "tests/fakes/fake_cee.py"),
+             "--listen", listen, "--dir", str(directory)],
             stdout=subprocess.PIPE)
         self.address = self.popen.stdout.readline().split()[-1].decode()
 
