@@ -188,8 +188,13 @@ static bool verdict_in_window(int64_t stamp, int64_t ctime)
 
 bool verdict_is_old(const struct verdict *v, int64_t signature_min)
 {
+	int64_t signatures = v->signature_time;
+
+	if (signatures == 0) {
+		signatures = v->scan_time / INT64_C(1000000000);
+	}
 	return v->result != VERDICT_INFECTED && signature_min != 0 &&
-		v->signature_time != 0 && v->signature_time < signature_min;
+		signatures < signature_min;
 }
 
 enum verdict_state verdict_state(const struct verdict *v,

@@ -134,8 +134,9 @@ bool verdict_is_old(const struct verdict *v, int64_t signature_min);
 
 /*
  * Pure. v == NULL: no record. signature_min: a record with an older
- * signature time is stale (s since the epoch, 0 = any age will do; a time
- * that is not known is not older). What is infected stays so.
+ * signature time is stale (s since the epoch, 0 = any age will do; where the
+ * time is not known, that of the scan, than which signatures are no newer).
+ * What is infected stays so.
  * Current: size and mtime equal, stamp - 1 s <= ctime <= stamp.
  */
 enum verdict_state verdict_state(const struct verdict *v,

@@ -451,7 +451,8 @@ static void test_signatures(void **p)
 		{ 1000, 0, true }, { 1000, 999, true },
 		{ 1000, 1000, true }, { 1000, 1001, false },
 		{ 1000, INT64_MAX, false },
-		{ 0, 1001, true },	/* not known is not old */
+		{ 0, 1001, true },	/* not known, scanned in 1001 */
+		{ 0, 1002, false },
 		{ -5, 0, true },	/* any age will do */
 		{ INT64_MIN, 0, true }, { -5, 1, false },
 	};
@@ -462,6 +463,7 @@ static void test_signatures(void **p)
 		struct verdict v = record(VERDICT_CLEAN);
 
 		v.signature_time = rows[i].time;
+		v.scan_time = INT64_C(1001999999999);
 		assert_int_equal(verdict_state(&v, &unchanged,
 					       rows[i].minimum),
 				 rows[i].fresh ? VERDICT_STATE_CLEAN :
