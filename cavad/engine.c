@@ -10,6 +10,8 @@
 static const struct engine_ops *const engine_rows[] = {
 	&engine_cee,
 	&engine_cees,
+	&engine_icap,
+	&engine_icaps,
 	&engine_clamd,
 	&engine_null,
 	NULL

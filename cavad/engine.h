@@ -54,6 +54,7 @@ struct engine_status {
 	bool av_ok;		/* and its antivirus software works */
 	bool too_old;		/* but it is not to be used: .detail says why */
 	int64_t signature_time;
+	uint32_t connections;	/* that it wants at most, 0 = not said */
 	char address[INET6_ADDRSTRLEN];	/* where it answered from, or "" */
 	char version[VERDICT_TEXT_MAX];	/* of the server: "CEE 9.3.0.0" */
 	char dtd_version[VERDICT_TEXT_MAX];
@@ -103,6 +104,8 @@ struct engine_ops {
 /* The rows of engine.c. */
 extern const struct engine_ops engine_cee;
 extern const struct engine_ops engine_cees;	/* the same over TLS */
+extern const struct engine_ops engine_icap;
+extern const struct engine_ops engine_icaps;	/* the same over TLS */
 extern const struct engine_ops engine_clamd;
 extern const struct engine_ops engine_null;
 

@@ -307,6 +307,9 @@ static int engine_cee_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 				  (unsigned int)server->connections_maximum,
 				  &e->http);
 	}
+	if (ret == 0) {
+		ret = http_trust(e->http, server->ca_file);
+	}
 	if (ret != 0) {
 		talloc_free(e);
 		return ret;

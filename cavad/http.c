@@ -53,6 +53,7 @@ struct http {
 	struct tevent_timer *timer;
 	TAILQ_HEAD(, http_state) running;
 	struct trace *trace;
+	char *ca_file;		/* NULL = the system's */
 };
 
 struct http_socket {
@@ -273,6 +274,16 @@ void http_trace(struct http *http, struct trace *t)
 	http->trace = t;
 }
 
+int http_trust(struct http *http, const char *file)
+{
+	TALLOC_FREE(http->ca_file);
+	if (file[0] == '\0') {
+		return 0;
+	}
+	http->ca_file = talloc_strdup(http, file);
+	return http->ca_file == NULL ? ENOMEM : 0;
+}
+
 static bool http_set_headers(struct http_state *state,
 			     const char *content_type)
 {
@@ -348,6 +359,9 @@ static int http_start(struct http_state *state, struct http *http,
 		return ENOMEM;
 	}
 	code = http_set_options(state, request);
+	if (http->ca_file != NULL) {
+		curl_easy_setopt(state->easy, CURLOPT_CAINFO, http->ca_file);
+	}
 	if (http->trace != NULL) {
 		curl_easy_setopt(state->easy, CURLOPT_DEBUGFUNCTION,
 				 http_take_trace);

@@ -28,6 +28,9 @@ int http_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 
 struct trace;
 
+/* Certificates are checked by those in `file`, PEM; "" = the system's. */
+int http_trust(struct http *http, const char *file);
+
 /* The bytes of all requests sent from now on go there too; NULL ends it. */
 void http_trace(struct http *http, struct trace *t);
 

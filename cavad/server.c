@@ -436,8 +436,7 @@ struct server_status servers_status(const struct servers *s, size_t i)
 		.state = server->state,
 		.last = &server->last,
 		.connections = server->connections,
-		.connections_maximum =
-			(uint32_t)server->object->connections_maximum,
+		.connections_maximum = server_limit(server),
 		.good_heartbeats = server->good_heartbeats,
 		.scan_requests = server->scan_requests,
 		.scan_failures = server->scan_failures,

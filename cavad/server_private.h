@@ -162,6 +162,9 @@ void servers_abandon(struct servers *s);
 
 /* From server_state.c. */
 
+/* Connections at a time: ours, or fewer if it wants fewer. */
+uint32_t server_limit(const struct server *server);
+
 /* A connection may be taken; it is free again. */
 bool server_room(const struct server *server);
 void server_connection_free(struct server *server);

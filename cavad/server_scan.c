@@ -240,8 +240,8 @@ static bool server_fit(const struct server *server,
 /* a less loaded than b, by the share of connections in use? */
 static bool server_less_loaded(const struct server *a, const struct server *b)
 {
-	uint64_t a_load = a->connections * b->object->connections_maximum;
-	uint64_t b_load = b->connections * a->object->connections_maximum;
+	uint64_t a_load = (uint64_t)a->connections * server_limit(b);
+	uint64_t b_load = (uint64_t)b->connections * server_limit(a);
 
 	return a_load < b_load;
 }

@@ -81,9 +81,17 @@ static void server_times_add(struct server_times *t, int64_t sample)
 
 /* The state of one. */
 
+uint32_t server_limit(const struct server *server)
+{
+	uint32_t ours = (uint32_t)server->object->connections_maximum;
+	uint32_t its = server->last.connections;
+
+	return its != 0 && its < ours ? its : ours;
+}
+
 bool server_room(const struct server *server)
 {
-	return server->connections < server->object->connections_maximum;
+	return server->connections < server_limit(server);
 }
 
 void server_connection_free(struct server *server)

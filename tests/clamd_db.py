@@ -20,7 +20,7 @@ HEADER = 512    # bytes, padded with blanks
 
 def header(when):
     day = time.strftime("%d %b %Y %H-%M +0000", time.gmtime(when))
-    return b"ClamAV-VDB:%s:1:1:90:X:X:lab:%d" % (day.encode(), when)
+    return b"ClamAV-VDB:%s:%d:1:90:X:X:lab:%d" % (day.encode(), when, when)
 
 
 def database(when):

@@ -1,5 +1,5 @@
 #!/bin/bash
-# A private smbd, cavad, cee_agent and clamd, for tests and for hand use.
+# A private smbd, cavad, clamd, and cee_agent or c-icap, for tests and for hand use.
 #
 # Each lab listens on a loopback address of its own (from the inode of DIR),
 # SMB on port 445, so that several run side by side and every client works.
@@ -14,7 +14,7 @@ usage()
 {
 	cat <<'EOF'
 usage: tests/lab.sh DIR setup [OPTIONS]   write configuration and accounts
-       tests/lab.sh DIR start [PART...]   clamd agent cavad smbd; all: none named
+       tests/lab.sh DIR start [PART...]   clamd agent icap cavad smbd; all: none named
        tests/lab.sh DIR stop [PART...]    by SIGTERM, and waits
        tests/lab.sh DIR kill PART...      by SIGKILL, with its children
        tests/lab.sh DIR env               shell variables: eval "$(...)"
@@ -22,7 +22,8 @@ usage: tests/lab.sh DIR setup [OPTIONS]   write configuration and accounts
        tests/lab.sh DIR run COMMAND...    with the lab's accounts and module
 
 options of setup:
-  --engine cee|clamd|null      who scans (cee: cee_agent with clamd)
+  --engine cee|icap|clamd|null who scans (cee: cee_agent with clamd;
+                               icap: c-icap with clamd)
   --profile standard|strict    when a read waits for a scan
   --servers N                  antivirus servers (1)
   --samba-option 'N = V'       a line in the share; 'global:N = V': in [global]
@@ -41,9 +42,10 @@ mkdir -p "$1"
 DIR=$(cd "$1" && pwd)
 VERB=$2
 shift 2
+ICAP_MODULES=/usr/lib/$(uname -m)-linux-gnu/c_icap
 ROOT=$(cd "$(dirname "$0")/.." && pwd)
 OUT=$ROOT/build/out
-PARTS="clamd agent cavad smbd"
+PARTS="clamd agent icap cavad smbd"
 
 address()
 {
@@ -176,6 +178,39 @@ password_file = $DIR/avuser.password
 EOF
 }
 
+write_icap()	# INDEX
+{
+	mkdir -p "$DIR/icap$1"
+	cat > "$DIR/icap$1/c-icap.conf" <<EOF
+PidFile $DIR/icap$1/pid
+CommandsSocket $DIR/icap$1/ctl
+Port $ADDRESS:$((1344 + $1))
+User root
+Group root
+StartServers 1
+MaxServers 1
+ThreadsPerChild 20
+MinSpareThreads 1
+MaxSpareThreads 20
+KeepAliveTimeout 600
+MaxKeepAliveRequests 100
+TmpDir $DIR/icap$1
+DebugLevel 1
+ModulesDir $ICAP_MODULES
+ServicesDir $ICAP_MODULES
+LoadMagicFile /etc/c-icap/c-icap.magic
+ServerLog $DIR/log/icap$1.server.log
+AccessLog $DIR/log/icap$1.access.log
+Module common clamd_mod.so
+clamd_mod.ClamdSocket $DIR/clamd/clamd.sock
+Service antivirus_module virus_scan.so
+ServiceAlias avscan virus_scan?allow204=on&sizelimit=off&mode=simple
+virus_scan.DefaultEngine clamd
+virus_scan.ScanFileTypes TEXT DATA EXECUTABLE ARCHIVE GIF JPEG MSOFFICE DOCUMENT GRAPHICS STREAM
+virus_scan.MaxObjectSize 100M
+EOF
+}
+
 write_cavad()
 {
 	cat > "$DIR/cavad.conf" <<EOF
@@ -195,6 +230,7 @@ EOF
 	while [ $i -lt "$SERVERS" ]; do
 		case $ENGINE in
 		cee) uri=cee://$ADDRESS:$((12228 + i))/vee ;;
+		icap) uri=icap://$ADDRESS:$((1344 + i))/avscan ;;
 		clamd) uri=clamd:$DIR/clamd/clamd.sock ;;
 		null) uri=null: ;;
 		esac
@@ -216,8 +252,8 @@ setup_options()
 		esac
 		[ $# -ge 2 ] || bad "$1 needs a value"
 		case $1=$2 in
-		--engine=cee|--engine=clamd|--engine=null) ENGINE=$2 ;;
-		--engine=icap) bad "--engine icap is not built yet" ;;
+		--engine=cee|--engine=icap|--engine=clamd|--engine=null)
+			ENGINE=$2 ;;
 		--profile=standard|--profile=strict) PROFILE=$2 ;;
 		--servers=[1-9]|--servers=[1-9][0-9]) SERVERS=$2 ;;
 		--samba-option=global:*=*)
@@ -260,8 +296,11 @@ setup()
 	write_clamd
 	write_cavad
 	i=0
-	while [ "$ENGINE" = cee ] && [ $i -lt "$SERVERS" ]; do
-		write_agent $i
+	while [ $i -lt "$SERVERS" ]; do
+		case $ENGINE in
+		cee) write_agent $i ;;
+		icap) write_icap $i ;;
+		esac
 		i=$((i + 1))
 	done
 	for u in labuser avuser; do
@@ -340,7 +379,7 @@ servers_online()
 		select(.server_state == "online")] | length')" -ge "$SERVERS" ]
 }
 
-port_open() { (exec 3<> "/dev/tcp/$ADDRESS/445"); }
+port_open() { (exec 3<> "/dev/tcp/$ADDRESS/${1-445}"); }
 
 start_part()
 {
@@ -361,6 +400,15 @@ start_part()
 			i=$((i + 1))
 		done
 		;;
+	icap)
+		i=0
+		while [ "$ENGINE" = icap ] && [ $i -lt "$SERVERS" ]; do
+			launch icap$i c-icap -N -D -f \
+				"$DIR/icap$i/c-icap.conf"
+			await icap$i "ICAP port" port_open $((1344 + i))
+			i=$((i + 1))
+		done
+		;;
 	cavad)
 		launch cavad "$OUT/bin/cavad" -f -c "$DIR/cavad.conf"
 		await cavad "status over the API" status
@@ -375,7 +423,7 @@ start_part()
 			--no-process-group -s "$DIR/smb.conf"
 		await smbd "SMB port" port_open
 		;;
-	*) bad "unknown part $1: clamd agent cavad smbd" ;;
+	*) bad "unknown part $1: $PARTS" ;;
 	esac
 }
 
@@ -392,11 +440,11 @@ start()
 pids_of()	# PART: names of pid files
 {
 	case $1 in
-	agent) for f in "$DIR"/run/agent*.pid; do
+	agent|icap) for f in "$DIR/run/$1"*.pid; do
 			[ ! -e "$f" ] || basename "$f" .pid
 		done ;;
 	clamd|cavad|smbd) echo "$1" ;;
-	*) bad "unknown part $1: clamd agent cavad smbd" ;;
+	*) bad "unknown part $1: $PARTS" ;;
 	esac
 }
 

@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # A foreign library is included by one file of a program.
 ONE_FILE = {
-    "curl/curl.h": {"cavad/http.c", "cavactl/http.c"},
+    "curl/curl.h": {"cavad/http.c", "cavad/icap_link.c", "cavactl/http.c"},
     "lmdb.h": {"cavad/store_db.c", "cavad/store_db.h"},
     "microhttpd.h": {"cavad/api.c", "cavad/api_http.c",
                      "cee_agent/exchange.c", "cee_agent/exchange.h",

@@ -251,6 +251,7 @@ static int setup(void **state)
 		snprintf(f->uris[i], sizeof(f->uris[i]), "fake:%d", i);
 		f->objects[i].name = f->names[i];
 		f->objects[i].server_uri = f->uris[i];
+		f->objects[i].ca_file = "";
 		f->objects[i].enabled = true;
 		f->objects[i].connections_maximum = 20;
 		fakes.beat[i] = (struct engine_status) {

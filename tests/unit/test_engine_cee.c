@@ -47,6 +47,7 @@ static int setup(void **state)
 		 f->fake.port);
 	f->server.name = "a";
 	f->server.server_uri = f->uri;
+	f->server.ca_file = "";
 	f->server.connections_maximum = 20;
 	ret = engine_cee.create(f, f->ev, &f->config, &f->server, &f->engine,
 				&error);
