@@ -2,12 +2,16 @@
  * clamd: a clamd on this host, asked over its unix socket.
  *
  * The open file is handed over (FILDES), so clamd needs no rights over the
- * share and cannot open another file of that name. One connection a
- * request; nothing is left over from one to the next.
+ * share and cannot open another file of that name. Scans go over sessions
+ * (IDSESSION) that are kept and used again, one scan at a time on each; clamd
+ * numbers its replies, and one with another number is none. A session that
+ * clamd has closed meanwhile (idle, restarted) is made anew. The heartbeat is
+ * a connection of its own.
  *
- *   zFILDES\0, one byte with the descriptor  ->  "fd[10]: OK\0"
- *                                                "fd[10]: THREAT FOUND\0"
- *                                                "fd[10]: REASON ERROR\0"
+ *   zIDSESSION\0, once
+ *   zFILDES\0, one byte with the descriptor  ->  "1: fd[10]: OK\0"
+ *                                                "2: fd[10]: THREAT FOUND\0"
+ *                                                "3: fd[10]: REASON ERROR\0"
  *   zVERSION\0  ->  "ClamAV 1.4.1/27300/Mon Jan  1 10:00:00 2024\0"
  *
  * clamd says OK to a file over its MaxFileSize and cannot be asked for that
@@ -34,19 +38,30 @@
 #define CLAMD_HEARTBEAT_TIMEOUT 3	/* s */
 #define CLAMD_BUSY_RETRY 20000		/* us until the next connect */
 
+struct clamd_session {
+	int sock;
+	uint32_t count;		/* commands that were answered */
+};
+
 struct engine {
 	struct sockaddr_un addr;
 	uint64_t size_max;	/* 0 = any */
+	struct clamd_session *idle;	/* last used last */
+	unsigned int idle_num;
+	unsigned int idle_max;
 	struct trace *trace;
 };
 
 struct engine_clamd_ask_state {
 	struct tevent_context *ev;
-	const struct engine *engine;
+	struct engine *engine;
 	const char *command;	/* with its NUL */
 	size_t command_len;
-	int pass_fd;		/* borrowed; -1 = none, or sent */
+	int fd;			/* borrowed; -1 = no scan, no session */
+	int pass_fd;		/* the same until it is sent */
 	int sock;
+	bool kept;		/* the session has been used before */
+	uint32_t count;		/* of the session */
 	struct tevent_fd *fde;
 	size_t sent;
 	size_t len;
@@ -58,6 +73,7 @@ struct engine_clamd_state {
 	struct engine_status status;
 };
 
+static int engine_clamd_destructor(struct engine *e);
 static void engine_clamd_connect(struct tevent_req *req);
 static void engine_clamd_again(struct tevent_context *ev,
 			       struct tevent_timer *timer, struct timeval now,
@@ -94,11 +110,35 @@ static int engine_clamd_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 	e->addr.sun_family = AF_UNIX;
 	memcpy(e->addr.sun_path, path, strlen(path) + 1);
 	e->size_max = server->clamd_size_maximum;
+	e->idle_max = server->connections_maximum;
+	e->idle = talloc_array(e, struct clamd_session, e->idle_max);
+	if (e->idle == NULL) {
+		talloc_free(e);
+		return ENOMEM;
+	}
+	talloc_set_destructor(e, engine_clamd_destructor);
 	*result = e;
 	return 0;
 }
 
+static int engine_clamd_destructor(struct engine *e)
+{
+	while (e->idle_num > 0) {
+		close(e->idle[--e->idle_num].sock);
+	}
+	return 0;
+}
+
 /* One question, one answer. */
+
+static void engine_clamd_close(struct engine_clamd_ask_state *state)
+{
+	TALLOC_FREE(state->fde);
+	if (state->sock != -1) {
+		close(state->sock);
+		state->sock = -1;
+	}
+}
 
 static void engine_clamd_ask_cleanup(struct tevent_req *req,
 				     enum tevent_req_state req_state)
@@ -107,18 +147,39 @@ static void engine_clamd_ask_cleanup(struct tevent_req *req,
 		tevent_req_data(req, struct engine_clamd_ask_state);
 
 	(void)req_state;
-	TALLOC_FREE(state->fde);
-	if (state->sock != -1) {
-		close(state->sock);
-		state->sock = -1;
+	engine_clamd_close(state);
+}
+
+/* A session that is kept, or a connection to be made. */
+static void engine_clamd_start(struct engine_clamd_ask_state *state)
+{
+	static const char first[] = "zIDSESSION\0zFILDES";
+	static const char later[] = "zFILDES";
+	static const char version[] = "zVERSION";
+	struct engine *e = state->engine;
+
+	state->sent = 0;
+	state->count = 0;
+	state->pass_fd = state->fd;
+	state->kept = state->fd != -1 && e->idle_num > 0;
+	if (state->kept) {
+		state->sock = e->idle[--e->idle_num].sock;
+		state->count = e->idle[e->idle_num].count;
+		state->command = later;
+		state->command_len = sizeof(later);
+	} else if (state->fd != -1) {
+		state->command = first;
+		state->command_len = sizeof(first);
+	} else {
+		state->command = version;
+		state->command_len = sizeof(version);
 	}
 }
 
-/* `command` is static. */
+/* fd -1 = what version it is. */
 static struct tevent_req *engine_clamd_ask_send(TALLOC_CTX *mem_ctx,
 						struct tevent_context *ev,
-						const struct engine *e,
-						const char *command, int fd,
+						struct engine *e, int fd,
 						uint32_t timeout)
 {
 	struct engine_clamd_ask_state *state = NULL;
@@ -132,10 +193,9 @@ static struct tevent_req *engine_clamd_ask_send(TALLOC_CTX *mem_ctx,
 	}
 	state->ev = ev;
 	state->engine = e;
-	state->command = command;
-	state->command_len = strlen(command) + 1;
-	state->pass_fd = fd;
+	state->fd = fd;
 	state->sock = -1;
+	engine_clamd_start(state);
 	tevent_req_set_cleanup_fn(req, engine_clamd_ask_cleanup);
 	ok = tevent_req_set_endtime(req, ev,
 				    tevent_timeval_current_ofs(timeout, 0));
@@ -148,6 +208,18 @@ static struct tevent_req *engine_clamd_ask_send(TALLOC_CTX *mem_ctx,
 	return req;
 }
 
+static void engine_clamd_watch(struct tevent_req *req)
+{
+	struct engine_clamd_ask_state *state =
+		tevent_req_data(req, struct engine_clamd_ask_state);
+
+	/* READ: without it nobody tells that clamd has closed */
+	state->fde = tevent_add_fd(state->ev, state, state->sock,
+				   TEVENT_FD_READ | TEVENT_FD_WRITE,
+				   engine_clamd_event, req);
+	tevent_req_nomem(state->fde, req);
+}
+
 static void engine_clamd_connect(struct tevent_req *req)
 {
 	struct engine_clamd_ask_state *state =
@@ -155,6 +227,10 @@ static void engine_clamd_connect(struct tevent_req *req)
 	const struct sockaddr_un *addr = &state->engine->addr;
 	int ret;
 
+	if (state->kept) {
+		engine_clamd_watch(req);
+		return;
+	}
 	if (state->sock == -1) {
 		state->sock = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK |
 				     SOCK_CLOEXEC, 0);
@@ -180,9 +256,7 @@ static void engine_clamd_connect(struct tevent_req *req)
 		tevent_req_error(req, errno);
 		return;
 	}
-	state->fde = tevent_add_fd(state->ev, state, state->sock,
-				   TEVENT_FD_WRITE, engine_clamd_event, req);
-	tevent_req_nomem(state->fde, req);
+	engine_clamd_watch(req);
 }
 
 static void engine_clamd_again(struct tevent_context *ev,
@@ -246,6 +320,53 @@ static ssize_t engine_clamd_write(struct engine_clamd_ask_state *state)
 	return n;
 }
 
+/* The connection is no good: `error`, or another one. */
+static void engine_clamd_lost(struct tevent_req *req, int error)
+{
+	struct engine_clamd_ask_state *state =
+		tevent_req_data(req, struct engine_clamd_ask_state);
+
+	if (!state->kept || state->len > 0) {
+		tevent_req_error(req, error);
+		return;
+	}
+	engine_clamd_close(state);
+	engine_clamd_start(state);
+	engine_clamd_connect(req);
+}
+
+/*
+ * A whole reply is there. Of a session: its number, which is cut off, and the
+ * session can be used again.
+ */
+static void engine_clamd_replied(struct tevent_req *req)
+{
+	struct engine_clamd_ask_state *state =
+		tevent_req_data(req, struct engine_clamd_ask_state);
+	struct engine *e = state->engine;
+	size_t whole = strlen(state->reply) + 1;
+	char number[16] = "";
+	int n = 0;
+
+	if (state->fd == -1) {
+		tevent_req_done(req);
+		return;
+	}
+	n = snprintf(number, sizeof(number), "%u: ", state->count + 1);
+	if (whole != state->len || strncmp(state->reply, number, n) != 0) {
+		tevent_req_error(req, EBADMSG);
+		return;
+	}
+	memmove(state->reply, state->reply + n, whole - n);
+	if (e->idle_num < e->idle_max) {
+		TALLOC_FREE(state->fde);
+		e->idle[e->idle_num++] = (struct clamd_session) {
+			.sock = state->sock, .count = state->count + 1 };
+		state->sock = -1;
+	}
+	tevent_req_done(req);
+}
+
 /* The bytes so far end in a reply: NUL, or the end of the connection. */
 static void engine_clamd_read(struct tevent_req *req)
 {
@@ -259,19 +380,19 @@ static void engine_clamd_read(struct tevent_req *req)
 		return;
 	}
 	if (n == -1) {
-		tevent_req_error(req, errno);
+		engine_clamd_lost(req, errno);
 		return;
 	}
 	if (n == 0) {
 		/* a whole reply ends in NUL; what was cut short is none */
-		tevent_req_error(req, ECONNRESET);
+		engine_clamd_lost(req, ECONNRESET);
 		return;
 	}
 	trace_received(state->engine->trace, state->reply + state->len,
 		       (size_t)n);
 	state->len += (size_t)n;
 	if (memchr(state->reply, '\0', state->len) != NULL) {
-		tevent_req_done(req);
+		engine_clamd_replied(req);
 		return;
 	}
 	if (state->len == sizeof(state->reply)) {
@@ -296,7 +417,7 @@ static void engine_clamd_event(struct tevent_context *ev,
 	}
 	n = engine_clamd_write(state);
 	if (n == -1 && errno != EAGAIN && errno != EINTR) {
-		tevent_req_error(req, errno);
+		engine_clamd_lost(req, errno);
 		return;
 	}
 	if (state->sent == state->command_len && state->pass_fd == -1) {
@@ -394,7 +515,7 @@ static struct tevent_req *engine_clamd_scan_send(TALLOC_CTX *mem_ctx,
 		tevent_req_done(req);
 		return tevent_req_post(req, ev);
 	}
-	subreq = engine_clamd_ask_send(state, ev, e, "zFILDES", scan->fd,
+	subreq = engine_clamd_ask_send(state, ev, e, scan->fd,
 				       scan->timeout);
 	if (tevent_req_nomem(subreq, req)) {
 		return tevent_req_post(req, ev);
@@ -414,12 +535,13 @@ static void engine_clamd_scan_done(struct tevent_req *subreq)
 	int ret;
 
 	ret = engine_clamd_ask_recv(subreq, &reply);
-	if (ret == EMSGSIZE) {
+	if (ret == EMSGSIZE || ret == EBADMSG) {
 		answer->result = VERDICT_FAILED;
 		answer->reason = VERDICT_REASON_BAD_REPLY;
 		answer->server_fault = true;
 		snprintf(answer->detail, sizeof(answer->detail),
-			 "the reply is too long");
+			 ret == EMSGSIZE ? "the reply is too long" :
+			 "the reply is to another question");
 		tevent_req_done(req);
 		return;
 	}
@@ -514,7 +636,7 @@ static struct tevent_req *engine_clamd_heartbeat_send(
 	if (req == NULL) {
 		return NULL;
 	}
-	subreq = engine_clamd_ask_send(state, ev, e, "zVERSION", -1,
+	subreq = engine_clamd_ask_send(state, ev, e, -1,
 				       CLAMD_HEARTBEAT_TIMEOUT);
 	if (tevent_req_nomem(subreq, req)) {
 		return tevent_req_post(req, ev);

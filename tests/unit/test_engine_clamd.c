@@ -73,6 +73,7 @@ static int setup(void **state)
 	f->server.name = "c";
 	f->server.server_uri = f->uri;
 	f->server.clamd_size_maximum = 1000;
+	f->server.connections_maximum = 20;
 	assert_int_equal(engine_clamd.create(f, f->ev, &f->config, &f->server,
 					     &f->engine, &error), 0);
 	*state = f;
@@ -99,6 +100,19 @@ static int teardown(void **state)
 	return 0;
 }
 
+static void read_command(struct fixture *f, int sock)
+{
+	ssize_t n;
+	size_t i;
+
+	for (i = 0; i < sizeof(f->command); i++) {
+		n = read(sock, &f->command[i], 1);
+		if (n != 1 || f->command[i] == '\0') {
+			break;
+		}
+	}
+}
+
 /* One connection of the scripted clamd, in a thread of its own. */
 static void *serve(void *private_data)
 {
@@ -111,14 +125,11 @@ static void *serve(void *private_data)
 		.msg_control = space, .msg_controllen = sizeof(space),
 	};
 	int sock = accept(f->listener, NULL, NULL);
-	ssize_t n;
-	size_t i;
+	ssize_t n = 0;
 
-	for (i = 0; i < sizeof(f->command); i++) {
-		n = read(sock, &f->command[i], 1);
-		if (n != 1 || f->command[i] == '\0') {
-			break;
-		}
+	read_command(f, sock);
+	if (strcmp(f->command, "zIDSESSION") == 0) {
+		read_command(f, sock);
 	}
 	if (strcmp(f->command, "zFILDES") == 0 &&
 	    recvmsg(sock, &msg, MSG_CMSG_CLOEXEC) == 1 &&
@@ -129,6 +140,7 @@ static void *serve(void *private_data)
 		n = pread(fd, f->content, sizeof(f->content) - 1, 0);
 		close(fd);
 	}
+	assert_true(n >= 0);
 	n = send(sock, f->reply, f->reply_len, MSG_NOSIGNAL);
 	if (f->stay) {
 		n = read(sock, &byte, 1);	/* until the client goes */
@@ -211,7 +223,7 @@ static void test_passes_the_descriptor(void **state)
 {
 	struct fixture *f = *state;
 
-	scan(f, "fd[10]: OK", 11);
+	scan(f, "1: fd[10]: OK", 14);
 	assert_int_equal(f->error, 0);
 	assert_int_equal(f->answer.result, VERDICT_CLEAN);
 	assert_string_equal(f->command, "zFILDES");
@@ -267,7 +279,7 @@ static void test_faults(void **state)
 	struct fixture *f = *state;
 	char *much = talloc_zero_array(f, char, 5000);
 
-	scan(f, "fd[10]: OK", 10);	/* cut short: no NUL */
+	scan(f, "1: fd[10]: OK", 13);	/* cut short: no NUL */
 	assert_int_equal(f->error, ECONNRESET);
 	scan(f, "", 0);
 	assert_int_equal(f->error, ECONNRESET);
@@ -278,13 +290,51 @@ static void test_faults(void **state)
 	assert_int_not_equal(f->answer.result, VERDICT_CLEAN);
 
 	f->stay = true;
-	scan(f, "fd[10]: O", 9);
+	scan(f, "1: fd[10]: O", 12);
 	assert_int_equal(f->error, ETIMEDOUT);
 	assert_string_not_equal(f->answer.detail, "");
 
 	close(f->listener);
 	ask(f, 1);
 	assert_int_equal(f->error, ECONNREFUSED);
+}
+
+/* The second scan is sent over the session of the first; clamd has gone. */
+static void test_session_that_has_ended(void **state)
+{
+	struct fixture *f = *state;
+
+	scan(f, "1: fd[10]: OK", 14);
+	assert_int_equal(f->engine->idle_num, 1);
+	scan(f, "1: fd[10]: OK", 14);
+	assert_int_equal(f->error, 0);
+	assert_int_equal(f->answer.result, VERDICT_CLEAN);
+	assert_string_equal(f->content, CONTENT);
+	assert_int_equal(f->engine->idle_num, 1);
+}
+
+/* What is no answer to this question is none. */
+static void test_numbers(void **state)
+{
+	static const struct {
+		const char *reply;
+		size_t len;
+	} rows[] = {
+		{ "2: fd[10]: OK", 14 }, { "fd[10]: OK", 11 },
+		{ "1:fd[10]: OK", 13 }, { "1: fd[10]: OK\0x", 15 },
+		{ "11: fd[10]: OK", 15 }, { "", 1 },
+	};
+	struct fixture *f = *state;
+	size_t i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		scan(f, rows[i].reply, rows[i].len);
+		assert_int_equal(f->error, 0);
+		assert_int_equal(f->answer.result, VERDICT_FAILED);
+		assert_int_equal(f->answer.reason, VERDICT_REASON_BAD_REPLY);
+		assert_true(f->answer.server_fault);
+		assert_int_equal(f->engine->idle_num, 0);
+	}
 }
 
 static void test_size(void **state)
@@ -295,7 +345,7 @@ static void test_size(void **state)
 	assert_int_equal(f->error, 0);
 	assert_int_equal(f->answer.result, VERDICT_UNSCANNABLE);
 	assert_int_equal(f->answer.reason, VERDICT_REASON_LIMIT);
-	script(f, "fd[10]: OK", 11);
+	script(f, "1: fd[10]: OK", 14);
 	ask(f, 1000);
 	pthread_join(f->thread, NULL);
 	assert_int_equal(f->answer.result, VERDICT_CLEAN);
@@ -325,7 +375,7 @@ static void test_backlog(void **state)
 		close(accept(f->listener, NULL, NULL));
 	}
 	tevent_req_set_callback(req[11], scanned, f);
-	script(f, "fd[10]: OK", 11);
+	script(f, "1: fd[10]: OK", 14);
 	wait_done(f);
 	pthread_join(f->thread, NULL);
 	assert_int_equal(f->answer.result, VERDICT_CLEAN);
@@ -438,6 +488,7 @@ static void test_real_clamd(void **state)
 	char *error = NULL;
 	int ret;
 
+	TALLOC_FREE(f->engine);
 	snprintf(f->uri, sizeof(f->uri), "clamd:%s/real", f->dir);
 	ret = engine_clamd.create(f, f->ev, &f->config, &f->server,
 				  &f->engine, &error);
@@ -457,6 +508,8 @@ static void test_real_clamd(void **state)
 	assert_int_equal(f->error, 0);
 	assert_int_equal(f->answer.result, VERDICT_INFECTED);
 	assert_string_equal(f->answer.threat, "Test-Only.UNOFFICIAL");
+	assert_int_equal(f->engine->idle_num, 1);
+	assert_int_equal(f->engine->idle[0].count, 2);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 }
@@ -469,6 +522,8 @@ int main(void)
 		TEST(test_passes_the_descriptor),
 		TEST(test_replies),
 		TEST(test_faults),
+		TEST(test_session_that_has_ended),
+		TEST(test_numbers),
 		TEST(test_size),
 		TEST(test_backlog),
 		TEST(test_heartbeats),
