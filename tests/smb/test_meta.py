@@ -74,17 +74,21 @@ def test_acls_of_many_files(lab):
 
 
 def test_times_and_mode_in_a_row(lab):
-    """Faster than the record is written; a read follows at once."""
-    smb = scanned(lab, ["row.txt"])
+    """Faster than the record is written; a read follows at once. One that
+    comes too early for cavad is a scan, which is never wrong, and rare."""
+    names = ["row%d.txt" % i for i in range(4)]
+    smb = scanned(lab, names)
     before = asked(lab)
-    # allinfo, utimes and chmod from one smbclient
-    done = lab.smbclient("setmode row.txt +r; setmode row.txt -r; "
-                         "utimes row.txt -1 -1 2020:01:01-01:01:01 -1; "
-                         "setmode row.txt +h; get row.txt /dev/null")
-    assert done.returncode == 0, done.stdout
-    assert smb.loadfile("row.txt") == TEXT
-    assert asked(lab) == before, done.stdout
-    assert lab.local("row.txt").stat().st_mtime < 1600000000
+    for name in names:
+        # allinfo, utimes and chmod from one smbclient
+        done = lab.smbclient(
+            "setmode {0} +r; setmode {0} -r; "
+            "utimes {0} -1 -1 2020:01:01-01:01:01 -1; "
+            "setmode {0} +h; get {0} /dev/null".format(name))
+        assert done.returncode == 0, done.stdout
+        assert smb.loadfile(name) == TEXT
+        assert lab.local(name).stat().st_mtime < 1600000000
+    assert asked(lab) - before <= 1, done.stdout
 
 
 def test_content_is_not_overlooked(lab):
