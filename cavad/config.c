@@ -742,12 +742,19 @@ const char *config_pool(const struct config *c, const char *zone)
 		SERVER_POOL;
 }
 
-#define CONFIG_RESCAN_READ 1	/* of rescan_on_signatures in object.def */
+/* Of rescan_on_signatures in object.def. */
+enum { CONFIG_RESCAN_NEVER, CONFIG_RESCAN_READ, CONFIG_RESCAN_JOB };
 
-int64_t config_signature_min(const struct config *c)
+int64_t config_signature_min(const struct config *c, bool job)
 {
-	return c->settings.rescan_on_signatures == CONFIG_RESCAN_READ ?
-		c->signatures : 0;
+	switch (c->settings.rescan_on_signatures) {
+	case CONFIG_RESCAN_READ:
+		return c->signatures;
+	case CONFIG_RESCAN_JOB:
+		return job ? c->signatures : 0;
+	default:
+		return 0;
+	}
 }
 
 static uint32_t config_ms(uint64_t seconds)
@@ -773,7 +780,7 @@ struct filter config_filter(const struct config *c, const char *zone)
 	f.tiered_timeout = config_ms(s->scan_cloudpool_timeout);
 	f.sync_wait = s->sync_wait;
 	f.size_maximum = s->scan_size_maximum;
-	f.signature_min = config_signature_min(c);
+	f.signature_min = config_signature_min(c, false);
 	return f;
 }
 

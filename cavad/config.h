@@ -43,8 +43,11 @@ const struct job_object *config_job(const struct config *c, const char *name);
 int config_job_rules(TALLOC_CTX *mem_ctx, const struct job_object *job,
 		     struct filter *f);
 
-/* verdict_state()'s signature_min, by rescan_on_signatures; 0: any age. */
-int64_t config_signature_min(const struct config *c);
+/*
+ * verdict_state()'s signature_min for a job or for everybody else, by
+ * rescan_on_signatures; 0: any age.
+ */
+int64_t config_signature_min(const struct config *c, bool job);
 
 /*
  * The effective filter of a zone; defaults for one that is not listed. Its

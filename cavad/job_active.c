@@ -171,7 +171,7 @@ static void walk_next(struct active *a)
 		.other_mounts = job->other_mounts,
 		.ignore_previous = a->run->force ||
 			job->ignore_previous_scan_status,
-		.signature_min = config_signature_min(jobs->config),
+		.signature_min = config_signature_min(jobs->config, true),
 		.rules = FILTER_DEFAULT,
 	};
 	int ret = 0;

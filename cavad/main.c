@@ -288,7 +288,7 @@ static void cavad_signatures(void *private_data, int64_t oldest)
 	bool first = cavad->config->signatures == 0;
 
 	cavad->config->signatures = oldest;
-	if (config_signature_min(cavad->config) == 0) {
+	if (config_signature_min(cavad->config, false) == 0) {
 		return;
 	}
 	if (!first) {

@@ -168,6 +168,7 @@ static void scan_join(struct scan *scan, struct scan_waiter *w)
 	} else {
 		TAILQ_INSERT_TAIL(&scan->waiters, w, entry);
 		scan->ignore_previous |= w->ignore_previous;
+		scan->job |= w->job;
 	}
 	scan->manual |= w->source == SCAN_MANUAL;
 	if (!scan_source_urgent(w->source)) {
@@ -247,6 +248,7 @@ struct tevent_req *scan_send(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 	w->ev = ev;
 	w->source = request->source;
 	w->ignore_previous = request->ignore_previous;
+	w->job = request->source == SCAN_JOB;
 	w->tiered = request->tiered || request->source == SCAN_ON_ACCESS ||
 		    request->source == SCAN_NOTICE;
 	w->answer.ident = request->ident;

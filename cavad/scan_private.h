@@ -39,6 +39,7 @@ struct scan_waiter {
 	struct tevent_req *req;
 	enum scan_source source;
 	bool ignore_previous;
+	bool job;		/* a job asks: verdicts age sooner, maybe */
 	bool tiered;		/* may be fetched for it */
 	struct scan_answer answer;
 };
@@ -67,6 +68,7 @@ struct scan {
 	char *user;
 	char *client;
 	bool ignore_previous;
+	bool job;		/* a job asks: verdicts age sooner, maybe */
 	bool urgent;		/* somebody waits */
 	bool tiered;		/* it has to be fetched, which takes time */
 	bool manual;		/* the result goes to the store as well */

@@ -178,7 +178,7 @@ static void scan_set_path(struct scan *scan, char *path)
 static bool scan_current(struct scan *scan, const struct files_begun *begun,
 			 struct verdict *v)
 {
-	int64_t min = config_signature_min(scan->scans->config);
+	int64_t min = config_signature_min(scan->scans->config, scan->job);
 	enum verdict_state state;
 	int ret;
 

@@ -80,7 +80,7 @@ bool scan_stream_current(const struct scans *s, const struct content *now,
 	stream_result_key(now, &key);
 	ret = store_result_get(s->store, &key, v);
 	return ret == 0 && content_equal(&v->content, now) &&
-		!verdict_is_old(v, config_signature_min(s->config));
+		!verdict_is_old(v, config_signature_min(s->config, false));
 }
 
 bool scan_stream_news(const struct scan *scan, const struct verdict *v)

@@ -104,6 +104,22 @@ def test_never(lab):
     assert run.returncode == 2 and "New.Virus" in run.stdout
 
 
+def test_job(lab):
+    """Readers go on by the old verdict until a job comes by."""
+    smb = start(lab, "job")
+    update(lab)
+    count = processed(lab)
+    assert smb.loadfile("new.bin") == NEW
+    assert processed(lab) == count
+    run = lab.cavactl("scan", lab.env["SHARE_DIR"])
+    assert run.returncode == 2 and "New.Virus" in run.stdout, run.stdout
+    assert processed(lab) == count + 2
+    assert status_of(lab.connect().loadfile, "new.bin") in DENIED
+    # and the signatures it was scanned by are those of now
+    run = lab.cavactl("scan", lab.env["SHARE_DIR"])
+    assert processed(lab) == count + 2, run.stdout
+
+
 def test_turned_on_while_it_runs(lab):
     smb = start(lab, "never")
     update(lab)
