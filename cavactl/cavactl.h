@@ -65,6 +65,12 @@ enum cavactl_exit cmd_jobs_cancel(const struct cavactl *ctl,
 enum cavactl_exit cmd_jobs_schedule(const struct cavactl *ctl,
 				    const char **args);
 
+enum cavactl_exit cmd_events(const struct cavactl *ctl, const char **args);
+enum cavactl_exit cmd_events_before(const struct cavactl *ctl,
+				    const char **args);
+enum cavactl_exit cmd_events_view(const struct cavactl *ctl,
+				  const char **args);
+
 /* All below an absolute path, shown until it has ended. */
 enum cavactl_exit jobs_scan_directory(const struct cavactl *ctl,
 				      const char *path);

@@ -33,6 +33,8 @@ static const struct {
 	{ "GET", "/platform/11/avscan/avvendor", api_avvendor_list },
 	{ "POST", "/platform/11/avscan/avvendor", api_avvendor_add },
 	{ "DELETE", "/platform/11/avscan/avvendor/*", api_avvendor_remove },
+	{ "GET", "/platform/11/avscan/events", api_event_list },
+	{ "GET", "/platform/11/avscan/events/*", api_event_view },
 	{ "GET", "/platform/10/job/jobs", api_runs },
 	{ "POST", "/platform/10/job/jobs", api_run_start },
 	{ "GET", "/platform/10/job/jobs/*", api_run_view },
@@ -266,7 +268,8 @@ int api_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev, int fd,
 	       const struct config *config, struct store *store,
 	       struct servers *servers, struct scans *scans,
 	       struct check *check, struct ipc *ipc, struct zones *zones,
-	       struct events *events, struct counters *counters,
+	       struct events *events, struct event_history *history,
+	       struct counters *counters,
 	       struct jobs *jobs, struct api **result)
 {
 	struct api *api = talloc_zero(mem_ctx, struct api);
@@ -285,6 +288,7 @@ int api_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev, int fd,
 	api->ipc = ipc;
 	api->zones = zones;
 	api->events = events;
+	api->history = history;
 	api->counters = counters;
 	api->jobs = jobs;
 	ret = api_http_create(api, fd, &api->http);

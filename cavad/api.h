@@ -11,6 +11,8 @@
  *   GET    /platform/11/avscan/avvendor    {"avvendor":[{"account","added"}]}
  *   POST   /platform/11/avscan/avvendor    {"account"}
  *   DELETE /platform/11/avscan/avvendor/{account}
+ *   GET    /platform/11/avscan/events      ?limit&resume {"events":[...]}
+ *   GET    /platform/11/avscan/events/{id}
  *   GET    /platform/10/job/jobs           {"jobs":[run...]}
  *   POST   /platform/10/job/jobs           {"type":"AVScan", "paths",
  *                                "avscan_params":{"policy","force_run"}}
@@ -25,6 +27,7 @@
 #define CAVAD_API_H
 
 #include "cavad/check.h"
+#include "cavad/event_history.h"
 #include "cavad/ipc.h"
 #include "cavad/job.h"
 
@@ -38,7 +41,8 @@ int api_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev, int fd,
 	       const struct config *config, struct store *store,
 	       struct servers *servers, struct scans *scans,
 	       struct check *check, struct ipc *ipc, struct zones *zones,
-	       struct events *events, struct counters *counters,
+	       struct events *events, struct event_history *history,
+	       struct counters *counters,
 	       struct jobs *jobs, struct api **result);
 
 #endif

@@ -223,6 +223,12 @@ static void api_http_resume(struct api_http *h, struct api_http_call *hc)
 	MHD_resume_connection(hc->connection);
 }
 
+const char *api_http_query(struct api_call *call, const char *name)
+{
+	return MHD_lookup_connection_value(call->http->connection,
+					   MHD_GET_ARGUMENT_KIND, name);
+}
+
 void api_http_reply(struct api_call *call, unsigned int code, char *text)
 {
 	struct api_http_call *hc = call->http;

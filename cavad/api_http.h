@@ -19,6 +19,9 @@ int api_http_create(struct api *api, int fd, struct api_http **result);
 /* The first answer counts. text is copied. */
 void api_http_reply(struct api_call *call, unsigned int code, char *text);
 
+/* What the URL says behind ?, "x" of name=x, or NULL. */
+const char *api_http_query(struct api_call *call, const char *name);
+
 /* api.c: finds the route of a whole request and carries it out. */
 void api_route(struct api_call *call, const char *method, const char *path,
 	       const char *body, size_t len);

@@ -5,6 +5,7 @@
  *   api_status.c    GET of the node's status
  *   api_zones.c     zones and their shares
  *   api_scan.c      individual scans
+ *   api_events.c    events
  *   api_avvendor.c  accounts that may fetch
  *   api_probe.c     one antivirus server is asked, and the bytes shown
  *   api_jobs.c      runs of jobs, and schedules
@@ -28,6 +29,7 @@ struct api {
 	struct ipc *ipc;
 	struct zones *zones;
 	struct events *events;
+	struct event_history *history;
 	struct counters *counters;
 	struct jobs *jobs;
 	uint64_t next_report;
@@ -75,6 +77,8 @@ void api_zone_add(struct api_call *call);
 void api_zone_remove(struct api_call *call);
 void api_scan(struct api_call *call);
 void api_probe(struct api_call *call);
+void api_event_list(struct api_call *call);
+void api_event_view(struct api_call *call);
 void api_avvendor_list(struct api_call *call);
 void api_avvendor_add(struct api_call *call);
 void api_avvendor_remove(struct api_call *call);

@@ -27,6 +27,9 @@ struct events {
 	struct event *up[EVENT_UP_MAX];
 	unsigned int count;
 	uint64_t dropped;	/* raised while all were in use */
+	void (*watch)(void *private_data, enum event_change change,
+		      struct event *event);
+	void *watch_private;
 };
 
 struct event_class {
@@ -54,6 +57,40 @@ static const struct event_class *event_class(enum event_number number)
 		}
 	}
 	abort();	/* no row: ours */
+}
+
+void event_describe(struct event *event, uint32_t number)
+{
+	size_t i;
+
+	event->number = number;
+	event->name = "";
+	event->meaning = "";
+	for (i = 0; i < sizeof(event_classes) / sizeof(event_classes[0]);
+	     i++) {
+		if (event_classes[i].number == event->number) {
+			event->name = event_classes[i].name;
+			event->severity = event_classes[i].severity;
+			event->meaning = event_classes[i].meaning;
+		}
+	}
+}
+
+void events_watch(struct events *e,
+		  void (*fn)(void *private_data, enum event_change change,
+			     struct event *event),
+		  void *private_data)
+{
+	e->watch = fn;
+	e->watch_private = private_data;
+}
+
+static void event_tell(struct events *e, enum event_change change,
+		       struct event *event)
+{
+	if (e->watch != NULL) {
+		e->watch(e->watch_private, change, event);
+	}
 }
 
 static enum log_level event_level(enum event_severity severity)
@@ -136,7 +173,8 @@ static unsigned int event_find(const struct events *e,
 	return i;
 }
 
-static void event_count(struct event *event, const char *text)
+static void event_count(struct events *e, struct event *event,
+			const char *text)
 {
 	char *counted = NULL;
 
@@ -150,6 +188,7 @@ static void event_count(struct event *event, const char *text)
 	event_line(event_level(event->severity), event_class(event->number),
 		   event->what, counted == NULL ? text : counted);
 	talloc_free(counted);
+	event_tell(e, EVENT_COUNTED, event);
 }
 
 /* NULL: no room. The caller logs the event itself. */
@@ -214,7 +253,7 @@ void event_raise(struct events *e, enum event_number number,
 		return;
 	}
 	if (i < e->count) {
-		event_count(e->up[i], text);
+		event_count(e, e->up[i], text);
 		talloc_free(text);
 		return;
 	}
@@ -223,6 +262,7 @@ void event_raise(struct events *e, enum event_number number,
 		event_dropped(e, class, what, text);
 	} else {
 		event_line(event_level(class->severity), class, what, text);
+		event_tell(e, EVENT_RAISED, event);
 	}
 	talloc_free(text);
 }
@@ -242,6 +282,7 @@ void event_clear(struct events *e, enum event_number number,
 		(e->count - i) * sizeof(e->up[0]));
 	e->up[e->count] = NULL;
 	event_line_cleared(event);
+	event_tell(e, EVENT_CLEARED, event);
 	talloc_free(event);
 }
 
@@ -260,15 +301,18 @@ void event_log(struct events *e, enum event_number number, const char *what,
 	       const char *fmt, ...)
 {
 	const struct event_class *class = event_class(number);
+	struct event event = { .what = what, .count = 1 };
 	char *text = NULL;
 	va_list ap;
 
-	(void)e;
 	va_start(ap, fmt);
 	text = talloc_vasprintf(NULL, fmt, ap);
 	va_end(ap);
-	event_line(event_level(class->severity), class, what,
-		   text == NULL ? "" : text);
+	event.text = text == NULL ? "" : text;
+	event_line(event_level(class->severity), class, what, event.text);
+	event_describe(&event, number);
+	event.since = event.last = event_now();
+	event_tell(e, EVENT_HAPPENED, &event);
 	talloc_free(text);
 }
 

@@ -49,6 +49,7 @@ void event_log(struct events *e, enum event_number number, const char *what,
 	       const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
 struct event {
+	uint64_t id;		/* of event_history.c; 0 = none yet */
 	enum event_number number;
 	const char *name;	/* symbolic */
 	enum event_severity severity;
@@ -59,6 +60,22 @@ struct event {
 	int64_t last;		/* the same, of the last raise */
 	uint64_t count;
 };
+
+/* .number and what its row says; .name "" = there is no such row. */
+void event_describe(struct event *event, uint32_t number);
+
+enum event_change {
+	EVENT_RAISED,
+	EVENT_COUNTED,		/* .count is a power of ten */
+	EVENT_CLEARED,		/* still as it was */
+	EVENT_HAPPENED		/* event_log(); not up */
+};
+
+/* fn hears of each change; it may set event->id and nothing else. */
+void events_watch(struct events *e,
+		  void (*fn)(void *private_data, enum event_change change,
+			     struct event *event),
+		  void *private_data);
 
 /* Those that are up: i from 0, NULL after the last. Borrowed. */
 const struct event *events_up(const struct events *e, unsigned int i);

@@ -48,6 +48,7 @@ struct cavad {
 	struct files *files;
 	struct store *store;
 	struct events *events;
+	struct event_history *history;
 	struct counters counters;
 	struct servers *servers;
 	struct scans *scans;
@@ -322,6 +323,11 @@ static int cavad_build(struct cavad *cavad)
 	if (cavad->events == NULL) {
 		return ENOMEM;
 	}
+	ret = event_history_create(cavad, cavad->ev, cavad->store,
+				   cavad->events, &cavad->history);
+	if (ret != 0) {
+		return fail("the events in the database", ret);
+	}
 	ret = servers_create(cavad, cavad->ev, config, cavad->events,
 			     &cavad->counters, &cavad->servers, &error);
 	if (ret != 0) {
@@ -362,8 +368,9 @@ static int cavad_build(struct cavad *cavad)
 		ret = api_create(cavad, cavad->ev, cavad->api_fd, config,
 				 cavad->store, cavad->servers, cavad->scans,
 				 cavad->check, cavad->ipc, cavad->zones,
-				 cavad->events, &cavad->counters,
-				 cavad->jobs, &cavad->api);
+				 cavad->events, cavad->history,
+				 &cavad->counters, cavad->jobs,
+				 &cavad->api);
 	}
 	servers_on_signatures(cavad->servers, cavad_signatures, cavad);
 	return ret == 0 ? 0 : fail("start", ret);

@@ -31,6 +31,7 @@
  *   "sales\0docs" -> 0200000000000000 0500 53616c6573 00 (Sales)
  *                    0400 446f6373 00 (Docs)   0600 2f7372762f64 00
  *
+ * event: its id, u64 -> its record (event_history.c)
  * run: number of the run, u64 -> its record (job_run.h)
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
@@ -51,13 +52,14 @@
 
 enum store_table {
 	STORE_META, STORE_PENDING, STORE_RESULT, STORE_AVVENDOR, STORE_ZONE,
-	STORE_RUN
+	STORE_RUN, STORE_EVENT
 };
 
 static const char *const store_tables[] = {
 	[STORE_META] = "meta", [STORE_PENDING] = "pending",
 	[STORE_RESULT] = "result", [STORE_AVVENDOR] = "avvendor",
-	[STORE_ZONE] = "zone", [STORE_RUN] = "run", NULL
+	[STORE_ZONE] = "zone", [STORE_RUN] = "run",
+	[STORE_EVENT] = "event", NULL
 };
 
 struct store {
@@ -621,9 +623,21 @@ int store_zone_list(struct store *s, TALLOC_CTX *mem_ctx,
 	return 0;
 }
 
-/* Runs of jobs. */
+/* Rows that have a number: runs of jobs, events. */
 
-static struct db_bytes store_run_key(uint64_t id, uint8_t bytes[8])
+static uint64_t store_number(struct db_bytes key)
+{
+	const uint8_t *bytes = key.data;
+	uint64_t id = 0;
+	size_t i;
+
+	for (i = 0; i < key.len && i < 8; i++) {
+		id = id << 8 | bytes[i];
+	}
+	return id;
+}
+
+static struct db_bytes store_number_key(uint64_t id, uint8_t bytes[8])
 {
 	unsigned int i;
 
@@ -644,7 +658,7 @@ struct tevent_req *store_run_put_send(TALLOC_CTX *mem_ctx,
 	struct store_change change = {
 		.kind = STORE_PUT,
 		.table = STORE_RUN,
-		.key = store_run_key(run->id, key),
+		.key = store_number_key(run->id, key),
 	};
 
 	job_run_put(&b, run);
@@ -660,7 +674,7 @@ struct tevent_req *store_run_del_send(TALLOC_CTX *mem_ctx,
 	const struct store_change change = {
 		.kind = STORE_DEL,
 		.table = STORE_RUN,
-		.key = store_run_key(id, key),
+		.key = store_number_key(id, key),
 	};
 
 	return store_writer_send(mem_ctx, ev, s->writer, &change, 0);
@@ -677,15 +691,10 @@ static bool store_run_row(void *private_data, struct db_bytes key,
 {
 	struct store_runs *r = private_data;
 	struct buf b = buf_reader(value.data, value.len);
-	const uint8_t *bytes = key.data;
 	struct job_run *run = NULL;
-	uint64_t id = 0;
+	uint64_t id = store_number(key);
 	bool more = true;
-	size_t i;
 
-	for (i = 0; i < key.len && i < 8; i++) {
-		id = id << 8 | bytes[i];
-	}
 	run = job_run_get(r->mem_ctx, id, &b);
 	if (run == NULL) {
 		log_warning("the record of run %" PRIu64 " in the database "
@@ -710,8 +719,69 @@ int store_run_each(struct store *s, uint64_t after,
 
 	r.mem_ctx = talloc_new(NULL);
 	db_begin(s->db, DB_READ, &t);
-	db_each(&t, STORE_RUN, store_run_key(after, key), store_run_row, &r);
+	db_each(&t, STORE_RUN, store_number_key(after, key), store_run_row,
+		&r);
 	ret = db_end(&t);
 	talloc_free(r.mem_ctx);
 	return ret;
+}
+
+struct tevent_req *store_event_put_send(TALLOC_CTX *mem_ctx,
+					struct tevent_context *ev,
+					struct store *s, uint64_t id,
+					const struct buf *record)
+{
+	uint8_t key[8];
+	const struct store_change change = {
+		.kind = STORE_PUT,
+		.table = STORE_EVENT,
+		.key = store_number_key(id, key),
+		.value = { record->data, record->pos },
+	};
+
+	return store_writer_send(mem_ctx, ev, s->writer, &change,
+				 record->error);
+}
+
+struct tevent_req *store_event_del_send(TALLOC_CTX *mem_ctx,
+					struct tevent_context *ev,
+					struct store *s, uint64_t id)
+{
+	uint8_t key[8];
+	const struct store_change change = {
+		.kind = STORE_DEL,
+		.table = STORE_EVENT,
+		.key = store_number_key(id, key),
+	};
+
+	return store_writer_send(mem_ctx, ev, s->writer, &change, 0);
+}
+
+struct store_events {
+	bool (*fn)(void *private_data, uint64_t id, struct buf *record);
+	void *private_data;
+};
+
+static bool store_event_row(void *private_data, struct db_bytes key,
+			    struct db_bytes value)
+{
+	struct store_events *e = private_data;
+	struct buf b = buf_reader(value.data, value.len);
+
+	return e->fn(e->private_data, store_number(key), &b);
+}
+
+int store_event_each(struct store *s, uint64_t after,
+		     bool (*fn)(void *private_data, uint64_t id,
+				struct buf *record),
+		     void *private_data)
+{
+	struct store_events e = { .fn = fn, .private_data = private_data };
+	uint8_t key[8];
+	struct db_txn t;
+
+	db_begin(s->db, DB_READ, &t);
+	db_each(&t, STORE_EVENT, store_number_key(after, key),
+		store_event_row, &e);
+	return db_end(&t);
 }

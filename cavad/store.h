@@ -16,6 +16,7 @@
  *   zone      zone, NUL, share, both in small letters -> a share that said
  *             it belongs to a zone: i64 since, ns, str zone, str share,
  *             str root
+ *   event     id, u64 -> an event that was or is: event_history.h
  *   run       number, u64 -> a run of a job: its record (job_run.h)
  *
  * Not for network file systems. Open it once, after every fork.
@@ -150,5 +151,21 @@ struct tevent_req *store_run_del_send(TALLOC_CTX *mem_ctx,
 int store_run_each(struct store *s, uint64_t after,
 		   bool (*fn)(void *private_data, struct job_run *run),
 		   void *private_data);
+
+/* Events: records as event_history.c makes them. */
+struct tevent_req *store_event_put_send(TALLOC_CTX *mem_ctx,
+					struct tevent_context *ev,
+					struct store *s, uint64_t id,
+					const struct buf *record);
+/* ENOENT: it was not there. */
+struct tevent_req *store_event_del_send(TALLOC_CTX *mem_ctx,
+					struct tevent_context *ev,
+					struct store *s, uint64_t id);
+
+/* Calls fn for each behind id `after`, in order, until it returns false. */
+int store_event_each(struct store *s, uint64_t after,
+		     bool (*fn)(void *private_data, uint64_t id,
+				struct buf *record),
+		     void *private_data);
 
 #endif

@@ -41,7 +41,7 @@ def wait_for(what, condition, timeout=20):
 
 
 class FakeClamd:
-    """zVERSION and zFILDES, a thread a connection."""
+    """zVERSION, and sessions of zFILDES; a thread a connection."""
 
     def __init__(self, path):
         self.go = threading.Event()     # for files that begin with "hold"
@@ -73,21 +73,33 @@ class FakeClamd:
     def answer(self, connection):
         with connection:
             try:
-                connection.sendall(self.reply(connection))
+                self.session(connection)
             except OSError:
                 pass    # cavad gave up
 
-    def reply(self, connection):
-        data, fds = b"", array.array("i")
-        while not data.endswith(b"\0") or data == b"zFILDES\0":
+    def session(self, connection):
+        number, data, fds = 0, b"", array.array("i")
+        while True:
             more, control, _, _ = connection.recvmsg(64, 64)
             if not more:
-                return b""
+                return
             for _, _, fd in control:
                 fds.frombytes(fd)
             data += more
-        if data == b"zVERSION\0":
-            return b"ClamAV 1.0.0/27000/Mon Jan  1 10:00:00 2024\0"
+            if data == b"zVERSION\0":
+                connection.sendall(self.version())
+                return
+            if data.startswith(b"zIDSESSION\0"):
+                data = data[len(b"zIDSESSION\0"):]
+            if data == b"zFILDES\0\0":
+                number += 1
+                connection.sendall(b"%d: %s" % (number, self.reply(fds)))
+                data, fds = b"", array.array("i")
+
+    def version(self):
+        return b"ClamAV 1.0.0/27000/Mon Jan  1 10:00:00 2024\0"
+
+    def reply(self, fds):
         with open(fds[0], "rb") as file:
             content = file.read(4096)
         with self.lock:

@@ -189,13 +189,19 @@ class CountingClamd(FakeClamd):
         self.counting = threading.Lock()
         super().__init__(path)
 
-    def reply(self, connection):
+    def version(self):
+        return self.counted(super().version)
+
+    def reply(self, fds):
+        return self.counted(super().reply, fds)
+
+    def counted(self, answer, *what):
         with self.counting:
             self.now += 1
             self.most = max(self.most, self.now)
         time.sleep(self.seconds)
         try:
-            return super().reply(connection)
+            return answer(*what)
         finally:
             with self.counting:
                 self.now -= 1

@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 
+#include "cavad/event_history.h"
 #include "cavad/store.c"
 #include "tests/fuzz/fuzz.h"
 
@@ -55,6 +56,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (run != NULL) {
 		(void)job_state_text(run->state);
 	}
+	b = buf_reader(data, size);
+	(void)event_record_get(frame, 1, &b);
 	talloc_free(frame);
 	return 0;
 }

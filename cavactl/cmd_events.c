@@ -1,0 +1,156 @@
+/*
+ * cavactl events: what an administrator should have heard of, newest first.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "cavactl/cavactl.h"
+
+#define EVENTS_PATH "/platform/11/avscan/events"
+
+static const struct output_column events_columns[] = {
+	{ "ID", "id", true },
+	{ "SINCE", "since", false },
+	{ "UNTIL", "until", false },
+	{ "COUNT", "count", true },
+	{ "SEVERITY", "severity", false },
+	{ "EVENT", "name", false },
+	{ "ABOUT", "about", false },
+	{ NULL, NULL, false }
+};
+
+static void events_time(json_t *row, const char *from, const char *to,
+			const char *none)
+{
+	const json_t *time = json_object_get(row, from);
+	char text[64] = "";
+
+	if (json_is_integer(time)) {
+		output_time(text, sizeof(text), json_integer_value(time));
+	}
+	json_object_set_new(row, to, json_string(
+		text[0] != '\0' ? text : none));
+}
+
+static void events_print(json_t *reply)
+{
+	json_t *row = NULL;
+	size_t i = 0;
+
+	json_array_foreach(json_object_get(reply, "events"), i, row) {
+		const json_t *first = json_object_get(row, "time_noticed");
+		const json_t *over = json_object_get(row, "resolve_time");
+
+		events_time(row, "time_noticed", "since", "");
+		events_time(row, "resolve_time", "until", "it is up");
+		if (json_equal(first, over) && json_integer_value(
+			json_object_get(row, "count")) == 1) {
+			json_object_set_new(row, "until", json_string(""));
+		}
+	}
+	output_table(json_object_get(reply, "events"), events_columns);
+}
+
+/* What it is not, is said. */
+static bool events_id(const char *text)
+{
+	if (text[0] != '\0' && strspn(text, "0123456789") == strlen(text)) {
+		return true;
+	}
+	fprintf(stderr, "cavactl: %s is no number of an event; cavactl events "
+		"shows them\n", text);
+	return false;
+}
+
+static enum cavactl_exit events_list(const struct cavactl *ctl,
+				     const char *path)
+{
+	json_t *reply = NULL;
+	enum cavactl_exit ret = cavactl_call(ctl, "GET", path, NULL, &reply);
+
+	if (ret != CAVACTL_OK) {
+		return ret;
+	}
+	if (ctl->json) {
+		output_json(reply);
+	} else {
+		events_print(reply);
+	}
+	json_decref(reply);
+	return CAVACTL_OK;
+}
+
+enum cavactl_exit cmd_events(const struct cavactl *ctl, const char **args)
+{
+	(void)args;
+	return events_list(ctl, EVENTS_PATH "?limit=100");
+}
+
+/* Those that are older than number args[0]. */
+enum cavactl_exit cmd_events_before(const struct cavactl *ctl,
+				    const char **args)
+{
+	char path[128] = "";
+
+	if (!events_id(args[0])) {
+		return CAVACTL_REFUSED;
+	}
+	snprintf(path, sizeof(path), EVENTS_PATH "?limit=100&resume=%.20s",
+		 args[0]);
+	return events_list(ctl, path);
+}
+
+static void event_line(const char *name, const char *text)
+{
+	printf("%-9s ", name);
+	output_text(stdout, text == NULL ? "" : text);
+	printf("\n");
+}
+
+static void event_print(json_t *row)
+{
+	static const char *const lines[] = {
+		"name", "severity", "meaning", "about", "message", "since",
+		"last", "until",
+	};
+	size_t i = 0;
+
+	events_time(row, "time_noticed", "since", "");
+	events_time(row, "last_event", "last", "");
+	events_time(row, "resolve_time", "until", "it is up");
+	printf("%-9s %lld\n", "event", (long long)json_integer_value(
+		json_object_get(row, "event")));
+	for (i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		event_line(lines[i], json_string_value(
+			json_object_get(row, lines[i])));
+	}
+	printf("%-9s %lld\n", "count", (long long)json_integer_value(
+		json_object_get(row, "count")));
+}
+
+enum cavactl_exit cmd_events_view(const struct cavactl *ctl,
+				  const char **args)
+{
+	char path[128] = "";
+	json_t *reply = NULL;
+	enum cavactl_exit ret = CAVACTL_REFUSED;
+
+	if (!events_id(args[0])) {
+		return CAVACTL_REFUSED;
+	}
+	snprintf(path, sizeof(path), EVENTS_PATH "/%.20s", args[0]);
+	ret = cavactl_call(ctl, "GET", path, NULL, &reply);
+	if (ret != CAVACTL_OK) {
+		return ret;
+	}
+	if (ctl->json) {
+		output_json(reply);
+	} else {
+		event_print(json_array_get(json_object_get(reply, "events"),
+					   0));
+	}
+	json_decref(reply);
+	return CAVACTL_OK;
+}

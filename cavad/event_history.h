@@ -1,0 +1,49 @@
+/*
+ * Events that were and are: in the database, over restarts.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#ifndef CAVAD_EVENT_HISTORY_H
+#define CAVAD_EVENT_HISTORY_H
+
+#include "cavad/event.h"
+#include "cavad/store.h"
+
+#define EVENT_HISTORY_MAX 10000	/* rows; the oldest go */
+#define EVENT_RECORD_MAX 4608
+#define EVENT_TEXT_MAX 2000	/* bytes of .what, and of .text */
+
+struct event_history;
+
+/*
+ * Notes what happens to `events` from now on. What was up when the last cavad
+ * ended is over. 0 or errno.
+ */
+int event_history_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
+			 struct store *store, struct events *events,
+			 struct event_history **result);
+
+struct event_row {
+	uint64_t id;		/* from 1, never used twice */
+	struct event event;	/* .name "" = a number without a row */
+	int64_t ended;		/* ns since the epoch; 0 = it is up */
+};
+
+/*
+ * At most `max` rows with an id below `before` (0 = all), newest first; a
+ * talloc array on mem_ctx. Committed ones only. 0 or errno.
+ */
+int event_history_list(struct event_history *h, TALLOC_CTX *mem_ctx,
+		       uint64_t before, size_t max, struct event_row **rows,
+		       size_t *count);
+
+/* 0; ENOENT; errno. */
+int event_history_get(struct event_history *h, TALLOC_CTX *mem_ctx,
+		      uint64_t id, struct event_row **row);
+
+/* Pure: the record without its id. get: NULL = it does not parse. */
+void event_record_put(struct buf *b, const struct event_row *row);
+struct event_row *event_record_get(TALLOC_CTX *mem_ctx, uint64_t id,
+				   struct buf *b);
+
+#endif

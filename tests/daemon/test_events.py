@@ -1,0 +1,79 @@
+"""cavactl events: what happened is there after a kill, in pages, and wrong
+questions are told what is accepted.
+
+SPDX-License-Identifier: GPL-3.0-or-later
+"""
+import json
+import signal
+
+import pytest
+
+from cavad_world import World, wait_for
+
+
+@pytest.fixture
+def world():
+    world = World()
+    yield world
+    world.close()
+
+
+def events(world):
+    done = world.cavactl("--format", "json", "events")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)["events"]
+
+
+def named(world, name):
+    return [e for e in events(world) if e["name"] == name]
+
+
+def offline(world):
+    return named(world, "SW_AVSCAN_CAVA_SERVER_OFFLINE")
+
+
+def test_kill_and_come_back(world):
+    conf = "[server a]\nserver_uri = clamd:%s\n" % (world.dir / "no.sock")
+    world.write_conf("cavad.conf", "", conf)
+    cavad = world.launch()
+    cavad.wait_log(" ready\n")
+    wait_for("the event", lambda: offline(world))
+    first = offline(world)[0]
+    assert first["about"] == "a" and first["resolve_time"] is None
+    cavad.stop(signal.SIGKILL)
+    world.launch().wait_log(" ready\n")
+    wait_for("the event of now", lambda: len(offline(world)) == 2)
+    new, old = offline(world)
+    assert old["id"] == first["id"] and old["resolve_time"] is not None
+    assert new["id"] > old["id"] and new["resolve_time"] is None
+
+
+def test_table_and_view(world):
+    world.start()
+    wait_for("an event", lambda: events(world))
+    event = events(world)[-1]
+    done = world.cavactl("events")
+    head, *rows = done.stdout.decode().splitlines()
+    assert head.split() == ["ID", "SINCE", "UNTIL", "COUNT", "SEVERITY",
+                            "EVENT", "ABOUT"]
+    assert any(event["name"] in row for row in rows)
+    done = world.cavactl("events", "view", str(event["id"]))
+    assert done.returncode == 0
+    assert event["meaning"] in done.stdout.decode()
+    done = world.cavactl("--format", "json", "events", "before",
+                         str(event["id"]))
+    assert all(e["id"] < event["id"]
+               for e in json.loads(done.stdout)["events"])
+
+
+@pytest.mark.parametrize("words, text", [
+    (("view", "99999"), "there is no event 99999"),
+    (("view", "x"), "x is no number of an event"),
+    (("before", "-1"), "-1 is no number of an event"),
+])
+def test_refused(world, words, text):
+    world.start()
+    done = world.cavactl("events", *(("--",) + words
+                                     if words[1][0] == "-" else words))
+    assert done.returncode == 1
+    assert text in done.stderr.decode()
