@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cavactl/cavactl.h"
+#include "common/near.h"
 #include "common/sizing.h"
 
 #define CAVACTL_SOCKET "/run/cavad/api.sock"
@@ -181,40 +182,44 @@ static int command_match(const char *row, const char **words)
 	return words[1] != NULL && strcmp(space + 1, words[1]) == 0 ? 2 : 0;
 }
 
-/* Letters that differ, in order; enough to find a slip. */
-static size_t command_distance(const char *a, const char *b)
+/* What was meant, perhaps: the first two words, the first one, or a row that
+ * begins with it. */
+static const char *command_near(const char **words)
 {
-	size_t same = 0;
-	size_t la = strlen(a);
-	size_t lb = strlen(b);
+	const char *names[COMMANDS + 1] = { NULL };
+	const char *near = NULL;
+	char said[128] = "";
+	size_t i = 0;
 
-	while (same < la && same < lb && a[same] == b[same]) {
-		same++;
+	for (i = 0; i < COMMANDS; i++) {
+		names[i] = commands[i].words;
 	}
-	while (la > same && lb > same && a[la - 1] == b[lb - 1]) {
-		la--;
-		lb--;
+	if (words[1] != NULL) {
+		snprintf(said, sizeof(said), "%s %s", words[0], words[1]);
+		near = near_name(names, said);
 	}
-	return (la > lb ? la : lb) - same;
+	if (near == NULL) {
+		near = near_name(names, words[0]);
+	}
+	for (i = 0; near == NULL && i < COMMANDS; i++) {
+		if (strncmp(names[i], words[0], strlen(words[0])) == 0) {
+			near = names[i];
+		}
+	}
+	return near;
 }
 
 static void unknown_command(const char **words)
 {
-	size_t best = 0;
-	size_t i = 0;
-	char said[128];
+	const char *near = command_near(words);
 
-	snprintf(said, sizeof(said), "%s%s%s", words[0],
-		 words[1] == NULL ? "" : " ",
-		 words[1] == NULL ? "" : words[1]);
-	for (i = 1; i < COMMANDS; i++) {
-		if (command_distance(commands[i].words, said) <
-		    command_distance(commands[best].words, said)) {
-			best = i;
-		}
+	if (near == NULL) {
+		output_error("unknown command \"%s\"; cavactl --help lists "
+			     "all", words[0]);
+		return;
 	}
 	output_error("unknown command \"%s\"; did you mean \"%s\"? cavactl "
-		     "--help lists all", said, commands[best].words);
+		     "--help lists all", words[0], near);
 }
 
 /* The row that most of the words belong to: "zones add" before "zones". */

@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 #include "cavad/config.h"
-#include "cavad/near.h"
+#include "common/near.h"
 #include "cavad/object_check.h"
 
 #define CONFIG_FILE_MAX 1048576

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cavad/near.h"
+#include "common/near.h"
 #include "cavad/object.h"
 #include "cavad/object_value.h"
 #include "common/log.h"

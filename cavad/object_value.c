@@ -13,7 +13,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "cavad/near.h"
+#include "common/near.h"
 #include "cavad/object_check.h"
 #include "cavad/object_value.h"
 

@@ -27,7 +27,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cavad/near.h"
+#include "common/near.h"
 #include "cavad/schedule.h"
 
 #define WORDS_MAX 64

@@ -162,10 +162,9 @@ class Cavad:
         """Pids of the files process and its workers."""
         found, todo = [], [self.pid]
         while todo:
-            for task in pathlib.Path("/proc/%d/task" % todo.pop()).iterdir():
-                pids = (task / "children").read_text().split()
-                found += map(int, pids)
-                todo += map(int, pids)
+            pids = children(todo.pop())
+            found += pids
+            todo += pids
         return found
 
     def stop(self, how=signal.SIGTERM):
@@ -182,6 +181,16 @@ class Cavad:
         wait_for("the end of the files process",
                  lambda: not any(map(alive, family)))
         return self.popen.returncode
+
+
+def children(pid):
+    """Of all its threads; none of one that has just ended."""
+    try:
+        return [int(child)
+                for task in pathlib.Path("/proc/%d/task" % pid).iterdir()
+                for child in (task / "children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
 
 
 def alive(pid):

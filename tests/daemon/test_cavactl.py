@@ -252,7 +252,7 @@ def test_help(world):
 
 
 @pytest.mark.parametrize("arguments, said", [
-    (["frobnicate"], "did you mean"),
+    (["frobnicate"], 'unknown command "frobnicate"; cavactl --help'),
     (["stat"], 'did you mean "status"'),
     (["avvendor", "lst"], 'did you mean "avvendor list"'),
     (["avvendor"], "avvendor"),

@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-#include "cavad/near.h"
+#include "common/near.h"
 #include "cavad/object.h"
 #include "cavad/object_check.h"
 #include "common/filter.h"

@@ -10,7 +10,7 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "cavad/near.h"
+#include "common/near.h"
 
 #define NEAR_MAX 64		/* bytes with the NUL */
 

@@ -3,8 +3,8 @@
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
-#ifndef CAVAD_NEAR_H
-#define CAVAD_NEAR_H
+#ifndef COMMON_NEAR_H
+#define COMMON_NEAR_H
 
 #include <stddef.h>
 
