@@ -529,7 +529,7 @@ esac
 case $VERB in
 start) start "$@" ;;
 stop)
-	[ $# -gt 0 ] || set -- smbd cavad agent clamd
+	[ $# -gt 0 ] || set -- smbd cavad icap agent clamd
 	end TERM "$@"
 	;;
 kill)

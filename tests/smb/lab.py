@@ -36,6 +36,9 @@ SHARE_ALL = 7
 OPEN, CREATE, OPEN_IF, OVERWRITE, OVERWRITE_IF = 1, 2, 3, 4, 5
 
 
+PROGRAMS = ("smbd", "cavad", "cee_agent", "clamd", "c-icap")
+
+
 def wait_for(what, condition, timeout=20):
     """The value of condition() once it is true; a failure names `what`."""
     end = time.monotonic() + timeout
@@ -139,8 +142,23 @@ class Lab:
         for fake in self.fakes:
             fake.stop()
         self.sh("stop", check=False)
+        left = self.left()
+        assert not left, "still there: %s" % left
         if "CAVA_KEEP_LAB" not in os.environ:     # to look at its logs
             shutil.rmtree(self.dir)
+
+    def left(self):
+        """Programs of this lab that run."""
+        found = []
+        for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                words = path.read_bytes().decode(errors="replace")
+            except OSError:
+                continue    # it has just ended
+            program = os.path.basename(words.split("\0")[0])
+            if program in PROGRAMS and str(self.dir) + "/" in words:
+                found.append(words.replace("\0", " "))
+        return found
 
     # --- files, as the server has them ---
 
