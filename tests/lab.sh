@@ -488,6 +488,22 @@ end()		# SIGNAL PART...
 			done
 			rm -f "$DIR/run/$name.pid"
 		done
+		[ "$part" != smbd ] || end_dcerpcd
+	done
+}
+
+# What smbd has started for RPC, and does not take along.
+end_dcerpcd()
+{
+	pid=$(cat "$DIR/samba/pid/samba-dcerpcd.pid" 2>/dev/null) || return 0
+	grep -qzF "$DIR/smb.conf" "/proc/$pid/cmdline" 2>/dev/null || return 0
+	family="$pid $(descendants "$pid" | tr '\n' ' ')"
+	kill -TERM $family 2>/dev/null || true
+	n=0
+	until gone $family; do
+		n=$((n + 1))
+		[ $n != 100 ] || kill -KILL $family 2>/dev/null || true
+		sleep 0.05
 	done
 }
 

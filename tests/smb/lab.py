@@ -36,7 +36,7 @@ SHARE_ALL = 7
 OPEN, CREATE, OPEN_IF, OVERWRITE, OVERWRITE_IF = 1, 2, 3, 4, 5
 
 
-PROGRAMS = ("smbd", "cavad", "cee_agent", "clamd", "c-icap")
+PROGRAMS = ("smbd", "samba-dcerpcd", "cavad", "cee_agent", "clamd", "c-icap")
 
 
 def wait_for(what, condition, timeout=20):
