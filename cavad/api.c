@@ -114,6 +114,18 @@ void api_error(struct api_call *call, unsigned int code, const char *field,
 	api_reply(call, code, json_pack("{s:[o]}", "errors", error));
 }
 
+void api_audit(struct api_call *call, const char *what, const char *fmt, ...)
+{
+	char *change = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	change = talloc_vasprintf(call, fmt, ap);
+	va_end(ap);
+	event_audit(call->api->events, what == NULL ? "" : what, call->user,
+		    "%s", change == NULL ? "" : change);
+}
+
 static const char *api_type_text(json_type type)
 {
 	switch (type) {
@@ -227,16 +239,22 @@ void api_route(struct api_call *call, const char *method, const char *path,
 	       const char *body, size_t len)
 {
 	json_error_t error;
+	const char *tail = "";
 	bool found = false;
 	size_t i = 0;
 
 	for (i = 0; i < sizeof(api_routes) / sizeof(api_routes[0]); i++) {
-		if (!api_match(api_routes[i].path, path, &call->tail)) {
+		if (!api_match(api_routes[i].path, path, &tail)) {
 			continue;
 		}
 		found = true;
 		if (strcmp(api_routes[i].method, method) != 0) {
 			continue;
+		}
+		call->tail = talloc_strdup(call, tail);
+		if (call->tail == NULL) {
+			api_error(call, 500, NULL, "out of memory");
+			return;
 		}
 		if (len > 0) {
 			call->body = json_loadb(body, len,
@@ -264,33 +282,17 @@ int api_listen(const char *path, int *fd)
 	return listen_unix(path, SOCK_STREAM, 0666, fd);
 }
 
-int api_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev, int fd,
-	       const struct config *config, struct store *store,
-	       struct servers *servers, struct scans *scans,
-	       struct check *check, struct ipc *ipc, struct zones *zones,
-	       struct events *events, struct event_history *history,
-	       struct counters *counters,
-	       struct jobs *jobs, struct api **result)
+int api_create(TALLOC_CTX *mem_ctx, const struct api *parts, int fd,
+	       struct api **result)
 {
-	struct api *api = talloc_zero(mem_ctx, struct api);
+	struct api *api = talloc(mem_ctx, struct api);
 	int ret = 0;
 
 	if (api == NULL) {
 		close(fd);
 		return ENOMEM;
 	}
-	api->ev = ev;
-	api->config = config;
-	api->store = store;
-	api->servers = servers;
-	api->scans = scans;
-	api->check = check;
-	api->ipc = ipc;
-	api->zones = zones;
-	api->events = events;
-	api->history = history;
-	api->counters = counters;
-	api->jobs = jobs;
+	*api = *parts;
 	ret = api_http_create(api, fd, &api->http);
 	if (ret != 0) {
 		talloc_free(api);

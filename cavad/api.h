@@ -31,18 +31,32 @@
 #include "cavad/ipc.h"
 #include "cavad/job.h"
 
-struct api;
+/* What the API shows and changes, and what it is made of. */
+struct api {
+	/* given to api_create() */
+	struct tevent_context *ev;
+	const struct config *config;
+	struct store *store;
+	struct servers *servers;
+	struct scans *scans;
+	struct check *check;
+	struct ipc *ipc;
+	struct zones *zones;
+	struct events *events;
+	struct event_history *history;
+	struct counters *counters;
+	struct jobs *jobs;
+
+	/* its own */
+	uint64_t next_report;
+	struct api_http *http;
+};
 
 /* A listening socket, made as root: mode 0666, credentials decide. */
 int api_listen(const char *path, int *fd);
 
-/* Takes fd. */
-int api_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev, int fd,
-	       const struct config *config, struct store *store,
-	       struct servers *servers, struct scans *scans,
-	       struct check *check, struct ipc *ipc, struct zones *zones,
-	       struct events *events, struct event_history *history,
-	       struct counters *counters,
-	       struct jobs *jobs, struct api **result);
+/* Serves fd, which it takes; `parts` is copied. 0 or errno. */
+int api_create(TALLOC_CTX *mem_ctx, const struct api *parts, int fd,
+	       struct api **result);
 
 #endif

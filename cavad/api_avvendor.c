@@ -74,6 +74,7 @@ static void api_avvendor_added(struct tevent_req *subreq)
 {
 	struct api_call *call = tevent_req_callback_data(subreq,
 							 struct api_call);
+	const char *account = NULL;
 	int ret = store_write_recv(subreq);
 
 	TALLOC_FREE(subreq);
@@ -82,6 +83,9 @@ static void api_avvendor_added(struct tevent_req *subreq)
 			  "the database: %s", strerror(ret));
 		return;
 	}
+	account = json_string_value(json_object_get(call->body, "account"));
+	api_audit(call, talloc_asprintf(call, "avvendor %s", account),
+		  "added");
 	api_reply(call, 201, json_pack(
 		"{s:O}", "id", json_object_get(call->body, "account")));
 }
@@ -96,7 +100,6 @@ void api_avvendor_remove(struct api_call *call)
 		api_error(call, 500, NULL, "out of memory");
 		return;
 	}
-	call->tail = talloc_strdup(call, call->tail);
 	tevent_req_set_callback(subreq, api_avvendor_removed, call);
 }
 
@@ -116,5 +119,7 @@ static void api_avvendor_removed(struct tevent_req *subreq)
 		api_error(call, 500, NULL, "the database: %s", strerror(ret));
 		return;
 	}
+	api_audit(call, talloc_asprintf(call, "avvendor %s", call->tail),
+		  "removed");
 	api_reply(call, 204, NULL);
 }

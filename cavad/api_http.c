@@ -20,6 +20,8 @@
 #include <errno.h>
 #include <grp.h>
 #include <microhttpd.h>
+#include <pwd.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -41,6 +43,12 @@ struct api_http {
 	bool have_group;
 	unsigned int strangers;	/* connections */
 	bool closed;		/* a connection, in this run */
+};
+
+/* Who is at the other end of a connection. */
+struct api_peer {
+	const char *user;	/* as api_call has it */
+	bool stranger;		/* may not use the API */
 };
 
 struct api_http_call {
@@ -137,42 +145,71 @@ static bool api_http_in_group(struct api_http *h, int fd)
 	return found;
 }
 
-/* root, or a member of api_group? */
-static bool api_http_allowed(struct api_http *h, int fd)
+/* The name of a local account; accounts of a domain are numbers. */
+static char *api_peer_name(TALLOC_CTX *mem_ctx, uid_t uid)
 {
-	struct ucred peer = { .pid = 0 };
-	socklen_t len = sizeof(peer);
-	int ret = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len);
+	FILE *f = fopen("/etc/passwd", "re");
+	const struct passwd *pw = NULL;
+	char *name = NULL;
 
-	if (ret != 0) {
-		return false;
+	while (f != NULL && name == NULL && (pw = fgetpwent(f)) != NULL) {
+		if (pw->pw_uid == uid) {
+			name = talloc_strdup(mem_ctx, pw->pw_name);
+		}
 	}
-	if (peer.uid == 0) {
-		return true;
+	if (f != NULL) {
+		fclose(f);
 	}
-	return h->have_group &&
-		(peer.gid == h->group || api_http_in_group(h, fd));
+	return name != NULL ? name : talloc_asprintf(mem_ctx, "uid %u",
+						     (unsigned int)uid);
 }
 
-/* The context of a connection is not NULL when it is a stranger's. */
+/* root, or a member of api_group? */
+static void api_peer_ask(struct api_http *h, struct api_peer *peer, int fd)
+{
+	struct ucred cred = { .pid = 0 };
+	socklen_t len = sizeof(cred);
+	int ret = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
+
+	if (ret != 0) {
+		return;
+	}
+	peer->stranger = cred.uid != 0 &&
+		!(h->have_group &&
+		  (cred.gid == h->group || api_http_in_group(h, fd)));
+	if (!peer->stranger) {
+		peer->user = api_peer_name(peer, cred.uid);
+	}
+}
+
+/* The context of a connection is its peer; NULL without memory. */
 static void api_http_connection(void *cls, struct MHD_Connection *connection,
 				void **context,
 				enum MHD_ConnectionNotificationCode code)
 {
 	struct api_http *h = cls;
+	struct api_peer *peer = *context;
 	const union MHD_ConnectionInfo *info = NULL;
 
 	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-		h->strangers -= *context != NULL;
+		h->strangers -= peer == NULL || peer->stranger;
+		talloc_free(peer);
 		h->closed = true;
 		return;
 	}
+	peer = talloc_zero(h, struct api_peer);
+	*context = peer;
 	info = MHD_get_connection_info(connection,
 				       MHD_CONNECTION_INFO_CONNECTION_FD);
-	if (info != NULL && api_http_allowed(h, info->connect_fd)) {
+	if (peer != NULL) {
+		peer->stranger = true;
+	}
+	if (peer != NULL && info != NULL) {
+		api_peer_ask(h, peer, info->connect_fd);
+	}
+	if (peer != NULL && !peer->stranger) {
 		return;
 	}
-	*context = h;
 	h->strangers++;
 	if (info != NULL && h->strangers > API_STRANGERS_MAX) {
 		/* libmicrohttpd closes it when it reads its end */
@@ -180,12 +217,15 @@ static void api_http_connection(void *cls, struct MHD_Connection *connection,
 	}
 }
 
-static bool api_http_stranger(struct MHD_Connection *connection)
+/* Who may use the API, or NULL. */
+static const char *api_http_user(struct MHD_Connection *connection)
 {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
 		connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	const struct api_peer *peer = info == NULL ? NULL :
+				      info->socket_context;
 
-	return info == NULL || info->socket_context != NULL;
+	return peer == NULL || peer->stranger ? NULL : peer->user;
 }
 
 static enum MHD_Result api_http_queue(struct api_http_call *hc)
@@ -306,7 +346,8 @@ static enum MHD_Result api_http_access(void *cls,
 	}
 	if (!call->http->routed) {
 		call->http->routed = true;
-		if (api_http_stranger(connection)) {
+		call->user = api_http_user(connection);
+		if (call->user == NULL) {
 			api_error(call, 403, NULL, "only root%s%s may use "
 				  "the API",
 				  api->config->settings.api_group[0] != '\0' ?

@@ -259,6 +259,9 @@ static void api_job_started(struct tevent_req *subreq)
 			  strerror(ret));
 		return;
 	}
+	api_audit(started->call, talloc_asprintf(started, "job run %llu",
+						 (unsigned long long)
+						 started->id), "started");
 	api_reply(started->call, 201, json_pack(
 		"{s:I}", "id", (json_int_t)started->id));
 }
@@ -307,6 +310,7 @@ static void api_job_changed(struct tevent_req *subreq)
 {
 	struct api_call *call = tevent_req_callback_data(subreq,
 							 struct api_call);
+	const char *state = NULL;
 	int ret = store_write_recv(subreq);
 
 	TALLOC_FREE(subreq);
@@ -314,6 +318,9 @@ static void api_job_changed(struct tevent_req *subreq)
 		api_error(call, 500, NULL, "the database: %s", strerror(ret));
 		return;
 	}
+	state = json_string_value(json_object_get(call->body, "state"));
+	api_audit(call, talloc_asprintf(call, "job run %s", call->tail),
+		  "state = %s", state);
 	api_reply(call, 204, NULL);
 }
 

@@ -19,28 +19,12 @@
 
 #include "cavad/api.h"
 
-struct api {
-	struct tevent_context *ev;
-	const struct config *config;
-	struct store *store;
-	struct servers *servers;
-	struct scans *scans;
-	struct check *check;
-	struct ipc *ipc;
-	struct zones *zones;
-	struct events *events;
-	struct event_history *history;
-	struct counters *counters;
-	struct jobs *jobs;
-	uint64_t next_report;
-	struct api_http *http;
-};
-
 /* A request; a talloc object that ends with it, and its tevent_reqs too. */
 struct api_call {
 	struct api *api;
 	struct api_http_call *http;
-	const char *tail;	/* what the * of the route stands for */
+	const char *user;	/* who calls: an account, or "uid 1000" */
+	const char *tail;	/* what the * of the route stands for, or "" */
 	json_t *body;		/* an object, or NULL */
 };
 
@@ -56,6 +40,13 @@ void api_reply(struct api_call *call, unsigned int code, json_t *json);
 /* {"errors":[...]}; field may be NULL. */
 void api_error(struct api_call *call, unsigned int code, const char *field,
 	       const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
+/*
+ * For the audit trail, once a change is in force: the object, as "server av1"
+ * (NULL = no memory, which is borne), and what was done to it, as "added".
+ */
+void api_audit(struct api_call *call, const char *what, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* A field of a request body. */
 struct api_field {

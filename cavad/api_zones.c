@@ -110,6 +110,7 @@ static void api_zone_added(struct tevent_req *subreq)
 {
 	struct api_call *call = tevent_req_callback_data(subreq,
 							 struct api_call);
+	const char *name = NULL;
 	int ret = store_write_recv(subreq);
 
 	TALLOC_FREE(subreq);
@@ -118,6 +119,8 @@ static void api_zone_added(struct tevent_req *subreq)
 			  "the database: %s", strerror(ret));
 		return;
 	}
+	name = json_string_value(json_object_get(call->body, "zone_name"));
+	api_audit(call, talloc_asprintf(call, "zone %s", name), "added");
 	api_reply(call, 201, json_pack(
 		"{s:O}", "id", json_object_get(call->body, "zone_name")));
 }
@@ -146,5 +149,7 @@ static void api_zone_removed(struct tevent_req *subreq)
 		api_error(call, 500, NULL, "the database: %s", strerror(ret));
 		return;
 	}
+	api_audit(call, talloc_asprintf(call, "zone %s", call->tail),
+		  "removed");
 	api_reply(call, 204, NULL);
 }

@@ -8,7 +8,7 @@
  * logged at every power of ten too.
  *
  * Journal fields of each line: CAVA_EVENT (number), CAVA_EVENT_NAME,
- * CAVA_WHAT.
+ * CAVA_WHAT; of the audit trail CAVA_USER and CAVA_CHANGE as well.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -121,21 +121,30 @@ static bool event_power_of_ten(uint64_t n)
 	return n == 1;
 }
 
-/* "NAME (number): meaning: what: text" */
-static void event_line(enum log_level level, const struct event_class *class,
-		       const char *what, const char *text)
+/* "NAME (number): meaning: what: text"; more: two fields, or NULL */
+static void event_line_with(enum log_level level,
+			    const struct event_class *class, const char *what,
+			    const char *text, const char *const *more)
 {
 	TALLOC_CTX *frame = talloc_new(NULL);
-	const char *fields[4] = { NULL };
+	const char *fields[6] = { NULL };
 
 	fields[0] = talloc_asprintf(frame, "CAVA_EVENT=%d", class->number);
 	fields[1] = talloc_asprintf(frame, "CAVA_EVENT_NAME=%s", class->name);
 	fields[2] = talloc_asprintf(frame, "CAVA_WHAT=%s", what);
+	fields[3] = more == NULL ? NULL : more[0];
+	fields[4] = more == NULL ? NULL : more[1];
 	log_fields(level, fields, "%s (%d): %s%s%s%s%s", class->name,
 		   class->number, class->meaning,
 		   what[0] != '\0' ? ": " : "", what,
 		   text[0] != '\0' ? ": " : "", text);
 	talloc_free(frame);
+}
+
+static void event_line(enum log_level level, const struct event_class *class,
+		       const char *what, const char *text)
+{
+	event_line_with(level, class, what, text, NULL);
 }
 
 /* How long it was up, for people. */
@@ -297,23 +306,51 @@ void event_settle(struct events *e, enum event_number number,
 	}
 }
 
-void event_log(struct events *e, enum event_number number, const char *what,
-	       const char *fmt, ...)
+static void event_happened(struct events *e, enum event_number number,
+			   const char *what, const char *text,
+			   const char *const *more)
 {
 	const struct event_class *class = event_class(number);
 	struct event event = { .what = what, .count = 1 };
+
+	event.text = text == NULL ? "" : text;
+	event_line_with(event_level(class->severity), class, what, event.text,
+			more);
+	event_describe(&event, number);
+	event.since = event.last = event_now();
+	event_tell(e, EVENT_HAPPENED, &event);
+}
+
+void event_log(struct events *e, enum event_number number, const char *what,
+	       const char *fmt, ...)
+{
 	char *text = NULL;
 	va_list ap;
 
 	va_start(ap, fmt);
 	text = talloc_vasprintf(NULL, fmt, ap);
 	va_end(ap);
-	event.text = text == NULL ? "" : text;
-	event_line(event_level(class->severity), class, what, event.text);
-	event_describe(&event, number);
-	event.since = event.last = event_now();
-	event_tell(e, EVENT_HAPPENED, &event);
+	event_happened(e, number, what, text, NULL);
 	talloc_free(text);
+}
+
+void event_audit(struct events *e, const char *what, const char *who,
+		 const char *fmt, ...)
+{
+	TALLOC_CTX *frame = talloc_new(NULL);
+	const char *more[2] = { NULL };
+	char *change = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	change = talloc_vasprintf(frame, fmt, ap);
+	va_end(ap);
+	more[0] = talloc_asprintf(frame, "CAVA_USER=%s", who);
+	more[1] = talloc_asprintf(frame, "CAVA_CHANGE=%s", change);
+	event_happened(e, EVENT_CAVA_CHANGED, what,
+		       talloc_asprintf(frame, "%s (by %s)", change, who),
+		       more);
+	talloc_free(frame);
 }
 
 const struct event *events_up(const struct events *e, unsigned int i)

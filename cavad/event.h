@@ -48,6 +48,10 @@ void event_settle(struct events *e, enum event_number number,
 void event_log(struct events *e, enum event_number number, const char *what,
 	       const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
+/* The audit trail: CAVA_CHANGED about `what`, "fmt (by who)". */
+void event_audit(struct events *e, const char *what, const char *who,
+		 const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
 struct event {
 	uint64_t id;		/* of event_history.c; 0 = none yet */
 	enum event_number number;

@@ -307,6 +307,26 @@ static const char *cavad_pool(void *private_data, const char *path)
 	return zones_pool(cavad->zones, path);
 }
 
+static int cavad_build_api(struct cavad *cavad)
+{
+	const struct api parts = {
+		.ev = cavad->ev,
+		.config = cavad->config,
+		.store = cavad->store,
+		.servers = cavad->servers,
+		.scans = cavad->scans,
+		.check = cavad->check,
+		.ipc = cavad->ipc,
+		.zones = cavad->zones,
+		.events = cavad->events,
+		.history = cavad->history,
+		.counters = &cavad->counters,
+		.jobs = cavad->jobs,
+	};
+
+	return api_create(cavad, &parts, cavad->api_fd, &cavad->api);
+}
+
 static int cavad_build(struct cavad *cavad)
 {
 	const struct settings *s = &cavad->config->settings;
@@ -365,12 +385,7 @@ static int cavad_build(struct cavad *cavad)
 				  &cavad->jobs);
 	}
 	if (ret == 0) {
-		ret = api_create(cavad, cavad->ev, cavad->api_fd, config,
-				 cavad->store, cavad->servers, cavad->scans,
-				 cavad->check, cavad->ipc, cavad->zones,
-				 cavad->events, cavad->history,
-				 &cavad->counters, cavad->jobs,
-				 &cavad->api);
+		ret = cavad_build_api(cavad);
 	}
 	servers_on_signatures(cavad->servers, cavad_signatures, cavad);
 	return ret == 0 ? 0 : fail("start", ret);

@@ -273,6 +273,37 @@ def test_avvendor(own):
     assert accounts(own) == ["DOM\\host$", sid, "local"]
 
 
+# The audit trail.
+
+def changes(world):
+    reply = world.call("GET", "/platform/11/avscan/events")
+    return [(e["about"], e["message"]) for e in reply.json["events"]
+            if e["name"] == "CAVA_CHANGED"]
+
+
+def test_audit(own):
+    """Who changed what, once it is in force; what was refused is no change."""
+    assert own.call("POST", AVVENDOR, {"account": "a/b"}).code == 400
+    assert own.call("DELETE", AVVENDOR + "/none").code == 404
+    assert own.call("POST", AVVENDOR, {"account": "DOM\\svc"}).code == 201
+    assert own.call("DELETE", AVVENDOR + "/DOM%5Csvc").code == 204
+    zones = "/platform/11/avscan/zones"
+    assert own.call("POST", zones, {"zone_name": "lab"}).code == 201
+    assert own.call("DELETE", zones + "/lab").code == 204
+    (own.root / "below").mkdir()
+    run = own.call("POST", "/platform/10/job/jobs",
+                   {"type": "AVScan", "paths": [str(own.root / "below")]})
+    assert run.code == 201, run.body
+    expected = [("avvendor DOM\\svc", "added (by root)"),
+                ("avvendor DOM\\svc", "removed (by root)"),
+                ("zone lab", "added (by root)"),
+                ("zone lab", "removed (by root)"),
+                ("job run %d" % run.json["id"], "started (by root)")]
+    wait_for("the events", lambda: changes(own)[::-1] == expected)
+    assert ("NOTICE: CAVA_CHANGED (499000030): changed over the API: "
+            "zone lab: added (by root)\n") in own.cavad.log()
+
+
 @pytest.mark.parametrize("account", [
     "a/b", "a:b", "*", "a@dom", "A\\B\\C", "\\x", "x\\", " x", "x ", "S-1-",
     "S-1-5-x", "a\nb", "x" * 300])

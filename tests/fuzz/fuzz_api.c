@@ -242,6 +242,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		*path++ = '\0';
 		*body++ = '\0';
 		call->api = &fuzz_api;
+		call->user = "root";
 		fuzz_config.settings.check_root = "/srv";
 		fuzz_replies = 0;
 		api_route(call, method, path, body,

@@ -200,6 +200,21 @@ static void test_log(void **p)
 			       "CAVA_WHAT=/srv/x\n"));
 }
 
+static void test_audit(void **p)
+{
+	struct events *e = *p;
+
+	event_audit(e, "server a", "admin", "enabled = %s, was %s", "no",
+		    "yes");
+	assert_null(events_up(e, 0));
+	assert_string_equal(lines, "5|CAVA_CHANGED (499000030): changed over "
+			    "the API: server a: enabled = no, was yes "
+			    "(by admin)|CAVA_EVENT=499000030|"
+			    "CAVA_EVENT_NAME=CAVA_CHANGED|CAVA_WHAT=server a|"
+			    "CAVA_USER=admin|"
+			    "CAVA_CHANGE=enabled = no, was yes\n");
+}
+
 /* Every row can be raised: numbers and names are distinct. */
 static void test_rows(void **p)
 {
@@ -228,6 +243,7 @@ int main(void)
 		TEST(test_counted),
 		TEST(test_bounded),
 		TEST(test_log),
+		TEST(test_audit),
 		TEST(test_rows),
 	};
 
