@@ -44,6 +44,8 @@ struct engine_answer {
 	bool not_found;		/* FAILED: it looked for the file in vain */
 	int64_t signature_time;	/* s, 0 = not known */
 	uint64_t bytes;		/* that the server read, 0 = not known */
+	uint64_t sent;		/* of those: over the network, by us */
+	uint64_t passed;	/* of those: by a descriptor that it got */
 	char engine[VERDICT_TEXT_MAX];
 	char threat[VERDICT_TEXT_MAX];
 	char detail[VERDICT_TEXT_MAX];	/* for the log: what went wrong */

@@ -69,6 +69,7 @@ struct engine_clamd_ask_state {
 };
 
 struct engine_clamd_state {
+	uint64_t size;
 	struct engine_answer answer;
 	struct engine_status status;
 };
@@ -515,6 +516,7 @@ static struct tevent_req *engine_clamd_scan_send(TALLOC_CTX *mem_ctx,
 		tevent_req_done(req);
 		return tevent_req_post(req, ev);
 	}
+	state->size = scan->size;
 	subreq = engine_clamd_ask_send(state, ev, e, scan->fd,
 				       scan->timeout);
 	if (tevent_req_nomem(subreq, req)) {
@@ -551,6 +553,7 @@ static void engine_clamd_scan_done(struct tevent_req *subreq)
 		tevent_req_error(req, ret);
 		return;
 	}
+	answer->passed = state->size;
 	engine_clamd_judge(reply, answer);
 	tevent_req_done(req);
 }

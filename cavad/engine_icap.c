@@ -358,6 +358,7 @@ static void engine_icap_done(struct tevent_req *req, struct icap_job *job)
 	int error = job->error;
 
 	state->job = NULL;
+	answer->sent = job->sent;
 	if (error == EIO || error == ENAMETOOLONG) {
 		answer->result = VERDICT_FAILED;
 		answer->reason = VERDICT_REASON_IO;

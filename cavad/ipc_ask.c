@@ -245,6 +245,7 @@ static void ipc_ask_scan(struct ipc_ask *ask)
 		.path = ask->path,
 		.user = ask->user,
 		.client = ask->client,
+		.share = peer->share,
 		.pool = config_pool(peer->ipc->config, peer->zone),
 	};
 	struct tevent_req *subreq = NULL;

@@ -272,7 +272,8 @@ static void ipc_hello(struct ipc_peer *peer, const struct proto_hello *m)
 		return;
 	}
 	peer->zone = talloc_strdup(peer, zone);
-	if (peer->zone == NULL) {
+	peer->share = talloc_strdup(peer, m->share);
+	if (peer->zone == NULL || peer->share == NULL) {
 		ipc_peer_close(peer);
 		return;
 	}

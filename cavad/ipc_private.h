@@ -67,6 +67,7 @@ struct ipc_peer {
 	pid_t pid;		/* that connected */
 	uint8_t role;
 	char *zone;
+	char *share;
 	uint64_t seq;		/* of the last notice */
 	uint64_t committed;	/* up to here */
 	uint64_t acked;		/* and the peer knows */

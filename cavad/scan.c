@@ -102,8 +102,10 @@ static struct scan *scan_create(struct scans *s,
 				   request->user : "");
 	scan->client = talloc_strdup(scan, request->client != NULL ?
 				     request->client : "");
+	scan->share = talloc_strdup(scan, request->share != NULL ?
+				    request->share : "");
 	if (scan->path == NULL || scan->user == NULL ||
-	    scan->client == NULL) {
+	    scan->client == NULL || scan->share == NULL) {
 		talloc_free(scan);
 		return NULL;
 	}
@@ -159,6 +161,15 @@ static bool scan_too_late(const struct scan *scan, enum scan_source source)
 	return false;
 }
 
+/* Its question is one of those that this scan answers. */
+static void scan_answers(struct scan *scan, const struct scan_waiter *w)
+{
+	scan->sources |= SCAN_FROM(w->source);
+	if (scan->report == NULL && w->report != NULL) {
+		scan->report = talloc_strdup(scan, w->report);
+	}
+}
+
 static void scan_join(struct scan *scan, struct scan_waiter *w)
 {
 	w->scan = scan;
@@ -169,6 +180,7 @@ static void scan_join(struct scan *scan, struct scan_waiter *w)
 		TAILQ_INSERT_TAIL(&scan->waiters, w, entry);
 		scan->ignore_previous |= w->ignore_previous;
 		scan->job |= w->job;
+		scan_answers(scan, w);
 	}
 	scan->manual |= w->source == SCAN_MANUAL;
 	if (!scan_source_urgent(w->source)) {
@@ -201,6 +213,7 @@ void scan_waiters_in_time(struct scan *scan)
 
 	TAILQ_FOREACH(w, &scan->late, entry) {
 		w->late = false;
+		scan_answers(scan, w);
 	}
 	TAILQ_CONCAT(&scan->waiters, &scan->late, entry);
 }
@@ -254,7 +267,9 @@ struct tevent_req *scan_send(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 	w->answer.ident = request->ident;
 	w->answer.path = talloc_strdup(w, request->path != NULL ?
 				       request->path : "");
-	if (tevent_req_nomem(w->answer.path, req)) {
+	w->report = talloc_strdup(w, request->report);
+	if (tevent_req_nomem(w->answer.path, req) ||
+	    (request->report != NULL && tevent_req_nomem(w->report, req))) {
 		return tevent_req_post(req, ev);
 	}
 	tevent_req_set_cleanup_fn(req, scan_waiter_cleanup);
@@ -316,10 +331,37 @@ static uint32_t scan_duration(const struct scan *scan, bool from_record)
 	return ms < 1 ? 1 : (uint32_t)ms;
 }
 
-static void scan_answer_all(struct scan *scan, const struct verdict *verdict,
-			    bool from_record)
+static void scan_tell(struct scan *scan, const struct verdict *verdict,
+		      bool from_record, uint32_t duration)
 {
-	uint32_t duration = scan_duration(scan, from_record);
+	const struct scan_facts facts = {
+		.sources = scan->sources,
+		.report = scan->report != NULL ? scan->report : "",
+		.ident = scan->have_ident ? &scan->ident : NULL,
+		.path = scan->path,
+		.name = scan_name(scan),
+		.verdict = verdict,
+		.user = scan->user,
+		.client = scan->client,
+		.share = scan->share,
+		.server = scan->server,
+		.bytes_fetched = scan->bytes_fetched,
+		.bytes_sent = scan->bytes_sent,
+		.bytes_passed = scan->bytes_passed,
+		.duration = duration,
+		.from_record = from_record,
+		.tiered = scan->tiered,
+	};
+	struct scan_watch *watch = NULL;
+
+	LIST_FOREACH(watch, &scan->scans->watches, entry) {
+		watch->fn(watch->private_data, &facts);
+	}
+}
+
+static void scan_answer_all(struct scan *scan, const struct verdict *verdict,
+			    bool from_record, uint32_t duration)
+{
 	struct scan_waiter *w = NULL;
 	char *path = NULL;
 
@@ -352,6 +394,7 @@ static void scan_again_for(struct scans *s, struct scan *old)
 		.path = old->path,
 		.user = old->user,
 		.client = old->client,
+		.share = old->share,
 		.pool = old->pool != NULL ? old->pool->name : NULL,
 	};
 	struct scan_waiter *w = NULL;
@@ -372,13 +415,15 @@ static void scan_again_for(struct scans *s, struct scan *old)
 void scan_finish(struct scan *scan, const struct verdict *verdict,
 		 bool from_record)
 {
+	uint32_t duration = scan_duration(scan, from_record);
 	struct scans *s = scan->scans;
 
 	if (scan->hashed) {
 		LIST_REMOVE(scan, bucket);
 		scan->hashed = false;
 	}
-	scan_answer_all(scan, verdict, from_record);
+	scan_tell(scan, verdict, from_record, duration);
+	scan_answer_all(scan, verdict, from_record, duration);
 	if (!TAILQ_EMPTY(&scan->late)) {
 		scan_again_for(s, scan);
 	}
@@ -388,6 +433,22 @@ void scan_finish(struct scan *scan, const struct verdict *verdict,
 }
 
 /* All of them. */
+
+int scans_watch(struct scans *s,
+		void (*fn)(void *private_data,
+			   const struct scan_facts *facts),
+		void *private_data)
+{
+	struct scan_watch *watch = talloc_zero(s, struct scan_watch);
+
+	if (watch == NULL) {
+		return ENOMEM;
+	}
+	watch->fn = fn;
+	watch->private_data = private_data;
+	LIST_INSERT_HEAD(&s->watches, watch, entry);
+	return 0;
+}
 
 bool scans_room(const struct scans *s, bool urgent)
 {

@@ -48,7 +48,10 @@ struct scan_request {
 				 * is a tiered one; others do anyway */
 	const char *user;	/* who caused it, for log and events */
 	const char *client;
+	const char *share;	/* NULL = not known */
 	const char *pool;	/* of servers; NULL = by the path */
+	const char *report;	/* id of the report it is part of; NULL = of
+				 * on-access's, if it is a client's */
 };
 
 struct scan_answer {
@@ -69,6 +72,38 @@ struct tevent_req *scan_send(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 /* 0 or errno (ENOMEM and the like only). */
 int scan_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
 	      struct scan_answer *answer);
+
+/* What a scan was, at its end. Borrowed for the time of the call. */
+struct scan_facts {
+	unsigned int sources;	/* SCAN_FROM() of all whose question it
+				 * answers */
+	const char *report;	/* of the first of them that has one, or "" */
+	const struct ident *ident;	/* NULL: no file was found */
+	const char *path;	/* absolute, as it is now */
+	const char *name;	/* the same; a stream's has its token */
+	const struct verdict *verdict;
+	const char *user, *client, *share;	/* of who began it; or "" */
+	const char *server;	/* that was asked last; "" = none was */
+	uint64_t bytes_fetched;	/* so far, through CHECK$ */
+	uint64_t bytes_sent;	/* over the network, to a server that is
+				 * handed the file */
+	uint64_t bytes_passed;	/* to one here, which got a descriptor */
+	uint32_t duration;	/* ms, 0 = no server's turn came */
+	bool from_record;
+	bool tiered;		/* it had to be fetched */
+};
+
+#define SCAN_FROM(source) (1U << (source))
+
+/*
+ * fn is called once for each scan that ends with an answer, before those
+ * that wait have it; a question that joins another's scan makes no scan of
+ * its own. It may ask for scans. Any number may watch. 0 or ENOMEM.
+ */
+int scans_watch(struct scans *s,
+		void (*fn)(void *private_data,
+			   const struct scan_facts *facts),
+		void *private_data);
 
 /*
  * Is a scan of it owed: noticed, queued or running? Also when the store

@@ -19,6 +19,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
@@ -170,6 +171,7 @@ static void scan_picked(void *private_data, const char *server, bool fetches)
 	struct outstanding *o = scan->scans->outstanding;
 	struct ident asked = scan_asked_ident(scan);
 
+	snprintf(scan->server, sizeof(scan->server), "%s", server);
 	outstanding_end(o, &scan->outstanding);
 	scan->fetched = false;
 	if (!fetches) {
@@ -301,6 +303,8 @@ static void scan_asked(struct tevent_req *subreq)
 				 VERDICT_REASON_SERVER_ERROR);
 		return;
 	}
+	scan->bytes_sent += answer.sent;
+	scan->bytes_passed += answer.passed;
 	if (scan->wrong_file) {
 		scan_was_wrong(scan);
 		return;

@@ -41,6 +41,7 @@ struct scan_waiter {
 	bool ignore_previous;
 	bool job;		/* a job asks: verdicts age sooner, maybe */
 	bool tiered;		/* may be fetched for it */
+	char *report;
 	struct scan_answer answer;
 };
 
@@ -67,6 +68,13 @@ struct scan {
 	char *name;		/* of a stream: FILE:TOKEN; else NULL */
 	char *user;
 	char *client;
+	char *share;
+	unsigned int sources;	/* as in struct scan_facts */
+	char *report;
+	char server[VERDICT_TEXT_MAX];	/* that was picked last */
+	uint64_t bytes_fetched;
+	uint64_t bytes_sent;
+	uint64_t bytes_passed;
 	bool ignore_previous;
 	bool job;		/* a job asks: verdicts age sooner, maybe */
 	bool urgent;		/* somebody waits */
@@ -96,6 +104,12 @@ struct scan {
 	bool ended_again;	/* a worker was lost at the end */
 };
 
+struct scan_watch {
+	LIST_ENTRY(scan_watch) entry;
+	void (*fn)(void *private_data, const struct scan_facts *facts);
+	void *private_data;
+};
+
 struct scans {
 	struct tevent_context *ev;
 	const struct config *config;
@@ -118,6 +132,7 @@ struct scans {
 	uint64_t last_id;
 	unsigned int (*turn_fn)(void *private_data);	/* of ip_pool */
 	void *turn_private;
+	LIST_HEAD(, scan_watch) watches;
 	struct tevent_timer *full_timer;	/* while that event is up */
 };
 

@@ -61,6 +61,7 @@ struct server_ask {
 	struct engine_answer answer;	/* the last one */
 	char name[VERDICT_TEXT_MAX];	/* of the server that gave it */
 	bool fetches;
+	uint64_t sent, passed;	/* of all answers */
 };
 
 static void servers_scan_deadline(struct tevent_context *ev,
@@ -593,6 +594,8 @@ static void servers_scan_asked(struct tevent_req *subreq)
 
 	ret = ask->engine->ops->scan_recv(subreq, &ask->answer);
 	TALLOC_FREE(ask->subreq);
+	ask->sent += ask->answer.sent;
+	ask->passed += ask->answer.passed;
 	if (ret == ENOMEM) {
 		tevent_req_defer_callback(ask->req, ask->ev);
 		tevent_req_error(ask->req, ENOMEM);
@@ -619,6 +622,8 @@ int servers_scan_recv(struct tevent_req *req, struct engine_answer *answer,
 	int error = req_error(req);
 
 	*answer = ask->answer;
+	answer->sent = ask->sent;
+	answer->passed = ask->passed;
 	memcpy(server, ask->name, VERDICT_TEXT_MAX);
 	*fetches = ask->fetches;
 	tevent_req_received(req);
