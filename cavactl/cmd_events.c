@@ -97,7 +97,7 @@ enum cavactl_exit cmd_events_before(const struct cavactl *ctl,
 	if (!events_id(args[0])) {
 		return CAVACTL_REFUSED;
 	}
-	snprintf(path, sizeof(path), EVENTS_PATH "?limit=100&resume=%.20s",
+	snprintf(path, sizeof(path), EVENTS_PATH "?limit=100&before=%.20s",
 		 args[0]);
 	return events_list(ctl, path);
 }

@@ -11,7 +11,7 @@
  *   GET    /platform/11/avscan/avvendor    {"avvendor":[{"account","added"}]}
  *   POST   /platform/11/avscan/avvendor    {"account"}
  *   DELETE /platform/11/avscan/avvendor/{account}
- *   GET    /platform/11/avscan/events      ?limit&resume {"events":[...]}
+ *   GET    /platform/11/avscan/events      ?before {"events":[...]}
  *   GET    /platform/11/avscan/events/{id}
  *   GET    /platform/10/job/jobs           {"jobs":[run...]}
  *   POST   /platform/10/job/jobs           {"type":"AVScan", "paths",

@@ -8,10 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cavad/api_http.h"
+#include "cavad/api_page.h"
 #include "cavad/event_history.h"
-
-#define EVENTS_LIMIT 1000	/* rows of an answer */
 
 static const char *event_severity_name(enum event_severity severity)
 {
@@ -46,57 +44,74 @@ static json_t *api_event(const struct event_row *row)
 			 "count", (json_int_t)e->count);
 }
 
-/* A number in the query; false when the call is answered. */
-static bool events_number(struct api_call *call, const char *name,
-			  uint64_t max, uint64_t *result)
+static const char *const event_sorts[] = { "id", "time_noticed", NULL };
+static const char *const event_filters[] = { "before", NULL };
+static const struct api_page_spec event_page = {
+	.sorts = event_sorts,	/* both are one order */
+	.descending = true,
+	.filters = event_filters,
+};
+
+/* Where it begins; false when the call is answered. */
+static bool event_from(struct api_call *call, const struct api_page *page,
+		       uint64_t *id)
 {
-	const char *text = api_http_query(call, name);
+	const char *text = page->after != NULL ? page->after :
+			   page->filters[0];
 	char *end = NULL;
 
 	if (text == NULL) {
 		return true;
 	}
-	errno = 0;
-	*result = strtoull(text, &end, 10);
-	if (errno != 0 || strspn(text, "0123456789") != strlen(text) ||
-	    *result < 1 || *result > max) {
-		api_error(call, 400, name, "%s is a number from 1 to %" PRIu64,
-			  name, max);
+	if (page->filters[0] != NULL && !page->descending) {
+		api_error(call, 400, "before", "before is for dir = DESC");
 		return false;
 	}
-	return true;
+	errno = 0;
+	*id = strtoull(text, &end, 10);
+	if (errno == 0 && *end == '\0' && *id > 0 && text[0] != '-') {
+		return true;
+	}
+	api_error(call, 400, page->after != NULL ? "resume" : "before",
+		  "\"%.100s\" is not the number of an event", text);
+	return false;
 }
 
 void api_event_list(struct api_call *call)
 {
+	struct event_range range = { .from = 0 };
 	struct event_row *rows = NULL;
+	struct api_page page;
+	const char *last = NULL;
 	json_t *list = NULL;
-	json_t *resume = NULL;
-	uint64_t before = 0;
-	uint64_t limit = EVENTS_LIMIT;
+	uint64_t total = 0;
 	size_t count = 0;
 	size_t i = 0;
 	int ret = 0;
 
-	if (!events_number(call, "limit", EVENTS_LIMIT, &limit) ||
-	    !events_number(call, "resume", INT64_MAX, &before)) {
+	if (!api_page(call, &event_page, &page) ||
+	    !event_from(call, &page, &range.from)) {
 		return;
 	}
-	ret = event_history_list(call->api->history, call, before, limit,
-				 &rows, &count);
+	range.oldest_first = !page.descending;
+	range.skip = page.offset;
+	range.max = page.limit + 1;
+	ret = event_history_list(call->api->history, call, &range, &rows,
+				 &count);
+	ret = ret != 0 ? ret : event_history_count(call->api->history,
+						   &total);
 	if (ret != 0) {
 		api_error(call, 500, NULL, "the database: %s", strerror(ret));
 		return;
 	}
 	list = json_array();
-	for (i = 0; i < count; i++) {
+	for (i = 0; i < count && i < page.limit; i++) {
 		json_array_append_new(list, api_event(&rows[i]));
 	}
-	resume = count == limit && rows[count - 1].id > 1 ?
-		 json_sprintf("%" PRIu64, rows[count - 1].id) : json_null();
-	api_reply(call, 200, json_pack("{s:o, s:o, s:I}", "events", list,
-				       "resume", resume, "total",
-				       (json_int_t)count));
+	if (count > page.limit) {
+		last = talloc_asprintf(call, "%" PRIu64, rows[i - 1].id);
+	}
+	api_page_reply(call, &page, "events", list, last, total);
 }
 
 void api_event_view(struct api_call *call)

@@ -269,6 +269,33 @@ const char *api_http_query(struct api_call *call, const char *name)
 					   MHD_GET_ARGUMENT_KIND, name);
 }
 
+struct api_http_names {
+	void (*fn)(void *private_data, const char *name);
+	void *private_data;
+};
+
+static enum MHD_Result api_http_name(void *cls, enum MHD_ValueKind kind,
+				     const char *key, const char *value)
+{
+	struct api_http_names *names = cls;
+
+	(void)kind;
+	(void)value;
+	names->fn(names->private_data, key);
+	return MHD_YES;
+}
+
+void api_http_query_each(struct api_call *call,
+			 void (*fn)(void *private_data, const char *name),
+			 void *private_data)
+{
+	struct api_http_names names = { fn, private_data };
+
+	(void)MHD_get_connection_values(call->http->connection,
+					MHD_GET_ARGUMENT_KIND, api_http_name,
+					&names);
+}
+
 void api_http_reply(struct api_call *call, unsigned int code, char *text)
 {
 	struct api_http_call *hc = call->http;

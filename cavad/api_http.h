@@ -22,6 +22,11 @@ void api_http_reply(struct api_call *call, unsigned int code, char *text);
 /* What the URL says behind ?, "x" of name=x, or NULL. */
 const char *api_http_query(struct api_call *call, const char *name);
 
+/* Calls fn for each name there, as often as it is there. */
+void api_http_query_each(struct api_call *call,
+			 void (*fn)(void *private_data, const char *name),
+			 void *private_data);
+
 /* api.c: finds the route of a whole request and carries it out. */
 void api_route(struct api_call *call, const char *method, const char *path,
 	       const char *body, size_t len);

@@ -2,6 +2,7 @@
  * What the files of the API share: one call, and how it is answered.
  *
  *   api.c           HTTP, peer credentials, the table of routes
+ *   api_page.c      limit, resume, sort, dir, offset of every list
  *   api_status.c    GET of the node's status
  *   api_zones.c     zones and their shares
  *   api_scan.c      individual scans

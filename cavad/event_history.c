@@ -176,24 +176,42 @@ int event_history_get(struct event_history *h, TALLOC_CTX *mem_ctx,
 	return ret;
 }
 
+int event_history_count(struct event_history *h, uint64_t *count)
+{
+	return store_event_count(h->store, count);
+}
+
+/* The id behind `id` in the order of the list; 0 = there is none. */
+static uint64_t history_next(const struct event_history *h,
+			     const struct event_range *range, uint64_t id)
+{
+	uint64_t least = h->last_id > EVENT_HISTORY_MAX ?
+			 h->last_id - EVENT_HISTORY_MAX + 1 : 1;
+
+	if (range->oldest_first) {
+		id = id < least ? least : id + 1;
+		return id > h->last_id ? 0 : id;
+	}
+	id = id == 0 || id > h->last_id ? h->last_id : id - 1;
+	return id < least ? 0 : id;
+}
+
 int event_history_list(struct event_history *h, TALLOC_CTX *mem_ctx,
-		       uint64_t before, size_t max, struct event_row **rows,
-		       size_t *count)
+		       const struct event_range *range,
+		       struct event_row **rows, size_t *count)
 {
 	struct event_row *list = talloc_zero_array(mem_ctx, struct event_row,
-						   max);
+						   range->max);
 	struct event_row *row = NULL;
-	uint64_t id = before == 0 || before > h->last_id ? h->last_id :
-		      before - 1;
-	uint64_t least = h->last_id > EVENT_HISTORY_MAX ?
-			 h->last_id - EVENT_HISTORY_MAX : 0;
+	uint64_t skip = range->skip;
+	uint64_t id = range->from;
 	int ret = 0;
 
 	if (list == NULL) {
 		return ENOMEM;
 	}
 	*count = 0;
-	for (; id > least && *count < max; id--) {
+	while (*count < range->max && (id = history_next(h, range, id)) != 0) {
 		ret = event_history_get(h, list, id, &row);
 		if (ret == ENOENT) {
 			continue;	/* not committed yet, or no record */
@@ -201,6 +219,11 @@ int event_history_list(struct event_history *h, TALLOC_CTX *mem_ctx,
 		if (ret != 0) {
 			talloc_free(list);
 			return ret;
+		}
+		if (skip > 0) {
+			skip--;
+			talloc_free(row);
+			continue;
 		}
 		list[*count] = *row;
 		(*count)++;

@@ -29,13 +29,21 @@ struct event_row {
 	int64_t ended;		/* ns since the epoch; 0 = it is up */
 };
 
-/*
- * At most `max` rows with an id below `before` (0 = all), newest first; a
- * talloc array on mem_ctx. Committed ones only. 0 or errno.
- */
+struct event_range {
+	uint64_t from;		/* rows behind this id, in the order of the
+				 * list; 0 = from its start */
+	bool oldest_first;
+	uint64_t skip;		/* rows to pass over */
+	size_t max;		/* rows */
+};
+
+/* A talloc array on mem_ctx. Committed ones only. 0 or errno. */
 int event_history_list(struct event_history *h, TALLOC_CTX *mem_ctx,
-		       uint64_t before, size_t max, struct event_row **rows,
-		       size_t *count);
+		       const struct event_range *range,
+		       struct event_row **rows, size_t *count);
+
+/* Rows that there are. 0 or errno. */
+int event_history_count(struct event_history *h, uint64_t *count);
 
 /* 0; ENOENT; errno. */
 int event_history_get(struct event_history *h, TALLOC_CTX *mem_ctx,

@@ -757,6 +757,15 @@ struct tevent_req *store_event_del_send(TALLOC_CTX *mem_ctx,
 	return store_writer_send(mem_ctx, ev, s->writer, &change, 0);
 }
 
+int store_event_count(struct store *s, uint64_t *count)
+{
+	struct db_txn t;
+
+	db_begin(s->db, DB_READ, &t);
+	*count = db_count(&t, STORE_EVENT);
+	return db_end(&t);
+}
+
 struct store_events {
 	bool (*fn)(void *private_data, uint64_t id, struct buf *record);
 	void *private_data;

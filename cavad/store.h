@@ -162,6 +162,8 @@ struct tevent_req *store_event_del_send(TALLOC_CTX *mem_ctx,
 					struct tevent_context *ev,
 					struct store *s, uint64_t id);
 
+int store_event_count(struct store *s, uint64_t *count);
+
 /* Calls fn for each behind id `after`, in order, until it returns false. */
 int store_event_each(struct store *s, uint64_t after,
 		     bool (*fn)(void *private_data, uint64_t id,

@@ -23,6 +23,7 @@ ONE_FILE = {
     "libsmartcols/libsmartcols.h": {"cavactl/output.c"},
     "ini.h": {"cavad/config.c", "cee_agent/config.c"},
     "libical/ical.h": {"cavad/schedule.c"},
+    "nettle/base64.h": {"cavad/api_page.c"},
     "nettle/sha2.h": {"common/digest.c"},
     "includes.h": {"vfs_cava/compat.h"},
 }

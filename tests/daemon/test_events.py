@@ -5,6 +5,7 @@ SPDX-License-Identifier: GPL-3.0-or-later
 """
 import json
 import signal
+from urllib.parse import quote
 
 import pytest
 
@@ -64,6 +65,27 @@ def test_table_and_view(world):
                          str(event["id"]))
     assert all(e["id"] < event["id"]
                for e in json.loads(done.stdout)["events"])
+
+
+def test_pages(world):
+    """One row a page: each event once, in both directions."""
+    servers = "".join("[server s%d]\nserver_uri = clamd:%s.%d\n" % (
+        n, world.dir / "no.sock", n) for n in range(3))
+    world.launch(world.write_conf("pages.conf", "", servers)).wait_log(
+        " ready\n")
+    wait_for("events", lambda: len(offline(world)) == 3)
+    path = "/platform/11/avscan/events"
+    for dir, order in (("ASC", 1), ("DESC", -1)):
+        reply = world.call("GET", path + "?limit=1&dir=" + dir).json
+        ids = [reply["events"][0]["id"]]
+        while reply["resume"] is not None:
+            reply = world.call("GET", path + "?resume=" +
+                               quote(reply["resume"])).json
+            ids += [event["id"] for event in reply["events"]]
+        assert len(ids) == reply["total"] >= 3
+        assert ids == sorted(ids)[::order]
+    reply = world.call("GET", path + "?limt=1")
+    assert reply.code == 400 and "did you mean limit?" in reply.message
 
 
 @pytest.mark.parametrize("words, text", [

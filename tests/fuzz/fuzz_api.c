@@ -1,13 +1,18 @@
-/* includes: cavad/api.c cavad/api_avvendor.c cavad/api_jobs.c
- * cavad/api_probe.c cavad/api_scan.c */
+/* includes: cavad/api.c cavad/api_avvendor.c cavad/api_events.c
+ * cavad/api_jobs.c cavad/api_page.c cavad/api_probe.c cavad/api_scan.c */
 /*
  * A request of the API: it gets one answer, in JSON, and what goes on to a
  * scan or to the database is what the fields promise. Input: a method, a
- * blank, a path, a newline, a body.
+ * blank, a path, a newline, a body. Behind a ? in the path: name=value&...
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 #define api_http_reply fuzz_reply
+#define api_http_query fuzz_query
+#define api_http_query_each fuzz_query_each
+#define event_history_list fuzz_history_list
+#define event_history_count fuzz_history_count
+#define event_history_get fuzz_history_get
 #define api_status fuzz_status
 #define api_zones fuzz_zones
 #define scan_send fuzz_scan_send
@@ -26,7 +31,9 @@
 
 #include "cavad/api.c"
 #include "cavad/api_avvendor.c"
+#include "cavad/api_events.c"
 #include "cavad/api_jobs.c"
+#include "cavad/api_page.c"
 #include "cavad/api_probe.c"
 #include "cavad/api_scan.c"
 #include "tests/fuzz/fuzz.h"
@@ -49,6 +56,94 @@ void fuzz_reply(struct api_call *call, unsigned int code, char *text)
 		abort();
 	}
 	json_decref(json);
+}
+
+static const char *fuzz_arguments[16];	/* name, value, ... */
+
+const char *fuzz_query(struct api_call *call, const char *name)
+{
+	size_t i = 0;
+
+	(void)call;
+	for (i = 0; fuzz_arguments[i] != NULL; i += 2) {
+		if (strcmp(fuzz_arguments[i], name) == 0) {
+			return fuzz_arguments[i + 1];
+		}
+	}
+	return NULL;
+}
+
+void fuzz_query_each(struct api_call *call,
+		     void (*fn)(void *private_data, const char *name),
+		     void *private_data)
+{
+	size_t i = 0;
+
+	(void)call;
+	for (i = 0; fuzz_arguments[i] != NULL; i += 2) {
+		fn(private_data, fuzz_arguments[i]);
+	}
+}
+
+/* Cuts it off the path. */
+static void fuzz_take_query(char *path)
+{
+	char *save = NULL;
+	char *word = NULL;
+	size_t n = 0;
+
+	path[strcspn(path, "\n")] = '\0';
+	word = strchr(path, '?');
+	if (word != NULL) {
+		*word = '\0';
+		word = strtok_r(word + 1, "&", &save);
+	}
+	for (; word != NULL && n < 14; word = strtok_r(NULL, "&", &save)) {
+		fuzz_arguments[n] = word;
+		word = strchr(word, '=');
+		fuzz_arguments[n + 1] = word == NULL ? "" : word + 1;
+		if (word != NULL) {
+			*word = '\0';
+		}
+		n += 2;
+	}
+	fuzz_arguments[n] = NULL;
+}
+
+int fuzz_history_list(struct event_history *h, TALLOC_CTX *mem_ctx,
+		      const struct event_range *range,
+		      struct event_row **rows, size_t *count)
+{
+	struct event_row *list = talloc_zero_array(mem_ctx, struct event_row,
+						   2);
+
+	(void)h;
+	if (range->max < 2 || range->max > API_PAGE_ROWS + 1) {
+		abort();
+	}
+	list[0].event = (struct event) { .name = "", .meaning = "",
+					 .what = "\xff", .text = "" };
+	list[1] = list[0];
+	*rows = list;
+	*count = 2;
+	return 0;
+}
+
+int fuzz_history_count(struct event_history *h, uint64_t *count)
+{
+	(void)h;
+	*count = 2;
+	return 0;
+}
+
+int fuzz_history_get(struct event_history *h, TALLOC_CTX *mem_ctx,
+		     uint64_t id, struct event_row **row)
+{
+	(void)h;
+	(void)mem_ctx;
+	(void)id;
+	(void)row;
+	return ENOENT;
 }
 
 void fuzz_status(struct api_call *call)
@@ -206,6 +301,11 @@ size_t fuzz_seed(unsigned int i, uint8_t data[FUZZ_MAX])
 	static const char *const texts[] = {
 		"GET /platform/11/avscan/nodes/1/status\n",
 		"GET /platform/11/avscan/avvendor\n",
+		"GET /platform/11/avscan/events?limit=1&sort=id&dir=ASC&"
+			"offset=3\n",
+		"GET /platform/11/avscan/events?before=7&dir=DESC\n",
+		"GET /platform/11/avscan/events?resume=WzEsMSwiaWQiLHRydWUs"
+			"IjciLFtudWxsLG51bGwsbnVsbCxudWxsXV0=\n",
 		"POST /platform/11/antivirus/scan\n{\"file\": \"/srv/a\"}",
 		"POST /platform/11/antivirus/scan\n{\"file\": \"/srv/\\u00e4\","
 			" \"ignore_previous_scan_status\": false, "
@@ -245,6 +345,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		call->user = "root";
 		fuzz_config.settings.check_root = "/srv";
 		fuzz_replies = 0;
+		fuzz_take_query(path);
 		api_route(call, method, path, body,
 			  size - (size_t)(body - method));
 		if (fuzz_replies != 1) {

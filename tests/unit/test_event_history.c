@@ -20,11 +20,11 @@ static struct event_history *history(struct test *t, struct events *events)
 static struct event_row *listed(struct test *t, struct event_history *h,
 				uint64_t before, size_t max, size_t *count)
 {
+	const struct event_range range = { .from = before, .max = max };
 	struct event_row *rows = NULL;
 
 	store_flush(t->store);
-	assert_int_equal(event_history_list(h, t, before, max, &rows, count),
-			 0);
+	assert_int_equal(event_history_list(h, t, &range, &rows, count), 0);
 	return rows;
 }
 
@@ -91,6 +91,13 @@ static void test_pages_and_bound(void **p)
 	struct event_row *row = NULL;
 	size_t count = 0;
 	unsigned int i = 0;
+	uint64_t total = 0;
+	const struct event_range oldest = {
+		.oldest_first = true, .skip = 3, .max = 2
+	};
+	const struct event_range newest = {
+		.oldest_first = true, .from = EVENT_HISTORY_MAX + 49, .max = 9
+	};
 
 	for (i = 0; i < EVENT_HISTORY_MAX + 50; i++) {
 		event_log(events, EVENT_CAVA_CHECK_CHANGED, "x", "%u", i);
@@ -104,6 +111,14 @@ static void test_pages_and_bound(void **p)
 	assert_int_equal(count, 9);		/* 59 to 51: 50 have gone */
 	assert_int_equal(event_history_get(h, t, 50, &row), ENOENT);
 	assert_int_equal(event_history_get(h, t, 51, &row), 0);
+	assert_int_equal(event_history_list(h, t, &oldest, &rows, &count), 0);
+	assert_int_equal(count, 2);
+	assert_int_equal(rows[0].id, 54);	/* 51 to 53 are passed over */
+	assert_int_equal(event_history_list(h, t, &newest, &rows, &count), 0);
+	assert_int_equal(count, 1);
+	assert_int_equal(rows[0].id, EVENT_HISTORY_MAX + 50);
+	assert_int_equal(event_history_count(h, &total), 0);
+	assert_int_equal(total, EVENT_HISTORY_MAX);
 }
 
 static void test_records(void **p)
