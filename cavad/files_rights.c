@@ -213,6 +213,11 @@ int files_rights_drop(int *no_network)
 	int ret = unshare(CLONE_NEWNET);
 
 	*no_network = ret == -1 ? errno : 0;
+	/* no core with somebody's files in it */
+	ret = prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	if (ret == -1) {
+		return errno;
+	}
 	ret = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	if (ret == -1) {
 		return errno;

@@ -77,13 +77,19 @@ int files_settle_fd(const struct files_settle *s)
 }
 
 /*
- * Both for the lock of the inode only. A mount that is read-only refuses the
- * one before it takes the lock, some file systems seek without it.
+ * All for the lock of the inode only. A mount that is read-only refuses the
+ * second before it takes the lock, and some file systems seek without it:
+ * those have it for each read (xfs) or to flush a file (vfat, exfat).
  */
 static void settle_lock(int fd)
 {
+	int ret = 0;
+
 	(void)lseek(fd, 0, SEEK_HOLE);
-	(void)fremovexattr(fd, SETTLE_XATTR);
+	ret = fremovexattr(fd, SETTLE_XATTR);
+	if (ret == -1 && errno == EROFS) {
+		(void)fsync(fd);
+	}
 }
 
 static void *settle_run(void *private_data)

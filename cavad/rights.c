@@ -89,8 +89,13 @@ int rights_socket_directory(const char *socket_path)
 int rights_drop(const struct rights *r)
 {
 	cap_t none = NULL;
+	cap_value_t cap = 0;
 	int ret = 0;
 
+	/* where that is refused, no_new_privs says the same */
+	for (cap = 0; cap_get_bound(cap) >= 0; cap++) {
+		(void)cap_drop_bound(cap);
+	}
 	if (setgroups(0, NULL) != 0 ||
 	    setresgid(r->gid, r->gid, r->gid) != 0 ||
 	    setresuid(r->uid, r->uid, r->uid) != 0) {
@@ -106,7 +111,9 @@ int rights_drop(const struct rights *r)
 	if (ret != 0) {
 		return ret;
 	}
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
+	/* and no core with keys and pieces of files in it */
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {
 		return errno;
 	}
 	if (setresuid(0, 0, 0) == 0 || geteuid() == 0 || getegid() == 0) {

@@ -56,6 +56,24 @@ static bool filter_triggers(enum filter_trigger trigger, bool by_profile)
 }
 
 /*
+ * A mark makes a reader wait. One that was left since closes were not scanned
+ * does so where they are.
+ */
+static bool filter_marked(const struct filter *f,
+			  const struct filter_facts *x)
+{
+	if (x->state != VERDICT_STATE_MARKED) {
+		return false;
+	}
+	if (x->mark != VERDICT_REASON_PROFILE &&
+	    x->mark != VERDICT_REASON_DISABLED) {
+		return true;
+	}
+	return filter_triggers(f->on_close,
+			       filter_profiles[f->profile].close);
+}
+
+/*
  * Let through unscanned. Where the file itself cannot tell that it is known
  * infected, somebody is asked.
  */
@@ -90,7 +108,7 @@ static struct filter_decision filter_read_unknown(const struct filter *f,
 		return decide(f->open_on_fail ? FILTER_GO : FILTER_DENY,
 			      VERDICT_REASON_LIMIT);
 	}
-	if (wait == FILTER_WAIT_OWED && x->state != VERDICT_STATE_MARKED) {
+	if (wait == FILTER_WAIT_OWED && !filter_marked(f, x)) {
 		return decide(FILTER_ASK_OWED, VERDICT_REASON_NONE);
 	}
 	if (x->tiered && !f->tiered) {

@@ -94,6 +94,7 @@ enum filter_operation {
 struct filter_facts {
 	enum filter_operation operation;
 	enum verdict_state state;
+	enum verdict_reason mark;	/* of VERDICT_STATE_MARKED: why */
 	bool gate;		/* FILTER_OPEN: a read that follows could be
 				 * synchronous, so decide now as for a read */
 	bool written;		/* FILTER_CLOSE: through this handle */

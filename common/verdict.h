@@ -39,8 +39,8 @@ enum verdict_result {
 	VERDICT_NONE = 0,	/* never scanned, or no answer asked for */
 	VERDICT_CLEAN = 1,
 	VERDICT_INFECTED = 2,
-	VERDICT_SKIPPED = 3,	/* by filter; reason says which rule. In a
-				 * record: a mark of vfs_cava, no verdict */
+	VERDICT_SKIPPED = 3,	/* by filter; reason says why. In a record:
+				 * a mark of vfs_cava, no verdict */
 	VERDICT_UNSCANNABLE = 4, /* encrypted, over the engine's limits */
 	VERDICT_FAILED = 5	/* no answer; reason says why */
 };
@@ -102,7 +102,7 @@ enum verdict_state {
 	VERDICT_STATE_CLEAN,	/* current and clean */
 	VERDICT_STATE_UNSCANNABLE,	/* current; open_on_fail decides */
 	VERDICT_STATE_STALE,	/* not infected, but no longer current */
-	VERDICT_STATE_MARKED,	/* a rule left it out as it was written */
+	VERDICT_STATE_MARKED,	/* it was left out as it was written */
 	VERDICT_STATE_INFECTED,	/* current */
 	VERDICT_STATE_WAS_INFECTED	/* infected, then changed */
 };

@@ -21,6 +21,9 @@
  *   a change           CHANGE; nothing is ever made, and nothing is changed
  *                      but regular files
  *
+ * An account is asked about once more, each second, by who reads on a handle
+ * that is open.
+ *
  * Refused whoever asks: SMB1 (other ways to the same files), connects that
  * smbd makes for its RPC services, server-side copies, and other FSCTLs.
  *
@@ -159,6 +162,32 @@ int cava_check_tree(struct cava *cava)
 	ret = check_ask(cava, &check, lp_const_servicename(SNUM(conn)));
 	TALLOC_FREE(frame);
 	return ret;
+}
+
+int cava_check_still(struct cava *cava)
+{
+	TALLOC_CTX *frame = NULL;
+	struct proto_check_answer answer = { .allowed = 0, .reason = "" };
+	struct proto_check check;
+	time_t now = time_mono(NULL);
+	int ret = 0;
+
+	if (now == cava->still) {
+		return cava->revoked ? EACCES : 0;
+	}
+	cava->still = now;
+	frame = talloc_stackframe();
+	check = check_question(cava, PROTO_WHAT_TREE);
+	ret = client_check(cava->client, frame, CHECK_WAIT, &check, &answer);
+	if (ret == 0) {
+		cava->revoked = !answer.allowed;
+	}
+	if (ret == 0 && cava->revoked) {
+		check_log(&check, "reads by a handle that is open",
+			  answer.reason);
+	}
+	TALLOC_FREE(frame);
+	return cava->revoked ? EACCES : 0;
 }
 
 const char *cava_check_target(struct cava *cava, const char *alias)

@@ -11,11 +11,12 @@
  * the file, or how it came there, does not matter. Facts that no rule looks
  * at are not gathered.
  *
- * A file that a rule leaves out when it is written gets a mark, a record
- * with the result "skipped". Who reads it where no rule leaves it out (its
- * directory was renamed, it has another name in another share, the filter
- * was changed) waits for a scan, in profile standard too. The same mark is
- * left where a notice is lost, since neither cavad nor the spool takes it.
+ * A file that is left out when it is written (by a rule, by a profile that
+ * does not scan, since scanning is off) gets a mark, a record with the result
+ * "skipped". Who reads it where it is not left out (its directory was renamed,
+ * it has another name in another share, the filter was changed, scanning is on
+ * again) waits for a scan, in profile standard too. The same mark is left
+ * where a notice is lost, since neither cavad nor the spool takes it.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */

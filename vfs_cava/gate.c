@@ -58,6 +58,7 @@ static int gate_facts(struct gate *g, struct verdict *v)
 	ret = verdict_read(g->fd, v);
 	g->state = verdict_state(ret == 0 ? v : NULL, &g->content,
 				 g->cava->filter.signature_min);
+	g->mark = ret == 0 ? v->reason : VERDICT_REASON_NONE;
 	g->database = cava_store_database(g->cava, g->fd);
 	return 0;
 }
@@ -97,6 +98,7 @@ enum gate_step gate_look(struct gate *g)
 		return gate_deny(g, VERDICT_REASON_IO);
 	}
 	facts.state = g->state;
+	facts.mark = g->mark;
 	if (g->database && g->state == VERDICT_STATE_CLEAN) {
 		facts.state = VERDICT_STATE_STALE;	/* cavad knows better */
 	}

@@ -22,6 +22,7 @@ struct gate {
 	bool changed;		/* a stream: it is another one by now */
 	struct content content;	/* as last looked at */
 	enum verdict_state state;
+	enum verdict_reason mark;	/* why, if it is one */
 	unsigned int rounds;
 	bool tiered;		/* see tiered.h */
 	bool unfetched;		/* and stays so, unless a scan is owed */

@@ -10,8 +10,9 @@
  * is another generation: every handle that wrote says WILL_WRITE once more
  * when one is lost, and again before its first write in each.
  *
- * What the filter leaves out (filter.c) is not told; once it was said that a
- * handle writes, its close is told whatever the filter says by then.
+ * What the filter leaves out (filter.c) is marked and not told; once it was
+ * said that a handle writes, its close is told whatever the filter says by
+ * then.
  *
  * Reading back without a scan is for a handle that made or emptied the file,
  * while nobody else can have written: own content. That holds as long as
@@ -96,10 +97,12 @@ static struct filter_decision notice_decide(struct cava *cava, int fd,
 	return d;
 }
 
-static bool notice_is_rule(enum verdict_reason reason)
+static bool notice_is_left_out(enum verdict_reason reason)
 {
 	return reason == VERDICT_REASON_EXTENSION ||
-		reason == VERDICT_REASON_PATH;
+		reason == VERDICT_REASON_PATH ||
+		reason == VERDICT_REASON_PROFILE ||
+		reason == VERDICT_REASON_DISABLED;
 }
 
 static void notice_remove_record(int fd)
@@ -128,7 +131,7 @@ static void notice_will_write(struct cava_file *file)
 	TALLOC_FREE(frame);
 }
 
-/* What a rule leaves out is marked, and nobody is told. */
+/* What is left out is marked, and nobody is told. */
 static void notice_first_write(struct cava_file *file)
 {
 	int fd = cava_fd(file->fsp);
@@ -137,7 +140,7 @@ static void notice_first_write(struct cava_file *file)
 						 &result);
 
 	if (result != VERDICT_INFECTED) {
-		if (notice_is_rule(d.reason)) {
+		if (notice_is_left_out(d.reason)) {
 			(void)cava_mark(fd, d.reason);
 		} else if (result != VERDICT_NONE) {
 			notice_remove_record(fd);
@@ -189,7 +192,7 @@ void cava_will_write(struct cava *cava, struct files_struct *fsp)
 {
 	struct cava_file *file = NULL;
 
-	if (!cava->filter.enabled || !cava_is_content(fsp)) {
+	if (!cava_is_content(fsp)) {
 		return;
 	}
 	file = cava_file_make(cava, fsp);

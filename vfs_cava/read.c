@@ -21,6 +21,10 @@ ssize_t cava_pread_fn(struct vfs_handle_struct *handle,
 	unsigned int rounds = 0;
 	ssize_t got = -1;
 
+	if (cava_is_check(cava) && cava_check_still(cava) != 0) {
+		errno = EACCES;
+		return -1;
+	}
 	if (!cava_on(cava)) {
 		return SMB_VFS_NEXT_PREAD(handle, fsp, data, n, offset);
 	}
@@ -60,7 +64,7 @@ ssize_t cava_sendfile_fn(struct vfs_handle_struct *handle, int tofd,
 {
 	struct cava *cava = cava_of(handle);
 
-	if (cava_on(cava) && cava_is_content(fsp)) {
+	if ((cava_on(cava) || cava_is_check(cava)) && cava_is_content(fsp)) {
 		errno = ENOSYS;
 		return -1;
 	}
@@ -92,9 +96,10 @@ struct tevent_req *cava_pread_send_fn(
 	struct cava *cava = cava_of(handle);
 	struct cava_pread_state *state = NULL;
 	struct tevent_req *req = NULL;
+	bool scanner = cava_is_check(cava);
 
 	/* told apart in cava_pread_recv_fn() by the type of its state */
-	if (!cava_on(cava) || !cava_is_content(fsp)) {
+	if (!scanner && (!cava_on(cava) || !cava_is_content(fsp))) {
 		return SMB_VFS_NEXT_PREAD_SEND(mem_ctx, ev, handle, fsp, data,
 					       n, offset);
 	}
@@ -106,7 +111,9 @@ struct tevent_req *cava_pread_send_fn(
 		.ev = ev, .handle = handle, .fsp = fsp, .data = data,
 		.n = n, .offset = offset,
 	};
-	if (cava_gate_fast(cava, fsp)) {
+	if (scanner && cava_check_still(cava) != 0) {
+		tevent_req_error(req, EACCES);
+	} else if (scanner || cava_gate_fast(cava, fsp)) {
 		cava_pread_next(req);
 	} else {
 		cava_pread_gate(req);
@@ -169,7 +176,7 @@ static void cava_pread_done(struct tevent_req *subreq)
 
 	state->ret = SMB_VFS_PREAD_RECV(subreq, &state->aio);
 	TALLOC_FREE(subreq);
-	if (state->ret > 0) {
+	if (state->ret > 0 && !cava_is_check(cava_of(state->handle))) {
 		still = cava_gate_fast(cava_of(state->handle), state->fsp);
 	}
 	if (!still && state->rounds >= CAVA_READ_ROUNDS) {

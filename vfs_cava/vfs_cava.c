@@ -345,7 +345,7 @@ static int cava_close_fn(struct vfs_handle_struct *handle,
 	int saved_errno = 0;
 	int ret = 0;
 
-	if (cava_on(cava) || cava_is_check(cava)) {
+	if (cava != NULL && cava->client != NULL) {
 		notice = cava_closing(cava, fsp);
 	}
 	ret = SMB_VFS_NEXT_CLOSE(handle, fsp);

@@ -56,6 +56,8 @@ struct cava {
 	struct cava_park *parks;	/* opens that wait for a verdict */
 	struct cava_file *written;	/* handles that changed content */
 	struct cava_repair *repairs;	/* check: clean.c */
+	time_t still;		/* check: when it was asked last, and */
+	bool revoked;		/* that the answer was no */
 	unsigned int meta_depth;	/* metadata operations in each other */
 	struct cava_restamp {
 		struct ident ident;
@@ -346,6 +348,12 @@ int cava_alias_unlink(struct cava *cava, const char *name);
 
 /* 0, or EACCES: who may connect to CHECK$. */
 int cava_check_tree(struct cava *cava);
+
+/*
+ * 0, or EACCES: may who is connected go on reading? Asked once a second; with
+ * cavad away the last answer holds.
+ */
+int cava_check_still(struct cava *cava);
 
 /* The path that an alias stands for, on talloc_tos(), or NULL. */
 const char *cava_check_target(struct cava *cava, const char *alias);

@@ -6,6 +6,16 @@
  */
 #include "vfs_cava/vfs_cava.h"
 
+/* A scanner's repair, or a client's write while scanning is off. */
+static void write_unscanned(struct cava *cava, struct files_struct *fsp)
+{
+	if (cava_is_check(cava)) {
+		cava_clean_write(cava, fsp);
+	} else if (cava != NULL && cava->client != NULL) {
+		cava_will_write(cava, fsp);
+	}
+}
+
 ssize_t cava_pwrite_fn(struct vfs_handle_struct *handle,
 		       struct files_struct *fsp, const void *data,
 		       size_t n, off_t offset)
@@ -15,7 +25,7 @@ ssize_t cava_pwrite_fn(struct vfs_handle_struct *handle,
 	int saved_errno = 0;
 
 	if (!cava_on(cava)) {
-		cava_clean_write(cava, fsp);
+		write_unscanned(cava, fsp);
 		return SMB_VFS_NEXT_PWRITE(handle, fsp, data, n, offset);
 	}
 	if (cava_stream_is(fsp)) {
@@ -49,7 +59,7 @@ struct tevent_req *cava_pwrite_send_fn(
 	struct tevent_req *req = NULL;
 
 	if (!cava_on(cava)) {
-		cava_clean_write(cava, fsp);
+		write_unscanned(cava, fsp);
 		return SMB_VFS_NEXT_PWRITE_SEND(mem_ctx, ev, handle, fsp,
 						data, n, offset);
 	}
@@ -110,7 +120,7 @@ ssize_t cava_recvfile_fn(struct vfs_handle_struct *handle, int fromfd,
 	int saved_errno = 0;
 
 	if (!cava_on(cava)) {
-		cava_clean_write(cava, fsp);
+		write_unscanned(cava, fsp);
 		return SMB_VFS_NEXT_RECVFILE(handle, fromfd, fsp, offset, n);
 	}
 	cava_will_write(cava, fsp);
@@ -129,7 +139,7 @@ int cava_ftruncate_fn(struct vfs_handle_struct *handle,
 	int ret = -1;
 
 	if (!cava_on(cava)) {
-		cava_clean_write(cava, fsp);
+		write_unscanned(cava, fsp);
 		return SMB_VFS_NEXT_FTRUNCATE(handle, fsp, len);
 	}
 	if (cava_stream_is(fsp)) {
@@ -157,7 +167,7 @@ int cava_fallocate_fn(struct vfs_handle_struct *handle,
 	int ret = -1;
 
 	if (!cava_on(cava)) {
-		cava_clean_write(cava, fsp);
+		write_unscanned(cava, fsp);
 		return SMB_VFS_NEXT_FALLOCATE(handle, fsp, mode, offset, len);
 	}
 	cava_will_write(cava, fsp);
@@ -180,8 +190,7 @@ struct tevent_req *cava_offload_write_send_fn(
 	if (cava_is_check(cava)) {
 		cava_check_refuse(cava, "a server-side copy into CHECK$");
 		token = &nothing;	/* is of no file: it fails */
-	}
-	if (cava_on(cava)) {
+	} else if (cava_on(cava)) {
 		struct cava_file *file = NULL;
 
 		/* Others' content comes in: never own content again. */
@@ -191,6 +200,8 @@ struct tevent_req *cava_offload_write_send_fn(
 			file->own = false;
 			file->cleared = 0;
 		}
+	} else {
+		write_unscanned(cava, dest_fsp);
 	}
 	return SMB_VFS_NEXT_OFFLOAD_WRITE_SEND(handle, mem_ctx, ev, fsctl,
 					       token, transfer_offset,

@@ -9,6 +9,7 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 import pytest
@@ -71,6 +72,24 @@ def open_files(pid):
     return found
 
 
+def open_flags(pid, below):
+    """The O_ACCMODE of each descriptor of a file below that directory."""
+    found = []
+    for fd in pathlib.Path("/proc/%d/fd" % pid).iterdir():
+        try:
+            if not os.readlink(fd).startswith(str(below)):
+                continue
+            info = (fd.parents[1] / "fdinfo" / fd.name).read_text()
+        except FileNotFoundError:
+            continue
+        found.append(int(re.search(r"flags:\s*(\d+)", info).group(1), 8) & 3)
+    return found
+
+
+def sockets(pid):
+    return {link for link in open_files(pid) if link.startswith("socket:")}
+
+
 def test_rights(world):
     cavad = world.start()
     for task in pathlib.Path("/proc/%d/task" % cavad.pid).iterdir():
@@ -78,9 +97,11 @@ def test_rights(world):
         assert set(have["Uid"].split()) == {str(UID)}
         assert set(have["Gid"].split()) == {str(UID)}
         assert have["Groups"].split() == []
-        for name in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+        for name in ("CapInh", "CapPrm", "CapEff", "CapAmb", "CapBnd"):
             assert int(have[name], 16) == 0, name
         assert have["NoNewPrivs"] == "1"
+        # the kernel makes no core of it, nor shows it to its own account
+        assert (task / "fd").stat().st_uid == 0
     family = cavad.family()
     assert len(family) == 7         # a parent, four workers, two walkers
     for pid in family:
@@ -92,9 +113,29 @@ def test_rights(world):
         assert have["NoNewPrivs"] == "1" and have["Seccomp"] == "2"
         links = open_files(pid)
         assert not [l for l in links if str(world.state) in l], links
+        # no socket but the one to cavad, and no network to make one in
+        assert len(sockets(pid)) == 1, links
+        namespace = "/proc/%d/ns/net"
+        assert os.readlink(namespace % pid) != os.readlink(
+            namespace % cavad.pid)
+        interfaces = pathlib.Path("/proc/%d/net/dev" % pid).read_text()
+        assert re.findall(r"(\w+):", interfaces) == ["lo"]
     # cavad has nothing open below check_root
     links = open_files(cavad.pid)
     assert not [l for l in links if l.startswith(str(world.root))], links
+
+
+def test_what_it_is_handed(world):
+    """For a scan, a descriptor that reads; afterwards nothing."""
+    cavad = world.start()
+    path = world.file("held", b"hold\n")
+    scan = threading.Thread(target=world.scan, args=(path,))
+    scan.start()
+    assert world.clamd.held.acquire(timeout=20)
+    assert open_flags(cavad.pid, world.root) == [os.O_RDONLY]
+    world.clamd.go.set()
+    scan.join()
+    assert open_flags(cavad.pid, world.root) == []
 
 
 def test_what_it_makes(world):

@@ -218,6 +218,8 @@ def test_account_is_removed_on_a_connected_session(world, scanner):
     av = scanner()
     with pending(lab, fake, "removed.txt"):
         directory = av.open(lab.share_dir.name, 0x00100081, options=DIRECTORY)
+        file = av.open(at(lab, "removed.txt"))
+        before = av.read(file)
         assert lab.cavactl("avvendor", "remove", user).returncode == 0
         try:
             for access in (READ, ATTRIBUTES):
@@ -227,8 +229,13 @@ def test_account_is_removed_on_a_connected_session(world, scanner):
                              DIRECTORY) == ACCESS_DENIED
             listing = av.low.queryDirectory(av.tree, directory)
             assert b"removed" not in listing.replace(b"\0", b"")
+            wait_for("reads on the open handle to be refused",
+                     lambda: status_of(av.read, file) == ACCESS_DENIED)
         finally:
             assert lab.cavactl("avvendor", "add", user).returncode == 0
+        wait_for("them to be allowed again",
+                 lambda: status_of(av.read, file) == 0)
+        assert av.read(file) == before
         av.done(av.open(at(lab, "removed.txt")))
 
 

@@ -45,6 +45,7 @@ def lab(new_lab_of_module):
     share(lab, "strict", lab.share_dir, "cava:zone = Strict")
     share(lab, "writes", lab.dir / "data/writes", "cava:zone = Writes")
     share(lab, "off", lab.dir / "data/off", "cava:zone = Off")
+    share(lab, "both", lab.dir / "data/off", "cava:zone = System")
     share(lab, "exact", lab.dir / "data/exact", "cava:zone = Exact",
           "case sensitive = yes")
     share(lab, "included", lab.dir / "data/included", "cava:zone = Included")
@@ -273,11 +274,44 @@ def test_no_scan_scans_nothing_but_knows_the_infected(lab):
     before = skipped(lab, "profile")
     put(smb, "virus.bin", EICAR)
     assert read(smb, "virus.bin") == EICAR
-    assert result(lab, root / "virus.bin") is None
+    assert result(lab, root / "virus.bin") == MARK
     wait_for("the skips to be counted",
              lambda: skipped(lab, "profile") >= before + 2)
     assert lab.cavactl("scan", str(root / "virus.bin")).returncode == 2
     assert denied(smb, "virus.bin")
+
+
+def test_written_where_nothing_is_scanned(lab):
+    """Where closes are scanned its reader waits, in profile standard too."""
+    put(lab.connect(share="off"), "both.bin", EICAR)
+    assert read(lab.connect(share="off"), "both.bin") == EICAR
+    assert denied(lab.connect(share="both"), "both.bin")
+
+
+def test_written_while_scanning_is_off(lab):
+    """service_enabled = no leaves a mark as well, and one over nothing."""
+    smb = lab.connect()
+    put(smb, "before.bin", EICAR)
+    settled(lab, lab.local("before.bin"), INFECTED)
+    handle = smb.create("kept.bin", DesiredAccess=READ | WRITE,
+                        ShareAccess=SHARE_ALL, CreateDisposition=5)
+    lab.configure("settings", "service_enabled", "no")
+    reload(lab)
+    try:
+        wait_for("scanning to be off",
+                 lambda: status_of(read, smb, "before.bin") == 0)
+        put(smb, "meanwhile.bin", EICAR)
+        smb.write(handle, EICAR, 0)
+        assert read(smb, "meanwhile.bin") == EICAR
+        assert result(lab, lab.local("meanwhile.bin")) == MARK
+        assert result(lab, lab.local("before.bin")) == INFECTED
+    finally:
+        lab.configure("settings", "service_enabled", "yes")
+        reload(lab)
+    wait_for("scanning to be on", lambda: denied(smb, "before.bin"))
+    assert denied(smb, "meanwhile.bin")
+    smb.close(handle)       # what it wrote is known to it, if nobody else
+    settled(lab, lab.local("kept.bin"), INFECTED)
 
 
 def test_announced_zone_has_the_defaults(lab):

@@ -84,6 +84,25 @@ static void test_reads(void **p)
 	}
 }
 
+/* What was written unscanned waits where it would have been scanned. */
+static void test_marks(void **p)
+{
+	struct filter f = FILTER_DEFAULT;
+	struct filter_facts x = { .operation = FILTER_READ,
+				  .state = VERDICT_STATE_MARKED };
+
+	(void)p;
+	for (x.mark = 0; x.mark < VERDICT_REASON_COUNT; x.mark++) {
+		bool unwatched = x.mark == VERDICT_REASON_PROFILE ||
+			x.mark == VERDICT_REASON_DISABLED;
+
+		f.on_close = FILTER_TRIGGER_PROFILE;
+		assert_cell(filter_decide(&f, &x), ASK);
+		f.on_close = FILTER_TRIGGER_NO;
+		assert_cell(filter_decide(&f, &x), unwatched ? OWED : ASK);
+	}
+}
+
 static void test_read_triggers(void **p)
 {
 	struct filter f = FILTER_DEFAULT;
@@ -739,6 +758,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reads),
+		cmocka_unit_test(test_marks),
 		cmocka_unit_test(test_read_triggers),
 		cmocka_unit_test(test_own_content),
 		cmocka_unit_test(test_unscannable),
