@@ -1,5 +1,6 @@
 /*
- * Commands of cavactl: rows of a table in main.c, a function each.
+ * Commands of cavactl: rows of tables, one table a noun (cmd_NOUN.c), with
+ * words, arguments and options of their own; command.c lists the tables.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -11,6 +12,8 @@
 #include "cavactl/http.h"
 #include "cavactl/output.h"
 
+#define CAVACTL_ARGS_ANY 1000000
+
 /* Exit statuses, as cavactl(1) has them. */
 enum cavactl_exit {
 	CAVACTL_OK = 0,		/* scan: clean */
@@ -20,13 +23,70 @@ enum cavactl_exit {
 	CAVACTL_UNREACHABLE = 4
 };
 
-struct cavactl {
-	const char *socket_path;
-	bool json;
-	bool force;
-	int nodes;		/* servers advise */
-	int connections;
+/* An option of a command, or (command.c) of every command. */
+struct cavactl_option {
+	const char *name;	/* --name; NULL ends the list */
+	char letter;		/* or '\0' */
+	const char *argument;	/* "N"; "[SECONDS]": may be left out, and
+				 * follows = only; NULL: none */
+	const char *help;	/* one line */
 };
+
+struct cavactl;
+
+struct cavactl_command {
+	const char *words;	/* one or two; NULL ends the table */
+	const char *arguments;	/* "NAME", "PATH..." */
+	int least, most;	/* how many of them */
+	const char *help;	/* one line */
+	/* args: the words after the command, NULL at the end. */
+	enum cavactl_exit (*fn)(const struct cavactl *ctl,
+				const char **args);
+	const struct cavactl_option *options;	/* may be NULL */
+	const char *examples;	/* a line each, without "cavactl "; or NULL */
+	bool watch;		/* --watch makes sense */
+};
+
+/* What was asked for. */
+struct cavactl {
+	const struct cavactl_command *command;
+	const char *socket_path;
+	enum output_format format;
+	struct cavactl_value {
+		const struct cavactl_option *option;
+		const char *text;	/* NULL: a flag, or no argument */
+	} *values;			/* in the order given */
+	size_t value_count;
+	bool *ended;		/* --watch: set it when there is no more to
+				 * come */
+};
+
+/* The tables. */
+extern const struct cavactl_command commands_status[];
+extern const struct cavactl_command commands_servers[];
+extern const struct cavactl_command commands_probe[];
+extern const struct cavactl_command commands_zones[];
+extern const struct cavactl_command commands_events[];
+extern const struct cavactl_command commands_jobs[];
+extern const struct cavactl_command commands_scan[];
+extern const struct cavactl_command commands_avvendor[];
+
+/* --- options --- */
+
+/* Was --name given? */
+bool cavactl_flag(const struct cavactl *ctl, const char *name);
+
+/* The argument of the last --name, or NULL. */
+const char *cavactl_option(const struct cavactl *ctl, const char *name);
+
+/*
+ * *value becomes the argument of --name, and stays as it is without one.
+ * False: that is no number from min to max, which has been said.
+ */
+bool cavactl_number(const struct cavactl *ctl, const char *name,
+		    long long min, long long max, long long *value);
+
+/* --- the way to cavad --- */
 
 /*
  * Calls cavad. CAVACTL_OK and *reply (may be NULL), or what to exit with,
@@ -40,45 +100,20 @@ enum cavactl_exit cavactl_call(const struct cavactl *ctl, const char *method,
 enum cavactl_exit cavactl_delete(const struct cavactl *ctl,
 				 const char *base, const char *name);
 
-/* args: the words after the command, NULL at the end. */
-enum cavactl_exit cmd_status(const struct cavactl *ctl, const char **args);
-enum cavactl_exit cmd_servers(const struct cavactl *ctl, const char **args);
-enum cavactl_exit cmd_servers_advise(const struct cavactl *ctl,
-				     const char **args);
-enum cavactl_exit cmd_probe(const struct cavactl *ctl, const char **args);
-enum cavactl_exit cmd_zones(const struct cavactl *ctl, const char **args);
-enum cavactl_exit cmd_zones_add(const struct cavactl *ctl, const char **args);
-enum cavactl_exit cmd_zones_remove(const struct cavactl *ctl,
-				   const char **args);
-enum cavactl_exit cmd_scan(const struct cavactl *ctl, const char **args);
-enum cavactl_exit cmd_jobs(const struct cavactl *ctl, const char **args);
-enum cavactl_exit cmd_jobs_runs(const struct cavactl *ctl, const char **args);
-enum cavactl_exit cmd_jobs_view(const struct cavactl *ctl, const char **args);
-enum cavactl_exit cmd_jobs_start(const struct cavactl *ctl,
-				 const char **args);
-enum cavactl_exit cmd_jobs_pause(const struct cavactl *ctl,
-				 const char **args);
-enum cavactl_exit cmd_jobs_resume(const struct cavactl *ctl,
-				  const char **args);
-enum cavactl_exit cmd_jobs_cancel(const struct cavactl *ctl,
-				  const char **args);
-enum cavactl_exit cmd_jobs_schedule(const struct cavactl *ctl,
-				    const char **args);
-
-enum cavactl_exit cmd_events(const struct cavactl *ctl, const char **args);
-enum cavactl_exit cmd_events_before(const struct cavactl *ctl,
-				    const char **args);
-enum cavactl_exit cmd_events_view(const struct cavactl *ctl,
-				  const char **args);
+/*
+ * GETs path and shows the objects in the reply's array `member`: the reply
+ * as JSON, or the columns as a table or CSV. prepare (may be NULL) is called
+ * for each object before that, never for JSON. none (may be NULL): what to
+ * say in text when there is no object.
+ */
+enum cavactl_exit cavactl_show(const struct cavactl *ctl, const char *path,
+			       const char *member,
+			       const struct output_column *columns,
+			       void (*prepare)(json_t *row),
+			       const char *none);
 
 /* All below an absolute path, shown until it has ended. */
 enum cavactl_exit jobs_scan_directory(const struct cavactl *ctl,
 				      const char *path);
-enum cavactl_exit cmd_avvendor_list(const struct cavactl *ctl,
-				    const char **args);
-enum cavactl_exit cmd_avvendor_add(const struct cavactl *ctl,
-				   const char **args);
-enum cavactl_exit cmd_avvendor_remove(const struct cavactl *ctl,
-				      const char **args);
 
 #endif

@@ -11,50 +11,29 @@
 
 #define AVVENDOR_PATH "/platform/11/avscan/avvendor"
 
-static const char *avvendor_account(const json_t *a)
+static const struct output_column avvendor_columns[] = {
+	{ "ACCOUNT", "account", OUT_TEXT },
+	{ "ADDED", "added", OUT_TIME },
+	{ NULL, NULL, 0 }
+};
+
+static const struct output_column avvendor_added[] = {
+	{ "ACCOUNT", "id", OUT_TEXT },
+	{ NULL, NULL, 0 }
+};
+
+static enum cavactl_exit avvendor_list(const struct cavactl *ctl,
+				       const char **args)
 {
-	const char *name = json_string_value(json_object_get(a, "account"));
-
-	return name == NULL ? "" : name;
-}
-
-enum cavactl_exit cmd_avvendor_list(const struct cavactl *ctl,
-				    const char **args)
-{
-	json_t *reply = NULL;
-	const json_t *list = NULL;
-	const json_t *a = NULL;
-	size_t i = 0;
-	enum cavactl_exit ret = cavactl_call(ctl, "GET", AVVENDOR_PATH, NULL,
-					     &reply);
-
 	(void)args;
-	if (ret != CAVACTL_OK) {
-		return ret;
-	}
-	list = json_object_get(reply, "avvendor");
-	if (ctl->json) {
-		output_json(reply);
-	} else if (json_array_size(list) == 0) {
-		printf("No account may fetch files. Add the one your "
-		       "antivirus server uses:\n"
-		       "  cavactl avvendor add 'DOMAIN\\account'\n");
-	} else {
-		json_array_foreach(list, i, a) {
-			char added[64];
-
-			output_time(added, sizeof(added), json_integer_value(
-				json_object_get(a, "added")));
-			output_text(stdout, avvendor_account(a));
-			printf("  added %s\n", added);
-		}
-	}
-	json_decref(reply);
-	return CAVACTL_OK;
+	return cavactl_show(ctl, AVVENDOR_PATH, "avvendor", avvendor_columns,
+			    NULL, "No account may fetch files. Add the one "
+			    "your antivirus server uses:\n"
+			    "  cavactl avvendor add 'DOMAIN\\account'");
 }
 
-enum cavactl_exit cmd_avvendor_add(const struct cavactl *ctl,
-				   const char **args)
+static enum cavactl_exit avvendor_add(const struct cavactl *ctl,
+				      const char **args)
 {
 	json_t *body = json_pack("{s:s}", "account", args[0]);
 	json_t *reply = NULL;
@@ -65,8 +44,8 @@ enum cavactl_exit cmd_avvendor_add(const struct cavactl *ctl,
 		return CAVACTL_REFUSED;
 	}
 	ret = cavactl_call(ctl, "POST", AVVENDOR_PATH, body, &reply);
-	if (ret == CAVACTL_OK && ctl->json) {
-		output_json(reply);
+	if (ret == CAVACTL_OK && ctl->format != OUTPUT_TEXT) {
+		output_record(ctl->format, reply, avvendor_added);
 	} else if (ret == CAVACTL_OK) {
 		output_text(stdout, args[0]);
 		printf(" may now fetch the files it is asked to scan.\n");
@@ -76,14 +55,29 @@ enum cavactl_exit cmd_avvendor_add(const struct cavactl *ctl,
 	return ret;
 }
 
-enum cavactl_exit cmd_avvendor_remove(const struct cavactl *ctl,
-				      const char **args)
+static enum cavactl_exit avvendor_remove(const struct cavactl *ctl,
+					 const char **args)
 {
 	enum cavactl_exit ret = cavactl_delete(ctl, AVVENDOR_PATH, args[0]);
 
-	if (ret == CAVACTL_OK && !ctl->json) {
+	if (ret == CAVACTL_OK && ctl->format == OUTPUT_TEXT) {
 		output_text(stdout, args[0]);
 		printf(" may fetch nothing any more.\n");
 	}
 	return ret;
 }
+
+const struct cavactl_command commands_avvendor[] = {
+	{ "avvendor list", "", 0, 0,
+	  "accounts that may fetch files to scan",
+	  avvendor_list, .examples = "avvendor list --format csv" },
+	{ "avvendor add", "ACCOUNT", 1, 1,
+	  "DOMAIN\\name, the name of a local account, or a SID",
+	  avvendor_add,
+	  .examples = "avvendor add 'EXAMPLE\\svc_cava'\n"
+		      "avvendor add avscan" },
+	{ "avvendor remove", "ACCOUNT", 1, 1,
+	  "in force at once", avvendor_remove,
+	  .examples = "avvendor remove 'EXAMPLE\\svc_cava'" },
+	{ NULL }
+};

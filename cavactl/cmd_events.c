@@ -11,14 +11,20 @@
 #define EVENTS_PATH "/platform/11/avscan/events"
 
 static const struct output_column events_columns[] = {
-	{ "ID", "id", true },
-	{ "SINCE", "since", false },
-	{ "UNTIL", "until", false },
-	{ "COUNT", "count", true },
-	{ "SEVERITY", "severity", false },
-	{ "EVENT", "name", false },
-	{ "ABOUT", "about", false },
-	{ NULL, NULL, false }
+	{ "ID", "id", OUT_NUMBER },
+	{ "SINCE", "since", OUT_TEXT | OUT_NOT_CSV },
+	{ "UNTIL", "until", OUT_TEXT | OUT_NOT_CSV },
+	{ "NUMBER", "event", OUT_NUMBER | OUT_NOT_TEXT },
+	{ "SINCE", "time_noticed", OUT_TIME | OUT_NOT_TEXT },
+	{ "LAST", "last_event", OUT_TIME | OUT_NOT_TEXT },
+	{ "UNTIL", "resolve_time", OUT_TIME | OUT_NOT_TEXT },
+	{ "COUNT", "count", OUT_NUMBER },
+	{ "SEVERITY", "severity", OUT_TEXT },
+	{ "EVENT", "name", OUT_TEXT },
+	{ "ABOUT", "about", OUT_TEXT },
+	{ "MEANING", "meaning", OUT_TEXT | OUT_NOT_TEXT },
+	{ "MESSAGE", "message", OUT_TEXT | OUT_NOT_TEXT },
+	{ NULL, NULL, 0 }
 };
 
 static void events_time(json_t *row, const char *from, const char *to,
@@ -34,23 +40,17 @@ static void events_time(json_t *row, const char *from, const char *to,
 		text[0] != '\0' ? text : none));
 }
 
-static void events_print(json_t *reply)
+static void events_prepare(json_t *row)
 {
-	json_t *row = NULL;
-	size_t i = 0;
+	const json_t *first = json_object_get(row, "time_noticed");
+	const json_t *over = json_object_get(row, "resolve_time");
 
-	json_array_foreach(json_object_get(reply, "events"), i, row) {
-		const json_t *first = json_object_get(row, "time_noticed");
-		const json_t *over = json_object_get(row, "resolve_time");
-
-		events_time(row, "time_noticed", "since", "");
-		events_time(row, "resolve_time", "until", "it is up");
-		if (json_equal(first, over) && json_integer_value(
-			json_object_get(row, "count")) == 1) {
-			json_object_set_new(row, "until", json_string(""));
-		}
+	events_time(row, "time_noticed", "since", "");
+	events_time(row, "resolve_time", "until", "it is up");
+	if (json_equal(first, over) && json_integer_value(
+		json_object_get(row, "count")) == 1) {
+		json_object_set_new(row, "until", json_string(""));
 	}
-	output_table(json_object_get(reply, "events"), events_columns);
 }
 
 /* What it is not, is said. */
@@ -67,30 +67,19 @@ static bool events_id(const char *text)
 static enum cavactl_exit events_list(const struct cavactl *ctl,
 				     const char *path)
 {
-	json_t *reply = NULL;
-	enum cavactl_exit ret = cavactl_call(ctl, "GET", path, NULL, &reply);
-
-	if (ret != CAVACTL_OK) {
-		return ret;
-	}
-	if (ctl->json) {
-		output_json(reply);
-	} else {
-		events_print(reply);
-	}
-	json_decref(reply);
-	return CAVACTL_OK;
+	return cavactl_show(ctl, path, "events", events_columns,
+			    events_prepare, "Nothing has happened yet.");
 }
 
-enum cavactl_exit cmd_events(const struct cavactl *ctl, const char **args)
+static enum cavactl_exit events(const struct cavactl *ctl, const char **args)
 {
 	(void)args;
 	return events_list(ctl, EVENTS_PATH "?limit=100");
 }
 
 /* Those that are older than number args[0]. */
-enum cavactl_exit cmd_events_before(const struct cavactl *ctl,
-				    const char **args)
+static enum cavactl_exit events_before(const struct cavactl *ctl,
+				       const char **args)
 {
 	char path[128] = "";
 
@@ -130,8 +119,8 @@ static void event_print(json_t *row)
 		json_object_get(row, "count")));
 }
 
-enum cavactl_exit cmd_events_view(const struct cavactl *ctl,
-				  const char **args)
+static enum cavactl_exit events_view(const struct cavactl *ctl,
+				     const char **args)
 {
 	char path[128] = "";
 	json_t *reply = NULL;
@@ -145,8 +134,10 @@ enum cavactl_exit cmd_events_view(const struct cavactl *ctl,
 	if (ret != CAVACTL_OK) {
 		return ret;
 	}
-	if (ctl->json) {
+	if (ctl->format == OUTPUT_JSON) {
 		output_json(reply);
+	} else if (ctl->format == OUTPUT_CSV) {
+		output_csv(json_object_get(reply, "events"), events_columns);
 	} else {
 		event_print(json_array_get(json_object_get(reply, "events"),
 					   0));
@@ -154,3 +145,16 @@ enum cavactl_exit cmd_events_view(const struct cavactl *ctl,
 	json_decref(reply);
 	return CAVACTL_OK;
 }
+
+const struct cavactl_command commands_events[] = {
+	{ "events", "", 0, 0,
+	  "the last hundred things that you should know", events,
+	  .examples = "events --watch", .watch = true },
+	{ "events before", "ID", 1, 1,
+	  "the hundred before that one", events_before,
+	  .examples = "events before 4711" },
+	{ "events view", "ID", 1, 1,
+	  "all there is to know of one", events_view,
+	  .examples = "events view 4712" },
+	{ NULL }
+};

@@ -17,94 +17,60 @@
 #define SCHEDULES_PATH "/platform/11/avscan/schedules"
 
 static const struct output_column jobs_columns[] = {
-	{ "JOB", "job_name", false },
-	{ "ENABLED", "enabled", false },
-	{ "SCHEDULE", "schedule", false },
-	{ "NEXT RUN", "next_run", false },
-	{ "RUNNING", "running", true },
-	{ NULL, NULL, false }
+	{ "JOB", "job_name", OUT_TEXT },
+	{ "ENABLED", "enabled", OUT_FLAG },
+	{ "SCHEDULE", "schedule", OUT_TEXT },
+	{ "NEXT RUN", "next_run", OUT_TIME },
+	{ "RUNNING", "running", OUT_NUMBER },
+	{ NULL, NULL, 0 }
 };
 
 static const struct output_column runs_columns[] = {
-	{ "RUN", "id", true },
-	{ "JOB", "policy", false },
-	{ "STATE", "state", false },
-	{ "STARTED", "start_time", false },
-	{ "FILES", "files", true },
-	{ "CURRENT", "current", true },
-	{ "SCANNED", "scanned", true },
-	{ "INFECTED", "found", true },
-	{ "NO VERDICT", "unanswered", true },
-	{ NULL, NULL, false }
+	{ "RUN", "id", OUT_NUMBER },
+	{ "JOB", "policy", OUT_TEXT },
+	{ "STATE", "state", OUT_TEXT },
+	{ "STARTED", "start_time", OUT_TIME },
+	{ "ENDED", "end_time", OUT_TIME | OUT_NOT_TEXT },
+	{ "FILES", "files", OUT_NUMBER },
+	{ "CURRENT", "current", OUT_NUMBER },
+	{ "SCANNED", "scanned", OUT_NUMBER },
+	{ "INFECTED", "found", OUT_NUMBER },
+	{ "KNOWN INFECTED", "infected", OUT_NUMBER | OUT_NOT_TEXT },
+	{ "NO VERDICT", "unanswered", OUT_NUMBER },
+	{ "SKIPPED", "skipped", OUT_NUMBER | OUT_NOT_TEXT },
+	{ "FAILED", "failed", OUT_NUMBER | OUT_NOT_TEXT },
+	{ "UNSCANNABLE", "unscannable", OUT_NUMBER | OUT_NOT_TEXT },
+	{ "A SECOND", "files_per_second", OUT_NUMBER | OUT_NOT_TEXT },
+	{ "TIME LEFT", "time_left", OUT_DURATION | OUT_NOT_TEXT },
+	{ "ERROR", "error", OUT_TEXT | OUT_NOT_TEXT },
+	{ NULL, NULL, 0 }
 };
 
-/* Seconds become text; null stays away. */
-static void jobs_time(json_t *row, const char *name)
-{
-	char text[64] = "";
-	json_int_t at = json_integer_value(json_object_get(row, name));
+static const struct output_column jobs_times[] = {
+	{ "TIME", "time", OUT_TIME },
+	{ NULL, NULL, 0 }
+};
 
-	if (at != 0) {
-		output_time(text, sizeof(text), at);
-	}
-	json_object_set_new(row, name, json_string(text));
+static const struct output_column jobs_started[] = {
+	{ "RUN", "id", OUT_NUMBER },
+	{ NULL, NULL, 0 }
+};
+
+static enum cavactl_exit jobs_list(const struct cavactl *ctl,
+				   const char **args)
+{
+	(void)args;
+	return cavactl_show(ctl, SCHEDULES_PATH, "schedules", jobs_columns,
+			    NULL, "There is no job. cavad.conf(5) says how "
+			    "one is defined: [job NAME].");
 }
 
-enum cavactl_exit cmd_jobs(const struct cavactl *ctl, const char **args)
+static enum cavactl_exit jobs_runs(const struct cavactl *ctl,
+				   const char **args)
 {
-	json_t *reply = NULL;
-	json_t *row = NULL;
-	size_t i = 0;
-	enum cavactl_exit ret = cavactl_call(ctl, "GET", SCHEDULES_PATH, NULL,
-					     &reply);
-
 	(void)args;
-	if (ret != CAVACTL_OK) {
-		return ret;
-	}
-	if (ctl->json) {
-		output_json(reply);
-		json_decref(reply);
-		return CAVACTL_OK;
-	}
-	json_array_foreach(json_object_get(reply, "schedules"), i, row) {
-		bool enabled = json_is_true(json_object_get(row, "enabled"));
-
-		jobs_time(row, "next_run");
-		json_object_set_new(row, "enabled", json_string(
-			enabled ? "yes" : "no"));
-		if (json_is_null(json_object_get(row, "running"))) {
-			json_object_del(row, "running");
-		}
-	}
-	output_table(json_object_get(reply, "schedules"), jobs_columns);
-	json_decref(reply);
-	return CAVACTL_OK;
-}
-
-enum cavactl_exit cmd_jobs_runs(const struct cavactl *ctl, const char **args)
-{
-	json_t *reply = NULL;
-	json_t *row = NULL;
-	size_t i = 0;
-	enum cavactl_exit ret = cavactl_call(ctl, "GET", RUNS_PATH, NULL,
-					     &reply);
-
-	(void)args;
-	if (ret != CAVACTL_OK) {
-		return ret;
-	}
-	if (ctl->json) {
-		output_json(reply);
-		json_decref(reply);
-		return CAVACTL_OK;
-	}
-	json_array_foreach(json_object_get(reply, "jobs"), i, row) {
-		jobs_time(row, "start_time");
-	}
-	output_table(json_object_get(reply, "jobs"), runs_columns);
-	json_decref(reply);
-	return CAVACTL_OK;
+	return cavactl_show(ctl, RUNS_PATH, "jobs", runs_columns, NULL,
+			    "No job has run yet.");
 }
 
 /* The run; NULL and *ret: there is none to be had. */
@@ -165,16 +131,21 @@ static void run_print(json_t *run)
 	run_print_infected(run);
 }
 
-enum cavactl_exit cmd_jobs_view(const struct cavactl *ctl, const char **args)
+static enum cavactl_exit jobs_view(const struct cavactl *ctl,
+				   const char **args)
 {
 	enum cavactl_exit ret = CAVACTL_OK;
 	json_t *run = run_get(ctl, args[0], &ret);
 
-	if (run != NULL && ctl->json) {
-		output_json(run);
-	} else if (run != NULL) {
-		run_print(run);
+	if (run == NULL) {
+		return ret;
 	}
+	if (ctl->format == OUTPUT_TEXT) {
+		run_print(run);
+	} else {
+		output_record(ctl->format, run, runs_columns);
+	}
+	*ctl->ended = !json_is_null(json_object_get(run, "end_time"));
 	json_decref(run);
 	return ret;
 }
@@ -197,14 +168,21 @@ static enum cavactl_exit run_start(const struct cavactl *ctl, json_t *body,
 	return ret;
 }
 
-enum cavactl_exit cmd_jobs_start(const struct cavactl *ctl, const char **args)
+static enum cavactl_exit jobs_start(const struct cavactl *ctl,
+				    const char **args)
 {
 	json_int_t id = 0;
+	json_t *said = NULL;
 	enum cavactl_exit ret = run_start(ctl, json_pack(
 		"{s:s, s:{s:s, s:b}}", "type", "AVScan", "avscan_params",
-		"policy", args[0], "force_run", (int)ctl->force), &id);
+		"policy", args[0], "force_run",
+		(int)cavactl_flag(ctl, "force")), &id);
 
-	if (ret == CAVACTL_OK) {
+	if (ret == CAVACTL_OK && ctl->format != OUTPUT_TEXT) {
+		said = json_pack("{s:I}", "id", id);
+		output_record(ctl->format, said, jobs_started);
+		json_decref(said);
+	} else if (ret == CAVACTL_OK) {
 		printf("Run %lld has begun; cavactl jobs view %lld shows how "
 		       "far it is.\n", (long long)id, (long long)id);
 	}
@@ -226,32 +204,62 @@ static enum cavactl_exit run_state(const struct cavactl *ctl, const char *id,
 	return ret;
 }
 
-enum cavactl_exit cmd_jobs_pause(const struct cavactl *ctl, const char **args)
+static enum cavactl_exit jobs_pause(const struct cavactl *ctl,
+				    const char **args)
 {
 	return run_state(ctl, args[0], "pause");
 }
 
-enum cavactl_exit cmd_jobs_resume(const struct cavactl *ctl,
-				  const char **args)
+static enum cavactl_exit jobs_resume(const struct cavactl *ctl,
+				     const char **args)
 {
 	return run_state(ctl, args[0], "run");
 }
 
-enum cavactl_exit cmd_jobs_cancel(const struct cavactl *ctl,
-				  const char **args)
+static enum cavactl_exit jobs_cancel(const struct cavactl *ctl,
+				     const char **args)
 {
 	return run_state(ctl, args[0], "cancel");
 }
 
-enum cavactl_exit cmd_jobs_schedule(const struct cavactl *ctl,
-				    const char **args)
+static void jobs_print_schedule(enum output_format format,
+				const json_t *reply)
+{
+	const json_t *at = NULL;
+	json_t *rows = json_array();
+	size_t i = 0;
+
+	if (format == OUTPUT_TEXT) {
+		printf("%s\n", json_string_value(
+			json_object_get(reply, "schedule")));
+	} else if (format == OUTPUT_JSON) {
+		output_json(reply);
+	}
+	json_array_foreach(json_object_get(reply, "next_runs"), i, at) {
+		time_t t = json_integer_value(at);
+		char text[64] = "";
+
+		json_array_append_new(rows, json_pack(
+			"{s:I}", "time", json_integer_value(at)));
+		strftime(text, sizeof(text), "%a %Y-%m-%d %H:%M %Z",
+			 localtime(&t));
+		if (format == OUTPUT_TEXT) {
+			printf("  %s\n", text);
+		}
+	}
+	if (format == OUTPUT_CSV) {
+		output_csv(rows, jobs_times);
+	}
+	json_decref(rows);
+}
+
+static enum cavactl_exit jobs_schedule(const struct cavactl *ctl,
+				       const char **args)
 {
 	char phrase[512] = "";
-	const json_t *at = NULL;
 	json_t *body = NULL;
 	json_t *reply = NULL;
 	size_t len = 0;
-	size_t i = 0;
 	enum cavactl_exit ret = CAVACTL_OK;
 
 	for (; *args != NULL && len < sizeof(phrase); args++) {
@@ -260,20 +268,8 @@ enum cavactl_exit cmd_jobs_schedule(const struct cavactl *ctl,
 	}
 	body = json_pack("{s:s}", "schedule", phrase);
 	ret = cavactl_call(ctl, "POST", SCHEDULES_PATH, body, &reply);
-	if (ret == CAVACTL_OK && ctl->json) {
-		output_json(reply);
-	} else if (ret == CAVACTL_OK) {
-		printf("%s\n", json_string_value(
-			json_object_get(reply, "schedule")));
-		json_array_foreach(json_object_get(reply, "next_runs"), i,
-				   at) {
-			time_t t = json_integer_value(at);
-			char text[64] = "";
-
-			strftime(text, sizeof(text), "%a %Y-%m-%d %H:%M %Z",
-				 localtime(&t));
-			printf("  %s\n", text);
-		}
+	if (ret == CAVACTL_OK) {
+		jobs_print_schedule(ctl->format, reply);
 	}
 	json_decref(reply);
 	json_decref(body);
@@ -321,8 +317,8 @@ static void run_print_end(const struct cavactl *ctl, json_t *run)
 {
 	const char *error = json_string_value(json_object_get(run, "error"));
 
-	if (ctl->json) {
-		output_json(run);
+	if (ctl->format != OUTPUT_TEXT) {
+		output_record(ctl->format, run, runs_columns);
 		return;
 	}
 	run_print_infected(run);
@@ -359,7 +355,8 @@ enum cavactl_exit jobs_scan_directory(const struct cavactl *ctl,
 	}
 	ret = run_start(ctl, json_pack(
 		"{s:s, s:[o], s:{s:b}}", "type", "AVScan", "paths", name,
-		"avscan_params", "force_run", (int)ctl->force), &number);
+		"avscan_params", "force_run",
+		(int)cavactl_flag(ctl, "force")), &number);
 	snprintf(id, sizeof(id), "%lld", (long long)number);
 	while (ret == CAVACTL_OK) {
 		json_decref(run);
@@ -379,3 +376,34 @@ enum cavactl_exit jobs_scan_directory(const struct cavactl *ctl,
 	json_decref(run);
 	return ret;
 }
+
+static const struct cavactl_option jobs_start_options[] = {
+	{ "force", 'f', NULL, "files with a current verdict, too" },
+	{ NULL, '\0', NULL, NULL }
+};
+
+const struct cavactl_command commands_jobs[] = {
+	{ "jobs", "", 0, 0,
+	  "jobs, and when they run next", jobs_list, .watch = true },
+	{ "jobs runs", "", 0, 0,
+	  "the last hundred runs, and how far they are", jobs_runs,
+	  .examples = "jobs runs --watch", .watch = true },
+	{ "jobs view", "RUN", 1, 1,
+	  "all there is to know of a run", jobs_view,
+	  .examples = "jobs view 12 --watch", .watch = true },
+	{ "jobs start", "JOB", 1, 1,
+	  "a run of it now", jobs_start, .options = jobs_start_options,
+	  .examples = "jobs start nightly --force" },
+	{ "jobs pause", "RUN", 1, 1,
+	  "until it is resumed, over a restart too", jobs_pause,
+	  .examples = "jobs pause 12" },
+	{ "jobs resume", "RUN", 1, 1,
+	  "from where it stood", jobs_resume,
+	  .examples = "jobs resume 12" },
+	{ "jobs cancel", "RUN", 1, 1,
+	  "for good", jobs_cancel, .examples = "jobs cancel 12" },
+	{ "jobs schedule", "PHRASE", 1, CAVACTL_ARGS_ANY,
+	  "what it means, and the next five times", jobs_schedule,
+	  .examples = "jobs schedule every 2 weeks on Monday at 01:00" },
+	{ NULL }
+};

@@ -8,6 +8,13 @@
 
 #include "cavactl/cavactl.h"
 
+static const struct output_column probe_columns[] = {
+	{ "WHAT", "what", OUT_TEXT },
+	{ "US", "us", OUT_NUMBER },
+	{ "ERROR", "error", OUT_TEXT },
+	{ NULL, NULL, 0 }
+};
+
 static const char *probe_string(const json_t *o, const char *name)
 {
 	const char *s = json_string_value(json_object_get(o, name));
@@ -76,32 +83,32 @@ static void probe_exchange(const json_t *e)
 	probe_decoded(json_object_get(e, "decoded"));
 }
 
-static void probe_print(const json_t *probe)
+static void probe_print(const json_t *said)
 {
-	const char *expected = probe_string(probe, "expected");
+	const char *expected = probe_string(said, "expected");
 	const json_t *e = NULL;
 	size_t i = 0;
 
-	printf("%s, %s, %s\n", probe_string(probe, "server_name"),
-	       probe_string(probe, "server_type"),
-	       probe_string(probe, "server_uri"));
-	json_array_foreach(json_object_get(probe, "exchanges"), i, e) {
+	printf("%s, %s, %s\n", probe_string(said, "server_name"),
+	       probe_string(said, "server_type"),
+	       probe_string(said, "server_uri"));
+	json_array_foreach(json_object_get(said, "exchanges"), i, e) {
 		probe_exchange(e);
 	}
 	printf("\n");
 	if (expected[0] != '\0') {
 		printf("The scan %s.\n", expected);
 	}
-	printf("%s\n", json_is_true(json_object_get(probe, "good")) ?
+	printf("%s\n", json_is_true(json_object_get(said, "good")) ?
 	       "All is well with this server." :
 	       "This is not what a good server says.");
 }
 
-enum cavactl_exit cmd_probe(const struct cavactl *ctl, const char **args)
+static enum cavactl_exit probe(const struct cavactl *ctl, const char **args)
 {
 	json_t *body = json_pack("{s:s}", "server", args[0]);
 	json_t *reply = NULL;
-	const json_t *probe = NULL;
+	const json_t *said = NULL;
 	enum cavactl_exit ret = CAVACTL_REFUSED;
 
 	if (body == NULL) {
@@ -114,15 +121,24 @@ enum cavactl_exit cmd_probe(const struct cavactl *ctl, const char **args)
 	if (ret != CAVACTL_OK) {
 		return ret;
 	}
-	probe = json_object_get(reply, "probe");
-	if (ctl->json) {
+	said = json_object_get(reply, "probe");
+	if (ctl->format == OUTPUT_JSON) {
 		output_json(reply);
+	} else if (ctl->format == OUTPUT_CSV) {
+		output_csv(json_object_get(said, "exchanges"), probe_columns);
 	} else {
-		probe_print(probe);
+		probe_print(said);
 	}
-	if (!json_is_true(json_object_get(probe, "good"))) {
+	if (!json_is_true(json_object_get(said, "good"))) {
 		ret = CAVACTL_NO_VERDICT;
 	}
 	json_decref(reply);
 	return ret;
 }
+
+const struct cavactl_command commands_probe[] = {
+	{ "server probe", "NAME", 1, 1,
+	  "ask it now; show the bytes on the wire", probe,
+	  .examples = "server probe av1" },
+	{ NULL }
+};

@@ -15,6 +15,18 @@
 #include "cavactl/cavactl.h"
 #include "common/uri.h"
 
+static const struct output_column scan_columns[] = {
+	{ "FILE", "file", OUT_TEXT },
+	{ "RESULT", "result", OUT_TEXT },
+	{ "THREAT", "threat", OUT_TEXT },
+	{ "REASON", "reason", OUT_TEXT },
+	{ "SERVER", "server", OUT_TEXT },
+	{ "MS", "duration", OUT_NUMBER },
+	{ "FROM RECORD", "from_record", OUT_FLAG },
+	{ "SCANNED", "scan_time", OUT_TIME },
+	{ NULL, NULL, 0 }
+};
+
 /*
  * Absolute, with the directory's links resolved; the last part stays as it
  * is, so that a link is refused and not followed. The caller's to free().
@@ -92,7 +104,24 @@ static void scan_print(const json_t *reply)
 	printf("\n");
 }
 
-static enum cavactl_exit scan_one(const struct cavactl *ctl, const char *path)
+/* rows: CSV comes at the end, with one line of names. */
+static void scan_show(const struct cavactl *ctl, json_t *reply, json_t *rows)
+{
+	switch (ctl->format) {
+	case OUTPUT_JSON:
+		output_json(reply);
+		break;
+	case OUTPUT_CSV:
+		json_array_append(rows, reply);
+		break;
+	case OUTPUT_TEXT:
+		scan_print(reply);
+		break;
+	}
+}
+
+static enum cavactl_exit scan_one(const struct cavactl *ctl, const char *path,
+				  json_t *rows)
 {
 	enum cavactl_exit ret = CAVACTL_OK;
 	char *file = scan_absolute(path);
@@ -117,17 +146,14 @@ static enum cavactl_exit scan_one(const struct cavactl *ctl, const char *path)
 		name = json_string(uri);
 	}
 	body = json_pack("{s:o, s:b}", "file", name,
-			 "ignore_previous_scan_status", (int)ctl->force);
+			 "ignore_previous_scan_status",
+			 (int)cavactl_flag(ctl, "force"));
 	talloc_free(uri);
 	ret = cavactl_call(ctl, "POST", "/platform/11/antivirus/scan", body,
 			   &reply);
 	if (ret == CAVACTL_OK) {
 		ret = scan_exit(reply);
-		if (ctl->json) {
-			output_json(reply);
-		} else {
-			scan_print(reply);
-		}
+		scan_show(ctl, reply, rows);
 	}
 	json_decref(reply);
 	json_decref(body);
@@ -135,7 +161,7 @@ static enum cavactl_exit scan_one(const struct cavactl *ctl, const char *path)
 	return ret;
 }
 
-enum cavactl_exit cmd_scan(const struct cavactl *ctl, const char **args)
+static enum cavactl_exit scan(const struct cavactl *ctl, const char **args)
 {
 	/* of several files the most serious one, in this order */
 	static const int rank[] = {
@@ -144,9 +170,10 @@ enum cavactl_exit cmd_scan(const struct cavactl *ctl, const char **args)
 		[CAVACTL_UNREACHABLE] = 4,
 	};
 	enum cavactl_exit worst = CAVACTL_OK;
+	json_t *rows = json_array();
 
 	for (; *args != NULL; args++) {
-		enum cavactl_exit ret = scan_one(ctl, *args);
+		enum cavactl_exit ret = scan_one(ctl, *args, rows);
 
 		if (rank[ret] > rank[worst]) {
 			worst = ret;
@@ -155,5 +182,23 @@ enum cavactl_exit cmd_scan(const struct cavactl *ctl, const char **args)
 			break;
 		}
 	}
+	if (json_array_size(rows) > 0) {
+		output_csv(rows, scan_columns);
+	}
+	json_decref(rows);
 	return worst;
 }
+
+static const struct cavactl_option scan_options[] = {
+	{ "force", 'f', NULL, "even if the verdict is current" },
+	{ NULL, '\0', NULL, NULL }
+};
+
+const struct cavactl_command commands_scan[] = {
+	{ "scan", "PATH...", 1, CAVACTL_ARGS_ANY,
+	  "scan now; exit status 2: infected, 3: no verdict", scan,
+	  .options = scan_options,
+	  .examples = "scan --force /srv/share/report.pdf\n"
+		      "scan /srv/share/projects" },
+	{ NULL }
+};

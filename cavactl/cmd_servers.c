@@ -14,28 +14,33 @@
 #define SERVERS_CONNECTIONS_MAX 100
 
 static const struct output_column servers_columns[] = {
-	{ "NAME", "server_name", false },
-	{ "URI", "server_uri", false },
-	{ "TYPE", "server_type", false },
-	{ "POOL", "pool", false },
-	{ "STATE", "server_state", false },
-	{ "VERSION", "version", false },
-	{ "SIGNATURES", "signature_timestamp", false },
-	{ "RTT MS", "rtt", true },
-	{ "CONN", "load", true },
-	{ "SCANS", "scan_requests", true },
-	{ "FAILED", "scan_failures", true },
-	{ NULL, NULL, false }
+	{ "NAME", "server_name", OUT_TEXT },
+	{ "URI", "server_uri", OUT_TEXT },
+	{ "TYPE", "server_type", OUT_TEXT },
+	{ "POOL", "pool", OUT_TEXT },
+	{ "STATE", "server_state", OUT_TEXT },
+	{ "VERSION", "version", OUT_TEXT },
+	{ "SIGNATURES", "signature_timestamp", OUT_TEXT },
+	{ "RTT MS", "rtt", OUT_NUMBER | OUT_NOT_CSV },
+	{ "LEAST", "scan_rtt_min", OUT_NUMBER | OUT_NOT_TEXT },
+	{ "AVERAGE", "scan_rtt", OUT_NUMBER | OUT_NOT_TEXT },
+	{ "LAST", "scan_rtt_last", OUT_NUMBER | OUT_NOT_TEXT },
+	{ "CONN", "load", OUT_NUMBER | OUT_NOT_CSV },
+	{ "CONN", "connections", OUT_NUMBER | OUT_NOT_TEXT },
+	{ "LIMIT", "connections_maximum", OUT_NUMBER | OUT_NOT_TEXT },
+	{ "SCANS", "scan_requests", OUT_NUMBER },
+	{ "FAILED", "scan_failures", OUT_NUMBER },
+	{ NULL, NULL, 0 }
 };
 
 static const struct output_column servers_sizing[] = {
-	{ "NODES", "nodes", true },
-	{ "SERVERS", "servers", true },
-	{ "CONNECTIONS", "total", true },
-	{ "SERVERS A NODE USES", "in_use", true },
-	{ "NODES THAT USE A SERVER", "nodes_each", true },
-	{ "SAFE connections_maximum", "share", true },
-	{ NULL, NULL, false }
+	{ "NODES", "nodes", OUT_NUMBER },
+	{ "SERVERS", "servers", OUT_NUMBER },
+	{ "CONNECTIONS", "total", OUT_NUMBER },
+	{ "SERVERS A NODE USES", "in_use", OUT_NUMBER },
+	{ "NODES THAT USE A SERVER", "nodes_each", OUT_NUMBER },
+	{ "SAFE connections_maximum", "share", OUT_NUMBER },
+	{ NULL, NULL, 0 }
 };
 
 static long long servers_number(const json_t *o, const char *name)
@@ -75,7 +80,8 @@ static void servers_print(json_t *servers)
 	output_table(servers, servers_columns);
 }
 
-enum cavactl_exit cmd_servers(const struct cavactl *ctl, const char **args)
+static enum cavactl_exit servers_state(const struct cavactl *ctl,
+				       const char **args)
 {
 	json_t *reply = NULL;
 	json_t *servers = NULL;
@@ -90,7 +96,9 @@ enum cavactl_exit cmd_servers(const struct cavactl *ctl, const char **args)
 	servers = json_object_get(json_object_get(json_array_get(
 		json_object_get(reply, "nodes"), 0), "status"),
 		"server_status");
-	if (ctl->json) {
+	if (ctl->format == OUTPUT_CSV) {
+		output_csv(servers, servers_columns);
+	} else if (ctl->format == OUTPUT_JSON) {
 		json_t *wrapped = json_pack("{s:O}", "servers", servers);
 
 		output_json(wrapped);
@@ -102,32 +110,29 @@ enum cavactl_exit cmd_servers(const struct cavactl *ctl, const char **args)
 	return CAVACTL_OK;
 }
 
-/* An option's number in its range? If not, that is said. */
-static bool servers_in_range(const char *option, int value, int max)
+static enum cavactl_exit servers_advise(const struct cavactl *ctl,
+					const char **args)
 {
-	if (value >= 1 && value <= max) {
-		return true;
-	}
-	output_error("--%s=%d: a number from 1 to %d is accepted", option,
-		     value, max);
-	return false;
-}
-
-enum cavactl_exit cmd_servers_advise(const struct cavactl *ctl,
-				     const char **args)
-{
+	long long nodes = 0;
+	long long connections = SIZING_CONNECTIONS;
 	struct sizing s;
 	json_t *row = NULL;
 	json_t *rows = json_array();
 
 	(void)args;
-	if (!servers_in_range("nodes", ctl->nodes, SERVERS_NODES_MAX) ||
-	    !servers_in_range("connections", ctl->connections,
-			      SERVERS_CONNECTIONS_MAX)) {
+	if (!cavactl_number(ctl, "nodes", 1, SERVERS_NODES_MAX, &nodes) ||
+	    !cavactl_number(ctl, "connections", 1, SERVERS_CONNECTIONS_MAX,
+			    &connections)) {
 		json_decref(rows);
 		return CAVACTL_REFUSED;
 	}
-	s = sizing_of((uint64_t)ctl->nodes, (uint64_t)ctl->connections);
+	if (nodes == 0) {
+		output_error("--nodes=N is missing: a number from 1 to "
+			     "%d is accepted", SERVERS_NODES_MAX);
+		json_decref(rows);
+		return CAVACTL_REFUSED;
+	}
+	s = sizing_of((uint64_t)nodes, (uint64_t)connections);
 	row = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
 			"nodes", (json_int_t)s.nodes,
 			"connections", (json_int_t)s.connections,
@@ -137,19 +142,36 @@ enum cavactl_exit cmd_servers_advise(const struct cavactl *ctl,
 			"nodes_each", (json_int_t)s.nodes_each,
 			"share", (json_int_t)s.share);
 	json_array_append_new(rows, row);
-	if (ctl->json) {
-		output_json(row);
+	if (ctl->format != OUTPUT_TEXT) {
+		output_record(ctl->format, row, servers_sizing);
 	} else {
-		printf("One server for %d nodes, at least %d; each takes %d "
-		       "connections.\n\n", SIZING_NODES_A_SERVER,
-		       SIZING_SERVERS_MIN, ctl->connections);
+		printf("One server for %d nodes, at least %d; each takes "
+		       "%lld connections.\n\n", SIZING_NODES_A_SERVER,
+		       SIZING_SERVERS_MIN, connections);
 		output_table(rows, servers_sizing);
 		printf("\nEach node opens up to connections_maximum "
 		       "connections to each server it uses, and\nknows of no "
 		       "other node's: with the last number no server gets "
-		       "more than it takes.\nIn cavad.conf: nodes = %d, and "
-		       "the number of each node as node.\n", ctl->nodes);
+		       "more than it takes.\nIn cavad.conf: nodes = %lld, and "
+		       "the number of each node as node.\n", nodes);
 	}
 	json_decref(rows);
 	return CAVACTL_OK;
 }
+
+static const struct cavactl_option servers_advise_options[] = {
+	{ "nodes", 'n', "N", "nodes of the cluster" },
+	{ "connections", 'c', "N", "that one server takes (20)" },
+	{ NULL, '\0', NULL, NULL }
+};
+
+const struct cavactl_command commands_servers[] = {
+	{ "servers", "", 0, 0,
+	  "antivirus servers: state, load, round-trip times",
+	  servers_state, .examples = "servers --watch=5", .watch = true },
+	{ "servers advise", "", 0, 0,
+	  "how many servers a cluster of --nodes wants", servers_advise,
+	  .options = servers_advise_options,
+	  .examples = "servers advise --nodes=6" },
+	{ NULL }
+};

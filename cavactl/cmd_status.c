@@ -9,17 +9,23 @@
 #include "cavactl/cavactl.h"
 
 static const struct output_column status_servers[] = {
-	{ "SERVER", "server_name", false },
-	{ "POOL", "pool", false },
-	{ "STATE", "server_state", false },
-	{ "TYPE", "server_type", false },
-	{ "ANTIVIRUS", "av_vendor", false },
-	{ "SIGNATURES", "signature_timestamp", false },
-	{ "CONN", "connections", true },
-	{ "SCANS", "scan_requests", true },
-	{ "SCAN MS", "scan_rtt", true },
-	{ "BEAT MS", "heartbeat_rtt", true },
-	{ NULL, NULL, false }
+	{ "SERVER", "server_name", OUT_TEXT },
+	{ "POOL", "pool", OUT_TEXT },
+	{ "STATE", "server_state", OUT_TEXT },
+	{ "TYPE", "server_type", OUT_TEXT },
+	{ "ANTIVIRUS", "av_vendor", OUT_TEXT },
+	{ "SIGNATURES", "signature_timestamp", OUT_TEXT },
+	{ "CONN", "connections", OUT_NUMBER },
+	{ "SCANS", "scan_requests", OUT_NUMBER },
+	{ "SCAN MS", "scan_rtt", OUT_NUMBER },
+	{ "BEAT MS", "heartbeat_rtt", OUT_NUMBER },
+	{ NULL, NULL, 0 }
+};
+
+static const struct output_column status_values[] = {
+	{ "NAME", "name", OUT_TEXT },
+	{ "VALUE", "value", OUT_TEXT },
+	{ NULL, NULL, 0 }
 };
 
 /* What is worth a line; everything else is in --format json. */
@@ -60,9 +66,9 @@ static const char *status_string(const json_t *o, const char *name)
 	return s == NULL ? "" : s;
 }
 
-static void status_events(const json_t *status)
+static void status_events(const json_t *node)
 {
-	const json_t *events = json_object_get(status, "events");
+	const json_t *events = json_object_get(node, "events");
 	const json_t *e = NULL;
 	size_t i = 0;
 
@@ -102,23 +108,23 @@ static void status_details(const json_t *servers)
 	}
 }
 
-static void status_print(const json_t *status)
+static void status_print(const json_t *node)
 {
-	const json_t *stats = json_object_get(status, "system_stats");
-	const json_t *servers = json_object_get(status, "server_status");
+	const json_t *stats = json_object_get(node, "system_stats");
+	const json_t *servers = json_object_get(node, "server_status");
 	size_t i = 0;
 
-	printf("cavad %s: %s\n", status_string(status, "cavad_version"),
-	       status_string(status, "system_status"));
+	printf("cavad %s: %s\n", status_string(node, "cavad_version"),
+	       status_string(node, "system_status"));
 	printf("SMB connections: %lld, scans pending: %lld, check share: "
-	       "%s\n", status_number(status, "smb_connections"),
-	       status_number(status, "pending_scans"),
-	       status_string(status, "check_share"));
+	       "%s\n", status_number(node, "smb_connections"),
+	       status_number(node, "pending_scans"),
+	       status_string(node, "check_share"));
 	printf("queues: fast %lld, slow %lld, batch %lld\n",
 	       status_number(stats, "fast_file_queue_size"),
 	       status_number(stats, "slow_file_queue_size"),
 	       status_number(stats, "batch_file_queue_size"));
-	status_events(status);
+	status_events(node);
 	printf("\n");
 	output_table(servers, status_servers);
 	status_details(servers);
@@ -131,9 +137,34 @@ static void status_print(const json_t *status)
 	}
 }
 
-enum cavactl_exit cmd_status(const struct cavactl *ctl, const char **args)
+/* A line a number: of the node first, then its counters. */
+static void status_csv(const json_t *node)
+{
+	const json_t *const parts[] = {
+		node, json_object_get(node, "system_stats")
+	};
+	json_t *rows = json_array();
+	json_t *value = NULL;
+	const char *name = NULL;
+	size_t i = 0;
+
+	for (i = 0; i < 2; i++) {
+		json_object_foreach((json_t *)parts[i], name, value) {
+			if (!json_is_array(value) && !json_is_object(value)) {
+				json_array_append_new(rows, json_pack(
+					"{s:s, s:O}", "name", name,
+					"value", value));
+			}
+		}
+	}
+	output_csv(rows, status_values);
+	json_decref(rows);
+}
+
+static enum cavactl_exit status(const struct cavactl *ctl, const char **args)
 {
 	json_t *reply = NULL;
+	const json_t *node = NULL;
 	enum cavactl_exit ret = cavactl_call(
 		ctl, "GET", "/platform/11/avscan/nodes/1/status", NULL,
 		&reply);
@@ -142,12 +173,28 @@ enum cavactl_exit cmd_status(const struct cavactl *ctl, const char **args)
 	if (ret != CAVACTL_OK) {
 		return ret;
 	}
-	if (ctl->json) {
+	node = json_object_get(json_array_get(json_object_get(
+		reply, "nodes"), 0), "status");
+	switch (ctl->format) {
+	case OUTPUT_JSON:
 		output_json(reply);
-	} else {
-		status_print(json_object_get(json_array_get(
-			json_object_get(reply, "nodes"), 0), "status"));
+		break;
+	case OUTPUT_CSV:
+		status_csv(node);
+		break;
+	case OUTPUT_TEXT:
+		status_print(node);
+		break;
 	}
 	json_decref(reply);
 	return CAVACTL_OK;
 }
+
+const struct cavactl_command commands_status[] = {
+	{ "status", "", 0, 0,
+	  "servers, queues, counters, and what is wrong", status,
+	  .examples = "status --watch\n"
+		      "status --format=json | jq .nodes[0].status.events",
+	  .watch = true },
+	{ NULL }
+};

@@ -12,17 +12,22 @@
 #define ZONES_PATH "/platform/11/avscan/zones"
 
 static const struct output_column zones_columns[] = {
-	{ "ZONE", "zone", false },
-	{ "PROFILE", "profile", false },
-	{ "FILTER", "filter", false },
-	{ "CONN", "connections", true },
-	{ "SHARE", "share", false },
-	{ "ROOT", "root", false },
-	{ NULL, NULL, false }
+	{ "ZONE", "zone", OUT_TEXT },
+	{ "PROFILE", "profile", OUT_TEXT },
+	{ "FILTER", "filter", OUT_TEXT },
+	{ "CONN", "connections", OUT_NUMBER },
+	{ "SHARE", "share", OUT_TEXT },
+	{ "ROOT", "root", OUT_TEXT },
+	{ NULL, NULL, 0 }
+};
+
+static const struct output_column zones_added[] = {
+	{ "ZONE", "id", OUT_TEXT },
+	{ NULL, NULL, 0 }
 };
 
 /* A zone's share; its first one has what is true of the whole zone. */
-static json_t *zones_row(const json_t *zone, const json_t *share, bool first)
+static json_t *zones_row(const json_t *zone, const json_t *share, bool whole)
 {
 	bool enabled = json_is_true(json_object_get(zone, "filter_enabled"));
 	bool configured = json_is_true(json_object_get(zone, "configured"));
@@ -31,7 +36,7 @@ static json_t *zones_row(const json_t *zone, const json_t *share, bool first)
 	json_t *row = json_object();
 
 	json_object_set(row, "zone", json_object_get(zone, "zone_name"));
-	if (first) {
+	if (whole) {
 		json_object_set_new(row, "profile", json_string(
 			enabled && profile != NULL ? profile : "off"));
 		json_object_set_new(row, "filter", json_string(
@@ -46,7 +51,7 @@ static json_t *zones_row(const json_t *zone, const json_t *share, bool first)
 	return row;
 }
 
-static void zones_print(const json_t *zones)
+static void zones_print(enum output_format format, const json_t *zones)
 {
 	json_t *rows = json_array();
 	const json_t *zone = NULL;
@@ -62,15 +67,21 @@ static void zones_print(const json_t *zones)
 							      true));
 		}
 		json_array_foreach(shares, k, share) {
-			json_array_append_new(rows, zones_row(zone, share,
-							      k == 0));
+			json_array_append_new(rows, zones_row(
+				zone, share,
+				k == 0 || format == OUTPUT_CSV));
 		}
 	}
-	output_table(rows, zones_columns);
+	if (format == OUTPUT_CSV) {
+		output_csv(rows, zones_columns);
+	} else {
+		output_table(rows, zones_columns);
+	}
 	json_decref(rows);
 }
 
-enum cavactl_exit cmd_zones(const struct cavactl *ctl, const char **args)
+static enum cavactl_exit zones_list(const struct cavactl *ctl,
+				    const char **args)
 {
 	json_t *reply = NULL;
 	enum cavactl_exit ret = cavactl_call(
@@ -80,16 +91,17 @@ enum cavactl_exit cmd_zones(const struct cavactl *ctl, const char **args)
 	if (ret != CAVACTL_OK) {
 		return ret;
 	}
-	if (ctl->json) {
+	if (ctl->format == OUTPUT_JSON) {
 		output_json(reply);
 	} else {
-		zones_print(json_object_get(reply, "zones"));
+		zones_print(ctl->format, json_object_get(reply, "zones"));
 	}
 	json_decref(reply);
 	return CAVACTL_OK;
 }
 
-enum cavactl_exit cmd_zones_add(const struct cavactl *ctl, const char **args)
+static enum cavactl_exit zones_add(const struct cavactl *ctl,
+				   const char **args)
 {
 	json_t *body = json_pack("{s:s}", "zone_name", args[0]);
 	json_t *reply = NULL;
@@ -100,8 +112,8 @@ enum cavactl_exit cmd_zones_add(const struct cavactl *ctl, const char **args)
 		return CAVACTL_REFUSED;
 	}
 	ret = cavactl_call(ctl, "POST", ZONES_PATH, body, &reply);
-	if (ret == CAVACTL_OK && ctl->json) {
-		output_json(reply);
+	if (ret == CAVACTL_OK && ctl->format != OUTPUT_TEXT) {
+		output_record(ctl->format, reply, zones_added);
 	} else if (ret == CAVACTL_OK) {
 		printf("Shares with cava:zone = ");
 		output_text(stdout, args[0]);
@@ -114,15 +126,28 @@ enum cavactl_exit cmd_zones_add(const struct cavactl *ctl, const char **args)
 	return ret;
 }
 
-enum cavactl_exit cmd_zones_remove(const struct cavactl *ctl,
-				   const char **args)
+static enum cavactl_exit zones_remove(const struct cavactl *ctl,
+				      const char **args)
 {
 	enum cavactl_exit ret = cavactl_delete(ctl, ZONES_PATH, args[0]);
 
-	if (ret == CAVACTL_OK && !ctl->json) {
+	if (ret == CAVACTL_OK && ctl->format == OUTPUT_TEXT) {
 		printf("Zone ");
 		output_text(stdout, args[0]);
 		printf(" is gone.\n");
 	}
 	return ret;
 }
+
+const struct cavactl_command commands_zones[] = {
+	{ "zones", "", 0, 0,
+	  "zones, their shares, and the profile of each", zones_list,
+	  .watch = true },
+	{ "zones add", "ZONE", 1, 1,
+	  "one with the default filter, before a share has it", zones_add,
+	  .examples = "zones add projects" },
+	{ "zones remove", "ZONE", 1, 1,
+	  "one that no share uses any more", zones_remove,
+	  .examples = "zones remove projects" },
+	{ NULL }
+};

@@ -1,332 +1,322 @@
 /*
- * cavactl: asks cavad over its REST API. Commands are rows.
+ * cavactl: asks cavad over its REST API.
+ *
+ * The words of the command come first, its options after them: which
+ * options there are depends on the command. Those of every command may
+ * stand anywhere.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
-#include <popt.h>
+#include <errno.h>
+#include <getopt.h>
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <talloc.h>
 
-#include "cavactl/cavactl.h"
-#include "common/near.h"
-#include "common/sizing.h"
+#include "cavactl/command.h"
+#include "cavactl/watch.h"
 
-#define CAVACTL_SOCKET "/run/cavad/api.sock"
-#define CAVACTL_ARGS_ANY 1000000
+#define WORDS_MAX 8		/* of a command, and more */
 
-static const struct {
-	const char *words;	/* one or two */
-	const char *arguments;
-	int least, most;
-	const char *help;
-	enum cavactl_exit (*fn)(const struct cavactl *ctl, const char **args);
-} commands[] = {
-	{ "status", "", 0, 0,
-	  "servers, queues, counters, and what is wrong", cmd_status },
-	{ "servers", "", 0, 0,
-	  "antivirus servers: state, load, round-trip times",
-	  cmd_servers },
-	{ "servers advise", "", 0, 0,
-	  "how many servers a cluster of --nodes wants",
-	  cmd_servers_advise },
-	{ "server probe", "NAME", 1, 1,
-	  "ask it now; show the bytes on the wire", cmd_probe },
-	{ "zones", "", 0, 0,
-	  "zones, their shares, and the profile of each", cmd_zones },
-	{ "zones add", "ZONE", 1, 1,
-	  "one with the default filter, before a share has it", cmd_zones_add },
-	{ "zones remove", "ZONE", 1, 1,
-	  "one that no share uses any more", cmd_zones_remove },
-	{ "events", "", 0, 0,
-	  "the last hundred things that you should know", cmd_events },
-	{ "events before", "ID", 1, 1,
-	  "the hundred before that one", cmd_events_before },
-	{ "events view", "ID", 1, 1,
-	  "all there is to know of one", cmd_events_view },
-	{ "jobs", "", 0, 0,
-	  "jobs, and when they run next", cmd_jobs },
-	{ "jobs runs", "", 0, 0,
-	  "the last hundred runs, and how far they are", cmd_jobs_runs },
-	{ "jobs view", "RUN", 1, 1,
-	  "all there is to know of a run", cmd_jobs_view },
-	{ "jobs start", "JOB", 1, 1,
-	  "a run of it now; --force: of current files, too", cmd_jobs_start },
-	{ "jobs pause", "RUN", 1, 1,
-	  "until it is resumed, over a restart too", cmd_jobs_pause },
-	{ "jobs resume", "RUN", 1, 1,
-	  "from where it stood", cmd_jobs_resume },
-	{ "jobs cancel", "RUN", 1, 1,
-	  "for good", cmd_jobs_cancel },
-	{ "jobs schedule", "PHRASE", 1, CAVACTL_ARGS_ANY,
-	  "what it means, and the next five times", cmd_jobs_schedule },
-	{ "scan", "PATH...", 1, CAVACTL_ARGS_ANY,
-	  "scan now; exit status 2: infected, 3: no verdict",
-	  cmd_scan },
-	{ "avvendor list", "", 0, 0,
-	  "accounts that may fetch files to scan",
-	  cmd_avvendor_list },
-	{ "avvendor add", "ACCOUNT", 1, 1,
-	  "DOMAIN\\name, the name of a local account, or a SID",
-	  cmd_avvendor_add },
-	{ "avvendor remove", "ACCOUNT", 1, 1,
-	  "in force at once", cmd_avvendor_remove },
-};
-
-#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
-
-static void print_error(const json_t *reply, long code)
+static bool option_has_argument(const struct cavactl_option *o)
 {
-	const json_t *e = NULL;
-	size_t i = 0;
-	bool said = false;
+	return o->argument != NULL && o->argument[0] != '[';
+}
 
-	json_array_foreach(json_object_get(reply, "errors"), i, e) {
-		const char *text = json_string_value(json_object_get(
-			e, "message"));
+/* Does the next word belong to this one, an option of every command? */
+static bool option_takes_next(const char *word)
+{
+	const struct cavactl_option *o = command_options;
 
-		if (text != NULL) {
-			output_error("%s", text);
-			said = true;
+	for (; o->name != NULL; o++) {
+		if (option_has_argument(o) &&
+		    ((word[1] == o->letter && word[2] == '\0') ||
+		     (word[1] == '-' && strcmp(word + 2, o->name) == 0))) {
+			return true;
 		}
 	}
-	if (!said) {
-		output_error("cavad answered %ld", code);
-	}
+	return false;
 }
 
-enum cavactl_exit cavactl_call(const struct cavactl *ctl, const char *method,
-			       const char *path, json_t *body,
-			       json_t **reply)
+/* The first words that are no options: the command is among them. */
+static void find_words(char **argv, const char **words)
 {
-	const char *why = NULL;
-	long code = http_call(ctl->socket_path, method, path, body, reply,
-			      &why);
+	int n = 0;
 
-	if (code == 0) {
-		output_error("cavad cannot be reached at %s: %s.",
-			     ctl->socket_path, why);
-		fputs("Is it running? systemctl status cavad; systemctl "
-		      "start cavad\n", stderr);
-		return CAVACTL_UNREACHABLE;
-	}
-	if (code >= 300) {
-		print_error(*reply, code);
-		json_decref(*reply);
-		*reply = NULL;
-		return CAVACTL_REFUSED;
-	}
-	return CAVACTL_OK;
-}
-
-enum cavactl_exit cavactl_delete(const struct cavactl *ctl,
-				 const char *base, const char *name)
-{
-	char *escaped = http_escape(name);
-	char *path = NULL;
-	json_t *reply = NULL;
-	enum cavactl_exit ret = CAVACTL_REFUSED;
-
-	if (escaped == NULL ||
-	    asprintf(&path, "%s/%s", base, escaped) == -1) {
-		output_error("out of memory");
-		free(escaped);
-		return CAVACTL_REFUSED;
-	}
-	ret = cavactl_call(ctl, "DELETE", path, NULL, &reply);
-	json_decref(reply);
-	free(path);
-	free(escaped);
-	return ret;
-}
-
-static void print_commands(void)
-{
-	size_t i = 0;
-
-	printf("Usage: cavactl [OPTION...] COMMAND\n\nCommands:\n");
-	for (i = 0; i < COMMANDS; i++) {
-		char usage[64];
-
-		snprintf(usage, sizeof(usage), "%s %s", commands[i].words,
-			 commands[i].arguments);
-		printf("  %-26s %s\n", usage, commands[i].help);
-	}
-	printf("\nOptions:\n"
-	       "  -s, --socket=PATH          cavad's API "
-	       "(" CAVACTL_SOCKET ",\n"
-	       "                             or $CAVAD_API_SOCKET)\n"
-	       "  -F, --format=text|json     for people, or for programs\n"
-	       "  -f, --force                scan: even if the verdict is "
-	       "current\n"
-	       "  -n, --nodes=N              servers advise: of so many "
-	       "nodes\n"
-	       "  -c, --connections=N        servers advise: of a server "
-	       "(20)\n"
-	       "  -V, --version              say the version\n"
-	       "  -?, --help                 this text\n");
-}
-
-/* How many of words[] (NULL-terminated) the row starts with; 0: no match */
-static int command_match(const char *row, const char **words)
-{
-	const char *space = strchr(row, ' ');
-	size_t len = space == NULL ? strlen(row) : (size_t)(space - row);
-
-	if (strlen(words[0]) != len || strncmp(row, words[0], len) != 0) {
-		return 0;
-	}
-	if (space == NULL) {
-		return 1;
-	}
-	return words[1] != NULL && strcmp(space + 1, words[1]) == 0 ? 2 : 0;
-}
-
-/* What was meant, perhaps: the first two words, the first one, or a row that
- * begins with it. */
-static const char *command_near(const char **words)
-{
-	const char *names[COMMANDS + 1] = { NULL };
-	const char *near = NULL;
-	char said[128] = "";
-	size_t i = 0;
-
-	for (i = 0; i < COMMANDS; i++) {
-		names[i] = commands[i].words;
-	}
-	if (words[1] != NULL) {
-		snprintf(said, sizeof(said), "%s %s", words[0], words[1]);
-		near = near_name(names, said);
-	}
-	if (near == NULL) {
-		near = near_name(names, words[0]);
-	}
-	for (i = 0; near == NULL && i < COMMANDS; i++) {
-		if (strncmp(names[i], words[0], strlen(words[0])) == 0) {
-			near = names[i];
+	for (argv++; *argv != NULL && n < WORDS_MAX; argv++) {
+		if (strcmp(*argv, "--") == 0) {
+			continue;
+		}
+		if ((*argv)[0] != '-' || (*argv)[1] == '\0') {
+			words[n++] = *argv;
+		} else if (option_takes_next(*argv) && argv[1] != NULL) {
+			argv++;
 		}
 	}
-	return near;
 }
 
-static void unknown_command(const char **words)
-{
-	const char *near = command_near(words);
-
-	if (near == NULL) {
-		output_error("unknown command \"%s\"; cavactl --help lists "
-			     "all", words[0]);
-		return;
-	}
-	output_error("unknown command \"%s\"; did you mean \"%s\"? cavactl "
-		     "--help lists all", words[0], near);
-}
-
-/* The row that most of the words belong to: "zones add" before "zones". */
-static size_t find_command(const char **words, int *used)
-{
-	size_t found = COMMANDS;
-	size_t i = 0;
-
-	*used = 0;
-	for (i = 0; i < COMMANDS; i++) {
-		int match = command_match(commands[i].words, words);
-
-		if (match > *used) {
-			*used = match;
-			found = i;
-		}
-	}
-	return found;
-}
-
-static enum cavactl_exit run_command(const struct cavactl *ctl,
-				     const char **words)
-{
-	int used = 0;
-	int count = 0;
-	size_t i = find_command(words, &used);
-
-	if (i == COMMANDS) {
-		unknown_command(words);
-		return CAVACTL_REFUSED;
-	}
-	while (words[used + count] != NULL) {
-		count++;
-	}
-	if (count < commands[i].least || count > commands[i].most) {
-		fprintf(stderr, "usage: cavactl %s %s\n", commands[i].words,
-			commands[i].arguments);
-		return CAVACTL_REFUSED;
-	}
-	return commands[i].fn(ctl, words + used);
-}
+/* --- the options of one command, for getopt_long() --- */
 
 struct options {
-	char *socket;
-	char *format;
-	int force, version, help;
-	int nodes, connections;
+	struct option *longs;	/* val: 256 + index */
+	char *letters;		/* ":f:h" */
+	size_t count;
 };
 
-/* ret: of poptGetNextOpt() */
-static enum cavactl_exit run(poptContext pc, int ret, const struct options *o)
+static void options_letter(struct options *o,
+			   const struct cavactl_option *row)
 {
-	const char *env = getenv("CAVAD_API_SOCKET");
-	const char *format = o->format != NULL ? o->format : "text";
-	const struct cavactl ctl = {
-		.socket_path = o->socket != NULL ? o->socket :
-			       env != NULL ? env : CAVACTL_SOCKET,
-		.json = strcmp(format, "json") == 0,
-		.force = o->force != 0,
-		.nodes = o->nodes,
-		.connections = o->connections,
-	};
-	const char **words = NULL;
+	if (row->letter != '\0') {
+		o->letters = talloc_asprintf_append(
+			o->letters, "%c%s", row->letter,
+			row->argument == NULL ? "" :
+			row->argument[0] == '[' ? "::" : ":");
+	}
+}
 
-	if (ret < -1) {
-		output_error("%s: %s; see cavactl --help",
-			     poptBadOption(pc, POPT_BADOPTION_NOALIAS),
-			     poptStrerror(ret));
+static bool options_make(TALLOC_CTX *mem_ctx,
+			 const struct cavactl_command *command,
+			 struct options *o)
+{
+	const struct cavactl_option *row = NULL;
+	size_t i = 0;
+
+	while (command_option(command, o->count) != NULL) {
+		o->count++;
+	}
+	o->longs = talloc_zero_array(mem_ctx, struct option, o->count + 1);
+	o->letters = talloc_strdup(mem_ctx, ":");
+	if (o->longs == NULL || o->letters == NULL) {
+		return false;
+	}
+	for (i = 0; i < o->count; i++) {
+		row = command_option(command, i);
+		o->longs[i] = (struct option){
+			.name = row->name,
+			.has_arg = row->argument == NULL ? no_argument :
+				   row->argument[0] == '[' ?
+				   optional_argument : required_argument,
+			.val = 256 + (int)i,
+		};
+		options_letter(o, row);
+	}
+	return o->letters != NULL;
+}
+
+/* What getopt_long() did not like is said. */
+static void options_error(const struct cavactl_command *command, int got,
+			  const char *word)
+{
+	if (got == ':') {
+		output_error("%s: its argument is missing", word);
+	} else if (optopt >= 256) {
+		output_error("%s: this option takes no argument", word);
+	} else if (optopt != 0) {
+		output_error("unknown option -%c; see cavactl%s%s --help",
+			     optopt, command == NULL ? "" : " ",
+			     command == NULL ? "" : command->words);
+	} else {
+		char name[64] = "";
+
+		snprintf(name, sizeof(name), "%.*s",
+			 (int)strcspn(word + 2, "="), word + 2);
+		command_unknown_option(command, name);
+	}
+}
+
+static const struct cavactl_option *options_row(
+	const struct cavactl_command *command, int got)
+{
+	const struct cavactl_option *row = NULL;
+	size_t i = 0;
+
+	if (got >= 256) {
+		return command_option(command, (size_t)got - 256);
+	}
+	for (i = 0; (row = command_option(command, i)) != NULL; i++) {
+		if (row->letter == got) {
+			return row;
+		}
+	}
+	return NULL;
+}
+
+/* argv is permuted: what is left begins at optind. */
+static bool options_parse(struct cavactl *ctl, int argc, char **argv)
+{
+	struct options o = { .count = 0 };
+	int got = 0;
+
+	ctl->values = talloc_zero_array(ctl, struct cavactl_value, argc);
+	if (ctl->values == NULL || !options_make(ctl, ctl->command, &o)) {
+		output_error("out of memory");
+		return false;
+	}
+	opterr = 0;
+	while ((got = getopt_long(argc, argv, o.letters, o.longs,
+				  NULL)) != -1) {
+		if (got == '?' && optopt == '?') {
+			got = 'h';
+		}
+		if (got == '?' || got == ':') {
+			options_error(ctl->command, got, argv[optind - 1]);
+			return false;
+		}
+		ctl->values[ctl->value_count++] = (struct cavactl_value){
+			.option = options_row(ctl->command, got),
+			.text = optarg,
+		};
+	}
+	return true;
+}
+
+bool cavactl_flag(const struct cavactl *ctl, const char *name)
+{
+	size_t i = 0;
+
+	for (i = 0; i < ctl->value_count; i++) {
+		if (strcmp(ctl->values[i].option->name, name) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+const char *cavactl_option(const struct cavactl *ctl, const char *name)
+{
+	const char *text = NULL;
+	size_t i = 0;
+
+	for (i = 0; i < ctl->value_count; i++) {
+		if (strcmp(ctl->values[i].option->name, name) == 0) {
+			text = ctl->values[i].text;
+		}
+	}
+	return text;
+}
+
+bool cavactl_number(const struct cavactl *ctl, const char *name,
+		    long long min, long long max, long long *value)
+{
+	const char *text = cavactl_option(ctl, name);
+	long long number = 0;
+	char *end = NULL;
+
+	if (text == NULL) {
+		return true;
+	}
+	errno = 0;
+	number = strtoll(text, &end, 10);
+	if (errno != 0 || end == text || *end != '\0' || number < min ||
+	    number > max) {
+		output_error("--%s=%s: a number from %lld to %lld is "
+			     "accepted", name, text, min, max);
+		return false;
+	}
+	*value = number;
+	return true;
+}
+
+/* --- what was asked for --- */
+
+static bool set_format(struct cavactl *ctl)
+{
+	static const char *const names[] = {
+		[OUTPUT_TEXT] = "text", [OUTPUT_JSON] = "json",
+		[OUTPUT_CSV] = "csv"
+	};
+	const char *text = cavactl_option(ctl, "format");
+	int i = 0;
+
+	for (i = 0; i < 3; i++) {
+		if (text == NULL || strcmp(text, names[i]) == 0) {
+			ctl->format = (enum output_format)i;
+			return true;
+		}
+	}
+	output_error("--format=%s: text, json and csv are accepted", text);
+	return false;
+}
+
+static enum cavactl_exit run_command(struct cavactl *ctl, const char **args)
+{
+	const struct cavactl_command *c = ctl->command;
+	const char *env = getenv("CAVAD_API_SOCKET");
+	int count = 0;
+
+	while (args[count] != NULL) {
+		count++;
+	}
+	if (count < c->least || count > c->most) {
+		fprintf(stderr, "usage: cavactl %s%s%s\n", c->words,
+			c->arguments[0] == '\0' ? "" : " ", c->arguments);
 		return CAVACTL_REFUSED;
 	}
-	if (o->version) {
+	ctl->socket_path = cavactl_option(ctl, "socket");
+	if (ctl->socket_path == NULL) {
+		ctl->socket_path = env != NULL ? env : CAVACTL_SOCKET;
+	}
+	if (!set_format(ctl)) {
+		return CAVACTL_REFUSED;
+	}
+	if (!cavactl_flag(ctl, "watch")) {
+		return c->fn(ctl, args);
+	}
+	if (!c->watch) {
+		output_error("cavactl %s cannot be watched", c->words);
+		return CAVACTL_REFUSED;
+	}
+	return watch(ctl, args);
+}
+
+static enum cavactl_exit run(struct cavactl *ctl, int argc, char **argv)
+{
+	const char *words[WORDS_MAX + 1] = { NULL };
+	int used = 0;
+
+	find_words(argv, words);
+	if (words[0] != NULL) {
+		ctl->command = command_find(words, &used);
+		if (ctl->command == NULL) {
+			command_unknown(words);
+			return CAVACTL_REFUSED;
+		}
+	}
+	if (!options_parse(ctl, argc, argv)) {
+		return CAVACTL_REFUSED;
+	}
+	if (cavactl_flag(ctl, "version")) {
 		printf("cavactl %s\n", CAVA_VERSION);
 		return CAVACTL_OK;
 	}
-	words = poptGetArgs(pc);
-	if (o->help || words == NULL || words[0] == NULL) {
-		print_commands();
-		return o->help ? CAVACTL_OK : CAVACTL_REFUSED;
+	if (ctl->command == NULL) {
+		command_print_all();
+		return cavactl_flag(ctl, "help") ? CAVACTL_OK :
+			CAVACTL_REFUSED;
 	}
-	if (!ctl.json && strcmp(format, "text") != 0) {
-		output_error("--format=%s: text and json are accepted",
-			     format);
-		return CAVACTL_REFUSED;
+	if (cavactl_flag(ctl, "help")) {
+		command_print(ctl->command);
+		return CAVACTL_OK;
 	}
-	return run_command(&ctl, words);
+	return run_command(ctl, (const char **)argv + optind + used);
 }
 
-int main(int argc, const char **argv)
+int main(int argc, char **argv)
 {
-	struct options o = { .connections = SIZING_CONNECTIONS };
-	struct poptOption table[] = {
-		{ "socket", 's', POPT_ARG_STRING, &o.socket, 0, "", "PATH" },
-		{ "format", 'F', POPT_ARG_STRING, &o.format, 0, "", "" },
-		{ "force", 'f', POPT_ARG_NONE, &o.force, 0, "", NULL },
-		{ "nodes", 'n', POPT_ARG_INT, &o.nodes, 0, "", "N" },
-		{ "connections", 'c', POPT_ARG_INT, &o.connections, 0, "",
-		  "N" },
-		{ "version", 'V', POPT_ARG_NONE, &o.version, 0, "", NULL },
-		{ "help", '?', POPT_ARG_NONE, &o.help, 0, "", NULL },
-		POPT_TABLEEND
-	};
-	poptContext pc = poptGetContext("cavactl", argc, argv, table, 0);
-	int ret = poptGetNextOpt(pc);
-	enum cavactl_exit code = run(pc, ret, &o);
+	struct cavactl *ctl = NULL;
+	enum cavactl_exit code = CAVACTL_REFUSED;
+	bool ended = false;
 
-	poptFreeContext(pc);
-	free(o.socket);
-	free(o.format);
+	(void)setlocale(LC_CTYPE, "");
+	ctl = talloc_zero(NULL, struct cavactl);
+	if (ctl == NULL) {
+		output_error("out of memory");
+		return CAVACTL_REFUSED;
+	}
+	ctl->ended = &ended;
+	code = run(ctl, argc, argv);
+	talloc_free(ctl);
 	return (int)code;
 }

@@ -8,17 +8,143 @@
 #include <libsmartcols.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
+#include <talloc.h>
 #include <time.h>
 
-static void output_cell(char *to, size_t size, const json_t *value)
+/* "90 s", "5 min", "3 h 20 min" */
+static char *output_duration(TALLOC_CTX *mem_ctx, int64_t seconds)
+{
+	if (seconds < 120) {
+		return talloc_asprintf(mem_ctx, "%lld s", (long long)seconds);
+	}
+	if (seconds < 7200) {
+		return talloc_asprintf(mem_ctx, "%lld min",
+				       (long long)(seconds / 60));
+	}
+	if (seconds < 172800) {
+		return talloc_asprintf(mem_ctx, "%lld h %lld min",
+				       (long long)(seconds / 3600),
+				       (long long)(seconds / 60 % 60));
+	}
+	return talloc_asprintf(mem_ctx, "%lld days",
+			       (long long)(seconds / 86400));
+}
+
+/* "512", "1.5k", "20.0G": units as in cavad.conf */
+static char *output_size(TALLOC_CTX *mem_ctx, int64_t bytes)
+{
+	static const char units[] = "kMGTPE";
+	double n = (double)bytes;
+	size_t i = 0;
+
+	if (bytes < 1024) {
+		return talloc_asprintf(mem_ctx, "%lld", (long long)bytes);
+	}
+	for (n /= 1024; n >= 1024 && units[i + 1] != '\0'; i++) {
+		n /= 1024;
+	}
+	return talloc_asprintf(mem_ctx, "%.1f%c", n, units[i]);
+}
+
+static char *output_iso(TALLOC_CTX *mem_ctx, int64_t seconds)
+{
+	time_t t = (time_t)seconds;
+	char text[32] = "";
+	struct tm tm;
+
+	if (gmtime_r(&t, &tm) != NULL) {
+		strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	}
+	return talloc_strdup(mem_ctx, text);
+}
+
+static char *output_integer(TALLOC_CTX *mem_ctx, int64_t n, int kind,
+			    bool csv)
+{
+	char when[64] = "";
+
+	switch (csv && kind != OUT_TIME ? OUT_NUMBER : kind) {
+	case OUT_TIME:
+		if (csv || n == 0) {
+			return n == 0 ? talloc_strdup(mem_ctx, "") :
+				output_iso(mem_ctx, n);
+		}
+		output_time(when, sizeof(when), n);
+		return talloc_strdup(mem_ctx, when);
+	case OUT_DURATION:
+		return output_duration(mem_ctx, n);
+	case OUT_SIZE:
+		return output_size(mem_ctx, n);
+	default:
+		return talloc_asprintf(mem_ctx, "%lld", (long long)n);
+	}
+}
+
+/* "a, b" of a list */
+static char *output_items(TALLOC_CTX *mem_ctx, const json_t *array)
+{
+	char *text = talloc_strdup(mem_ctx, "");
+	const json_t *item = NULL;
+	size_t i = 0;
+
+	json_array_foreach(array, i, item) {
+		if (json_is_string(item)) {
+			text = talloc_asprintf_append(
+				text, "%s%s", i == 0 ? "" : ", ",
+				json_string_value(item));
+		}
+	}
+	return text;
+}
+
+/* What a cell says; "" for what is not there. Of no memory, NULL. */
+static char *output_cell(TALLOC_CTX *mem_ctx, const json_t *value, int kind,
+			 bool csv)
 {
 	if (json_is_string(value)) {
-		snprintf(to, size, "%s", json_string_value(value));
-	} else if (json_is_integer(value)) {
-		snprintf(to, size, "%lld",
-			 (long long)json_integer_value(value));
-	} else {
-		snprintf(to, size, "%s", json_is_true(value) ? "yes" : "");
+		return talloc_strdup(mem_ctx, json_string_value(value));
+	}
+	if (json_is_integer(value)) {
+		return output_integer(mem_ctx, json_integer_value(value),
+				      kind & OUT_KIND, csv);
+	}
+	if (json_is_boolean(value)) {
+		return talloc_strdup(mem_ctx, json_is_true(value) ?
+				     (csv ? "true" : "yes") :
+				     (csv ? "false" : "no"));
+	}
+	if (json_is_real(value)) {
+		return talloc_asprintf(mem_ctx, "%.3g",
+				       json_real_value(value));
+	}
+	return json_is_array(value) ? output_items(mem_ctx, value) :
+		talloc_strdup(mem_ctx, "");
+}
+
+static bool output_right(int kind)
+{
+	return (kind & OUT_KIND) == OUT_NUMBER ||
+		(kind & OUT_KIND) == OUT_SIZE;
+}
+
+static void output_line(struct libscols_table *table, const json_t *row,
+			const struct output_column *columns)
+{
+	struct libscols_line *line = scols_table_new_line(table, NULL);
+	size_t at = 0;
+	size_t c = 0;
+
+	for (c = 0; line != NULL && columns[c].heading != NULL; c++) {
+		char *cell = NULL;
+
+		if ((columns[c].kind & OUT_NOT_TEXT) != 0) {
+			continue;
+		}
+		cell = output_cell(NULL, json_object_get(
+			row, columns[c].member), columns[c].kind, false);
+		scols_line_set_data(line, at++, cell);
+		talloc_free(cell);
 	}
 }
 
@@ -33,23 +159,129 @@ void output_table(const json_t *array, const struct output_column *columns)
 		return;
 	}
 	for (c = 0; columns[c].heading != NULL; c++) {
-		scols_table_new_column(table, columns[c].heading, 0,
-				       columns[c].right ? SCOLS_FL_RIGHT : 0);
+		if ((columns[c].kind & OUT_NOT_TEXT) == 0) {
+			scols_table_new_column(
+				table, columns[c].heading, 0,
+				output_right(columns[c].kind) ?
+				SCOLS_FL_RIGHT : 0);
+		}
 	}
 	json_array_foreach(array, i, row) {
-		struct libscols_line *line = scols_table_new_line(table,
-								  NULL);
-
-		for (c = 0; line != NULL && columns[c].heading != NULL; c++) {
-			char cell[1024] = "";
-
-			output_cell(cell, sizeof(cell),
-				    json_object_get(row, columns[c].member));
-			scols_line_set_data(line, c, cell);
-		}
+		output_line(table, row, columns);
 	}
 	scols_print_table(table);
 	scols_unref_table(table);
+}
+
+static void output_csv_cell(const char *text, bool first)
+{
+	const char *p = text;
+
+	if (!first) {
+		putchar(',');
+	}
+	if (strpbrk(text, ",\"\r\n") == NULL) {
+		fputs(text, stdout);
+		return;
+	}
+	putchar('"');
+	for (; *p != '\0'; p++) {
+		if (*p == '"') {
+			putchar('"');
+		}
+		putchar(*p);
+	}
+	putchar('"');
+}
+
+static void output_csv_names(const struct output_column *columns)
+{
+	bool first = true;
+
+	for (; columns->heading != NULL; columns++) {
+		if ((columns->kind & OUT_NOT_CSV) == 0) {
+			output_csv_cell(columns->member, first);
+			first = false;
+		}
+	}
+	fputs("\r\n", stdout);
+}
+
+static void output_csv_row(const json_t *row,
+			   const struct output_column *columns)
+{
+	bool first = true;
+
+	for (; columns->heading != NULL; columns++) {
+		char *cell = NULL;
+
+		if ((columns->kind & OUT_NOT_CSV) != 0) {
+			continue;
+		}
+		cell = output_cell(NULL, json_object_get(
+			row, columns->member), columns->kind, true);
+		output_csv_cell(cell == NULL ? "" : cell, first);
+		talloc_free(cell);
+		first = false;
+	}
+	fputs("\r\n", stdout);
+}
+
+void output_csv(const json_t *array, const struct output_column *columns)
+{
+	const json_t *row = NULL;
+	size_t i = 0;
+
+	output_csv_names(columns);
+	json_array_foreach(array, i, row) {
+		output_csv_row(row, columns);
+	}
+}
+
+static void output_record_text(const json_t *object,
+			       const struct output_column *columns)
+{
+	const struct output_column *c = NULL;
+	size_t width = 0;
+
+	for (c = columns; c->heading != NULL; c++) {
+		if ((c->kind & OUT_NOT_TEXT) == 0 &&
+		    strlen(c->heading) > width) {
+			width = strlen(c->heading);
+		}
+	}
+	for (c = columns; c->heading != NULL; c++) {
+		char *cell = NULL;
+
+		if ((c->kind & OUT_NOT_TEXT) != 0) {
+			continue;
+		}
+		cell = output_cell(NULL, json_object_get(object, c->member),
+				   c->kind, false);
+		if (cell != NULL && cell[0] != '\0') {
+			printf("%-*s  ", (int)width, c->heading);
+			output_text(stdout, cell);
+			printf("\n");
+		}
+		talloc_free(cell);
+	}
+}
+
+void output_record(enum output_format format, const json_t *object,
+		   const struct output_column *columns)
+{
+	switch (format) {
+	case OUTPUT_JSON:
+		output_json(object);
+		break;
+	case OUTPUT_CSV:
+		output_csv_names(columns);
+		output_csv_row(object, columns);
+		break;
+	case OUTPUT_TEXT:
+		output_record_text(object, columns);
+		break;
+	}
 }
 
 void output_json(const json_t *json)
@@ -109,6 +341,7 @@ void output_time(char *to, size_t size, int64_t seconds)
 	};
 	time_t t = (time_t)seconds;
 	int64_t ago = (int64_t)time(NULL) - seconds;
+	int64_t span = ago < 0 ? -ago : ago;
 	char date[32] = "";
 	struct tm tm;
 	size_t i = 0;
@@ -118,9 +351,10 @@ void output_time(char *to, size_t size, int64_t seconds)
 		return;
 	}
 	strftime(date, sizeof(date), "%Y-%m-%d %H:%M", &tm);
-	while (i < 3 && ago < units[i].seconds) {
+	while (i < 3 && span < units[i].seconds) {
 		i++;
 	}
-	snprintf(to, size, "%s (%lld %s ago)", date,
-		 (long long)(ago / units[i].seconds), units[i].unit);
+	snprintf(to, size, "%s (%s%lld %s%s)", date, ago < 0 ? "in " : "",
+		 (long long)(span / units[i].seconds), units[i].unit,
+		 ago < 0 ? "" : " ago");
 }

@@ -1,5 +1,5 @@
 /*
- * What cavactl prints: tables for people, JSON for programs.
+ * What cavactl prints: tables for people, JSON and CSV for programs.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -12,15 +12,40 @@
 #include <stdint.h>
 #include <stdio.h>
 
+enum output_format { OUTPUT_TEXT, OUTPUT_JSON, OUTPUT_CSV };
+
+/* What the JSON of a column is, and how it is shown. */
+enum output_kind {
+	OUT_TEXT = 0,
+	OUT_NUMBER = 1,		/* to the right */
+	OUT_TIME,		/* seconds since the epoch; CSV: ISO 8601 */
+	OUT_DURATION,		/* seconds; CSV: as they are */
+	OUT_SIZE,		/* bytes; CSV: as they are */
+	OUT_FLAG,		/* yes, no; CSV: true, false */
+	OUT_KIND = 0xff,
+	OUT_NOT_CSV = 0x100,	/* for people only */
+	OUT_NOT_TEXT = 0x200	/* for programs only */
+};
+
 /* A column: a heading, and the member of each object that fills it. */
 struct output_column {
-	const char *heading;	/* NULL ends the list */
+	const char *heading;	/* NULL ends the list; CSV has the member */
 	const char *member;
-	bool right;		/* numbers */
+	int kind;		/* enum output_kind */
 };
 
 /* A table of the objects of an array. */
 void output_table(const json_t *array, const struct output_column *columns);
+
+/* The same as CSV (RFC 4180), with a line of names. */
+void output_csv(const json_t *array, const struct output_column *columns);
+
+/*
+ * One object in any format: JSON as it is; text a line a column that is not
+ * empty, "heading value"; CSV as above, two lines.
+ */
+void output_record(enum output_format format, const json_t *object,
+		   const struct output_column *columns);
 
 void output_json(const json_t *json);
 

@@ -2,15 +2,23 @@
 
 SPDX-License-Identifier: GPL-3.0-or-later
 """
+import csv
 import http.server
+import io
 import json
 import os
+import pty
+import re
+import shlex
+import signal
 import socketserver
+import subprocess
+import termios
 import threading
 
 import pytest
 
-from cavad_world import EICAR, THREAT, World, wait_for
+from cavad_world import BIN, EICAR, THREAT, World, wait_for
 
 OK, REFUSED, INFECTED, NO_VERDICT, UNREACHABLE = range(5)
 COMMANDS = ["status", "scan", "avvendor list", "avvendor add",
@@ -213,9 +221,9 @@ def test_avvendor():
         out, _ = run(world, "avvendor", "add", "-F", "json", "local")
         assert json.loads(out) == {"id": "local"}
         out, _ = run(world, "avvendor", "list")
-        assert [l.split("  ")[0] for l in out.splitlines()] == [
-            "DOM\\svc", "local"]
-        assert "  added 20" in out and " ago)" in out
+        assert [l.split()[0] for l in out.splitlines()] == [
+            "ACCOUNT", "DOM\\svc", "local"]
+        assert " ago)" in out
         said = json.loads(run(world, "avvendor", "list", "-F", "json")[0])
         assert said["total"] == 2
         out, _ = run(world, "avvendor", "remove", "DOM\\svc")
@@ -245,7 +253,7 @@ def test_help(world):
     assert err == ""
     for command in COMMANDS:
         assert "\n  %s " % command in out, command
-    for option in ("--socket", "--format", "--force", "--version", "--help"):
+    for option in ("--socket", "--format", "--watch", "--version", "--help"):
         assert option in out
     assert all(len(line) <= 80 for line in out.splitlines())
     assert run(world, "--version")[0] == "cavactl 0.1\n"
@@ -260,14 +268,108 @@ def test_help(world):
     (["status", "x"], "usage: cavactl status"),
     (["avvendor", "add"], "usage: cavactl avvendor add ACCOUNT"),
     (["avvendor", "add", "a", "b"], "usage: cavactl avvendor add ACCOUNT"),
-    (["--format=xml", "status"], "--format=xml: text and json are accepted"),
+    (["--format=xml", "status"], "--format=xml: text, json and csv are accepted"),
     (["--no-such"], "--no-such"),
     (["status", "--socket"], "--socket"),
     (["\x1b[31m"], "\\x1b[31m"),
+    (["scan", "/x", "--forse"], "did you mean --force?"),
+    (["status", "--force"], "cavactl status has no option --force; "
+     "cavactl status --help lists all"),
+    (["status", "-x"], "unknown option -x; see cavactl status --help"),
+    (["scan", "/x", "--force=1"], "takes no argument"),
+    (["servers", "advise"], "--nodes=N is missing"),
+    (["servers", "advise", "--nodes=0"], "--nodes=0: a number from 1 to"),
+    (["servers", "advise", "--nodes=6", "-c", "9x"], "--connections=9x: "),
+    (["status", "--watch=0"], "--watch=0: 0.1 to 3600 seconds"),
+    (["avvendor", "list", "--watch"], "avvendor list cannot be watched"),
 ])
 def test_usage(world, arguments, said):
     out, err = run(world, *arguments, code=REFUSED)
     assert out == "" and said in err
+
+
+def test_help_of_each_command(world):
+    """Its options and no others, and examples that are commands."""
+    listed = re.findall(r"^  ((?:[a-z]+ ?)+)", run(world, "--help")[0].
+                        split("Options:")[0], re.M)
+    assert len(listed) > 20
+    for command in listed:
+        words = command.split()
+        out, err = run(world, *words, "--help")
+        assert err == "" and out.startswith("Usage: cavactl " + " ".join(
+            words)), command
+        assert all(len(line) <= 80 for line in out.splitlines()), command
+        for example in re.findall(r"^  cavactl (.*?)(?: \|.*)?$", out, re.M):
+            assert example.split()[:len(words)] == words, example
+            run(world, *shlex.split(example), "--help")
+    assert "--force" in run(world, "scan", "--help")[0]
+    assert "--force" not in run(world, "status", "--help")[0]
+    assert "servers advise" in run(world, "servers", "--help")[0]
+
+
+def test_csv(world):
+    """Of each command that lists; quoted as RFC 4180 wants it."""
+    bad = world.file('a "b", c', EICAR)
+    out = world.cavactl("scan", "-F", "csv", str(bad)).stdout.decode()
+    assert out.splitlines(True)[0].endswith("\r\n")
+    assert '"%s/a ""b"", c",infected,' % world.root in out
+    row, = csv.DictReader(io.StringIO(out))
+    assert (row["file"], row["result"], row["threat"]) == (
+        str(bad), "infected", THREAT)
+    for words, column, least in (
+            (["servers"], "server_uri", 1), (["status"], "name", 50),
+            (["events"], "time_noticed", 1), (["zones"], "zone", 0),
+            (["jobs"], "job_name", 0), (["jobs", "runs"], "policy", 0),
+            (["avvendor", "list"], "added", 0)):
+        done = world.cavactl(*words, "--format=csv")
+        assert (done.returncode, done.stderr) == (OK, b""), words
+        rows = list(csv.reader(io.StringIO(done.stdout.decode())))
+        assert column in rows[0] and len(rows) > least, words
+        assert {len(r) for r in rows} == {len(rows[0])}, words
+
+
+def test_watch(world):
+    """Without a terminal: one after the other, until it is told to end."""
+    with subprocess.Popen(
+            [BIN / "cavactl", "-s", world.api_socket, "servers", "-F",
+             "csv", "--watch=0.1"], stdout=subprocess.PIPE) as popen:
+        for _ in range(3):
+            assert popen.stdout.readline().startswith(b"server_name,")
+            assert popen.stdout.readline().startswith(b"av,clamd:")
+        popen.send_signal(signal.SIGINT)
+        popen.communicate(timeout=20)
+        assert popen.returncode == OK
+
+
+def read_until(fd, text):
+    data = b""
+    while text not in data:
+        data += os.read(fd, 65536)
+    return data
+
+
+def test_watch_on_a_terminal(world):
+    """Drawn again and again; q ends it, and the terminal is as before."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execl(BIN / "cavactl", "cavactl", "-s", str(world.api_socket),
+                 "status", "--watch=0.1")
+    try:
+        termios.tcsetwinsize(fd, (20, 60))
+        assert b"cavad 0.1: RUNNING" in read_until(fd, b"q: end")
+        read_until(fd, b"\x1b[H")
+        os.write(fd, b"q")
+        rest = b""
+        while True:
+            try:
+                rest += os.read(fd, 65536)
+            except OSError:     # its end of the terminal is closed
+                break
+        assert b"\x1b[?1049l" in rest and b"\x1b[?25h" in rest
+        assert b"cavad 0.1: RUNNING" in rest[rest.index(b"\x1b[?1049l"):]
+    finally:
+        os.close(fd)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == OK
 
 
 def test_no_command(world):
@@ -283,7 +385,8 @@ def test_no_command(world):
 def test_unreachable(world, arguments):
     nowhere = str(world.dir / "nowhere.sock")
     out, err = run(world, "--socket", nowhere, *arguments, code=UNREACHABLE)
-    assert out == "" and nowhere in err and "systemctl" in err
+    assert out == "" and "there is no socket %s." % nowhere in err
+    assert "systemctl" in err
     assert err.count("cavactl:") == 1
     run(world, *arguments, code=UNREACHABLE,
         env={"CAVAD_API_SOCKET": nowhere})

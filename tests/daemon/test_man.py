@@ -112,6 +112,24 @@ def test_commands_of_cavactl():
     assert heads(section("cavactl.1", "COMMANDS")) == short
 
 
+def test_options_of_commands_of_cavactl():
+    """What --help of a command has beside everybody's is in its paragraph,
+    and no option is there that it has not."""
+    everybody = set(re.findall(r"--[\w-]+", says("cavactl")))
+    text = section("cavactl.1", "COMMANDS")
+    parts = re.split(r"^ {7}(?=\S)", text, flags=re.M)[1:]
+    listed = says("cavactl").split("Commands:")[1].split("Options:")[0]
+    commands = re.findall(r"^  ((?:[a-z]+ ?)+)", listed, re.M)
+    assert len(parts) == len(commands)
+    for words, part in zip(map(str.split, commands), parts):
+        out = subprocess.run([BIN / "cavactl", *words, "--help"], text=True,
+                             check=True, stdout=subprocess.PIPE).stdout
+        own = set(re.findall(r"--[\w-]+", out.split("Options:")[1].split(
+            "Examples:")[0])) - everybody
+        assert own == set(re.findall(r"(?<![\w-])--[a-z][\w-]*", part)) - \
+            everybody, words
+
+
 def test_exit_statuses_of_cavactl():
     header = (ROOT / "cavactl/cavactl.h").read_text()
     enum = re.search(r"enum cavactl_exit \{(.*?)\}", header, re.S).group(1)
