@@ -9,40 +9,7 @@
 #include <string.h>
 
 #include "cavad/api_page.h"
-#include "cavad/event_history.h"
-
-static const char *event_severity_name(enum event_severity severity)
-{
-	static const char *const names[] = {
-		[EVENT_INFO] = "information",
-		[EVENT_WARNING] = "warning",
-		[EVENT_CRITICAL] = "critical",
-	};
-
-	return names[severity];
-}
-
-static json_t *event_time(int64_t ns)
-{
-	return ns == 0 ? json_null() : json_integer(ns / 1000000000);
-}
-
-static json_t *api_event(const struct event_row *row)
-{
-	const struct event *e = &row->event;
-
-	return json_pack("{s:I, s:i, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, "
-			 "s:I}", "id", (json_int_t)row->id,
-			 "event", (int)e->number, "name", api_text(e->name),
-			 "severity", event_severity_name(e->severity),
-			 "meaning", api_text(e->meaning),
-			 "about", api_text(e->what),
-			 "message", api_text(e->text),
-			 "time_noticed", event_time(e->since),
-			 "last_event", event_time(e->last),
-			 "resolve_time", event_time(row->ended),
-			 "count", (json_int_t)e->count);
-}
+#include "cavad/event_json.h"
 
 static const char *const event_sorts[] = { "id", "time_noticed", NULL };
 static const char *const event_filters[] = { "before", NULL };
@@ -106,7 +73,7 @@ void api_event_list(struct api_call *call)
 	}
 	list = json_array();
 	for (i = 0; i < count && i < page.limit; i++) {
-		json_array_append_new(list, api_event(&rows[i]));
+		json_array_append_new(list, event_json(&rows[i]));
 	}
 	if (count > page.limit) {
 		last = talloc_asprintf(call, "%" PRIu64, rows[i - 1].id);
@@ -130,5 +97,5 @@ void api_event_view(struct api_call *call)
 		api_error(call, 500, NULL, "the database: %s", strerror(ret));
 		return;
 	}
-	api_reply(call, 200, json_pack("{s:[o]}", "events", api_event(row)));
+	api_reply(call, 200, json_pack("{s:[o]}", "events", event_json(row)));
 }

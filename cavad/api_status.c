@@ -116,19 +116,6 @@ static json_t *api_stats(const struct api *api)
 	return stats;
 }
 
-static const char *api_severity(enum event_severity s)
-{
-	switch (s) {
-	case EVENT_CRITICAL:
-		return "critical";
-	case EVENT_WARNING:
-		return "warning";
-	case EVENT_INFO:
-		break;
-	}
-	return "info";
-}
-
 /* "an antivirus server is offline: av1: it does not answer" */
 static json_t *api_event_message(const struct event *e)
 {
@@ -151,7 +138,7 @@ static json_t *api_events(const struct api *api, json_t *blocking)
 		json_array_append_new(list, json_pack(
 			"{s:I, s:s, s:s, s:o, s:o, s:I, s:I}",
 			"id", (json_int_t)e->number, "name", e->name,
-			"severity", api_severity(e->severity),
+			"severity", event_severity_text(e->severity),
 			"about", api_text(e->what),
 			"message", api_event_message(e),
 			"since", (json_int_t)(e->since / 1000000000),

@@ -17,13 +17,14 @@
 
 #include "cavad/config.h"
 
-/* Numbers, all of them: their text lives in nobody's memory. */
+/* Those that nobody has copied, or who has is told of the change. */
 static const char *const config_live[] = {
 	"service_enabled", "scan_timeout", "scan_cloudpool_timeout",
 	"scan_size_maximum",
 	"report_expiry", "sync_wait", "denial", "check_scope",
 	"allow_clean", "scan_maximum", "rescan_on_signatures", "node",
-	"nodes", NULL
+	"nodes", "event_command", "event_webhook", "event_webhook_ca_file",
+	"event_severity", "event_timeout", NULL
 };
 
 static bool config_is_live(const char *name)
@@ -78,7 +79,8 @@ static void config_name_fields(char **text, const char *title,
 	}
 }
 
-static int config_take_settings(struct config *c, const struct config *fresh)
+/* Texts are on `fresh`, as everything else that is taken. */
+static int config_take_settings(struct config *c, struct config *fresh)
 {
 	TALLOC_CTX *frame = talloc_new(NULL);
 	struct settings settings = c->settings;
@@ -91,7 +93,7 @@ static int config_take_settings(struct config *c, const struct config *fresh)
 		value = object_get(frame, &object_settings, &fresh->settings,
 				   config_live[i]);
 		ret = value == NULL ? ENOMEM :
-			object_set(frame, &object_settings, &settings,
+			object_set(fresh, &object_settings, &settings,
 				   config_live[i], value, &error);
 	}
 	if (ret == 0) {

@@ -41,6 +41,9 @@
 	C(check_allowed, "opens of CHECK$ allowed") \
 	C(check_refused, "opens and connects of CHECK$ refused") \
 	C(check_changes, "files changed through CHECK$ (allow_clean)") \
+	C(events_told, "events told to event_command or event_webhook") \
+	C(events_untold, "tries of that which failed") \
+	C(events_dropped, "events not told, too many were waiting") \
 	C(ipc_connections, "connections of smbds, all in all") \
 	C(ipc_errors, "connections ended for what they sent")
 

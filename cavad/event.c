@@ -8,10 +8,11 @@
  * logged at every power of ten too.
  *
  * Journal fields of each line: CAVA_EVENT (number), CAVA_EVENT_NAME,
- * CAVA_WHAT; of the audit trail CAVA_USER and CAVA_CHANGE as well.
+ * CAVA_WHAT; and of its details, CAVA_USER and the like.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -121,19 +122,52 @@ static bool event_power_of_ten(uint64_t n)
 	return n == 1;
 }
 
-/* "NAME (number): meaning: what: text"; more: two fields, or NULL */
-static void event_line_with(enum log_level level,
-			    const struct event_class *class, const char *what,
-			    const char *text, const char *const *more)
+const char *event_severity_text(enum event_severity severity)
+{
+	switch (severity) {
+	case EVENT_CRITICAL:
+		return "critical";
+	case EVENT_WARNING:
+		return "warning";
+	case EVENT_INFO:
+		break;
+	}
+	return "information";
+}
+
+/* "CAVA_USER=DOM\u" */
+static char *event_field(TALLOC_CTX *mem_ctx, const struct event_detail *d)
+{
+	char *field = talloc_asprintf(mem_ctx, "CAVA_%s=%s", d->name,
+				      d->value);
+	char *p = NULL;
+
+	for (p = field; p != NULL && *p != '='; p++) {
+		*p = (char)toupper((unsigned char)*p);
+	}
+	return field;
+}
+
+/* "NAME (number): meaning: what: text" */
+static void event_line_details(enum log_level level,
+			       const struct event_class *class,
+			       const char *what, const char *text,
+			       const struct event_detail *d)
 {
 	TALLOC_CTX *frame = talloc_new(NULL);
-	const char *fields[6] = { NULL };
+	const char *fields[3 + EVENT_DETAILS_MAX + 1] = { NULL };
+	size_t n = 3;
 
 	fields[0] = talloc_asprintf(frame, "CAVA_EVENT=%d", class->number);
 	fields[1] = talloc_asprintf(frame, "CAVA_EVENT_NAME=%s", class->name);
 	fields[2] = talloc_asprintf(frame, "CAVA_WHAT=%s", what);
-	fields[3] = more == NULL ? NULL : more[0];
-	fields[4] = more == NULL ? NULL : more[1];
+	for (; d != NULL && d->name != NULL && n < 3 + EVENT_DETAILS_MAX;
+	     d++) {
+		if (d->value[0] != '\0') {
+			fields[n] = event_field(frame, d);
+			n++;
+		}
+	}
 	log_fields(level, fields, "%s (%d): %s%s%s%s%s", class->name,
 		   class->number, class->meaning,
 		   what[0] != '\0' ? ": " : "", what,
@@ -144,7 +178,7 @@ static void event_line_with(enum log_level level,
 static void event_line(enum log_level level, const struct event_class *class,
 		       const char *what, const char *text)
 {
-	event_line_with(level, class, what, text, NULL);
+	event_line_details(level, class, what, text, NULL);
 }
 
 /* How long it was up, for people. */
@@ -308,14 +342,15 @@ void event_settle(struct events *e, enum event_number number,
 
 static void event_happened(struct events *e, enum event_number number,
 			   const char *what, const char *text,
-			   const char *const *more)
+			   const struct event_detail *details)
 {
 	const struct event_class *class = event_class(number);
-	struct event event = { .what = what, .count = 1 };
+	struct event event = {
+		.what = what, .text = text, .count = 1, .details = details,
+	};
 
-	event.text = text == NULL ? "" : text;
-	event_line_with(event_level(class->severity), class, what, event.text,
-			more);
+	event_line_details(event_level(class->severity), class, what, text,
+			   details);
 	event_describe(&event, number);
 	event.since = event.last = event_now();
 	event_tell(e, EVENT_HAPPENED, &event);
@@ -330,7 +365,21 @@ void event_log(struct events *e, enum event_number number, const char *what,
 	va_start(ap, fmt);
 	text = talloc_vasprintf(NULL, fmt, ap);
 	va_end(ap);
-	event_happened(e, number, what, text, NULL);
+	event_happened(e, number, what, text == NULL ? "" : text, NULL);
+	talloc_free(text);
+}
+
+void event_log_details(struct events *e, enum event_number number,
+		       const char *what, const struct event_detail *details,
+		       const char *fmt, ...)
+{
+	char *text = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	text = talloc_vasprintf(NULL, fmt, ap);
+	va_end(ap);
+	event_happened(e, number, what, text == NULL ? "" : text, details);
 	talloc_free(text);
 }
 
@@ -338,18 +387,18 @@ void event_audit(struct events *e, const char *what, const char *who,
 		 const char *fmt, ...)
 {
 	TALLOC_CTX *frame = talloc_new(NULL);
-	const char *more[2] = { NULL };
+	struct event_detail details[3] = { { "user", who }, { "change", "" } };
 	char *change = NULL;
+	char *text = NULL;
 	va_list ap;
 
 	va_start(ap, fmt);
 	change = talloc_vasprintf(frame, fmt, ap);
 	va_end(ap);
-	more[0] = talloc_asprintf(frame, "CAVA_USER=%s", who);
-	more[1] = talloc_asprintf(frame, "CAVA_CHANGE=%s", change);
-	event_happened(e, EVENT_CAVA_CHANGED, what,
-		       talloc_asprintf(frame, "%s (by %s)", change, who),
-		       more);
+	details[1].value = change == NULL ? "" : change;
+	text = talloc_asprintf(frame, "%s (by %s)", details[1].value, who);
+	event_happened(e, EVENT_CAVA_CHANGED, what, text == NULL ? "" : text,
+		       details);
 	talloc_free(frame);
 }
 

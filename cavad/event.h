@@ -51,6 +51,21 @@ void event_log(struct events *e, enum event_number number, const char *what,
 /* The audit trail: CAVA_CHANGED about `what`, "fmt (by who)". */
 void event_audit(struct events *e, const char *what, const char *who,
 		 const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/*
+ * A fact for programs beside the text: { "user", "DOM\\u" }. Names are small
+ * letters; empty values are as good as none.
+ */
+#define EVENT_DETAILS_MAX 8
+struct event_detail {
+	const char *name;	/* NULL ends the list */
+	const char *value;
+};
+
+/* event_log() with at most EVENT_DETAILS_MAX facts. */
+void event_log_details(struct events *e, enum event_number number,
+		       const char *what, const struct event_detail *details,
+		       const char *fmt, ...)
+	__attribute__((format(printf, 5, 6)));
 
 struct event {
 	uint64_t id;		/* of event_history.c; 0 = none yet */
@@ -63,10 +78,14 @@ struct event {
 	int64_t since;		/* ns since the epoch */
 	int64_t last;		/* the same, of the last raise */
 	uint64_t count;
+	const struct event_detail *details;	/* NULL = none */
 };
 
 /* .number and what its row says; .name "" = there is no such row. */
 void event_describe(struct event *event, uint32_t number);
+
+/* "information", "warning", "critical": the choices of event_severity. */
+const char *event_severity_text(enum event_severity severity);
 
 enum event_change {
 	EVENT_RAISED,

@@ -10,10 +10,19 @@
 #include "cavad/store.h"
 
 #define EVENT_HISTORY_MAX 10000	/* rows; the oldest go */
-#define EVENT_RECORD_MAX 4608
-#define EVENT_TEXT_MAX 2000	/* bytes of .what, and of .text */
+#define EVENT_RECORD_MAX 16384
+#define EVENT_TEXT_MAX 2000	/* bytes of .what, of .text, of a detail */
+#define EVENT_PATH_MAX 4095	/* of the detail "path", which is whole */
 
 struct event_history;
+
+struct event_row {
+	uint64_t id;		/* from 1, never used twice */
+	uint64_t change;	/* number of its last change, from 1, in the
+				 * order of all changes; 0 = an old record */
+	struct event event;	/* .name "" = a number without a row */
+	int64_t ended;		/* ns since the epoch; 0 = it is up */
+};
 
 /*
  * Notes what happens to `events` from now on. What was up when the last cavad
@@ -23,11 +32,19 @@ int event_history_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 			 struct store *store, struct events *events,
 			 struct event_history **result);
 
-struct event_row {
-	uint64_t id;		/* from 1, never used twice */
-	struct event event;	/* .name "" = a number without a row */
-	int64_t ended;		/* ns since the epoch; 0 = it is up */
-};
+/*
+ * fn hears of each change when it has been handed to the database, and first
+ * of all rows that have changed since number `after`, in that order, as they
+ * are now (EVENT_HAPPENED when they came and went). Borrowed rows. 0 or errno.
+ */
+int event_history_watch(struct event_history *h, uint64_t after,
+			void (*fn)(void *private_data,
+				   enum event_change change,
+				   const struct event_row *row),
+			void *private_data);
+
+/* The number of the last change. */
+uint64_t event_history_changes(const struct event_history *h);
 
 struct event_range {
 	uint64_t from;		/* rows behind this id, in the order of the

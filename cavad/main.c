@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "cavad/api.h"
+#include "cavad/event_delivery.h"
 #include "cavad/rights.h"
 #include "cavad/share.h"
 #include "common/log.h"
@@ -49,6 +50,7 @@ struct cavad {
 	struct store *store;
 	struct events *events;
 	struct event_history *history;
+	struct event_delivery *delivery;
 	struct counters counters;
 	struct servers *servers;
 	struct scans *scans;
@@ -172,6 +174,7 @@ static void cavad_reload(struct cavad *cavad)
 	if (ret != 0) {
 		fail("the filters in state_dir", ret);
 	}
+	event_delivery_config_changed(cavad->delivery);
 	ipc_config_changed(cavad->ipc);
 	scans_config_changed(cavad->scans);
 	log_notice("%s was read again%s%s", cavad->config_path,
@@ -327,6 +330,13 @@ static int cavad_build_api(struct cavad *cavad)
 	return api_create(cavad, &parts, cavad->api_fd, &cavad->api);
 }
 
+static const char *cavad_share(void *private_data, const char *path)
+{
+	const struct cavad *cavad = private_data;
+
+	return zones_share(cavad->zones, path);
+}
+
 static int cavad_build(struct cavad *cavad)
 {
 	const struct settings *s = &cavad->config->settings;
@@ -347,6 +357,12 @@ static int cavad_build(struct cavad *cavad)
 				   cavad->events, &cavad->history);
 	if (ret != 0) {
 		return fail("the events in the database", ret);
+	}
+	ret = event_delivery_create(cavad, cavad->ev, config, cavad->store,
+				    cavad->events, cavad->history,
+				    &cavad->counters, &cavad->delivery);
+	if (ret != 0) {
+		return fail("event_command, event_webhook", ret);
 	}
 	ret = servers_create(cavad, cavad->ev, config, cavad->events,
 			     &cavad->counters, &cavad->servers, &error);
@@ -375,6 +391,7 @@ static int cavad_build(struct cavad *cavad)
 	}
 	if (ret == 0) {
 		scans_on_pool(cavad->scans, cavad_pool, cavad);
+		scans_on_share(cavad->scans, cavad_share, cavad);
 		ret = ipc_create(cavad, cavad->ev, cavad->ipc_fd, config,
 				 cavad->files, cavad->scans, cavad->check,
 				 cavad->zones, &cavad->counters, &cavad->ipc);

@@ -180,6 +180,29 @@ static const char *check_net(const char *text)
 	       "prefix (192.0.2.7, 192.0.2.0/24, 2001:db8::/32)";
 }
 
+static const char *check_command(const char *text)
+{
+	if (text[0] != '\0' && text[0] != '/') {
+		return "not the absolute path of a program";
+	}
+	return NULL;
+}
+
+static const char *check_webhook(const char *text)
+{
+	size_t scheme = strncmp(text, "http://", 7) == 0 ? 7 :
+			strncmp(text, "https://", 8) == 0 ? 8 : 0;
+
+	if (text[0] == '\0') {
+		return NULL;
+	}
+	if (scheme == 0 || text[scheme] == '\0' || text[scheme] == '/' ||
+	    text[strcspn(text, " \t")] != '\0') {
+		return "not a URL (https://HOST/PATH)";
+	}
+	return NULL;
+}
+
 static const struct {
 	const char *field;
 	const char *(*check)(const char *text);
@@ -202,6 +225,8 @@ static const struct {
 	{ "paths_to_exclude", check_excluded_path },
 	{ "exempt_accounts", check_account },
 	{ "exempt_hosts", check_net },
+	{ "event_command", check_command },
+	{ "event_webhook", check_webhook },
 };
 
 const char *object_check(const char *field, const char *text)

@@ -32,6 +32,11 @@ void scans_on_pool(struct scans *s,
 		   const char *(*fn)(void *private_data, const char *path),
 		   void *private_data);
 
+/* fn says which share holds a path ("" = none), for events. */
+void scans_on_share(struct scans *s,
+		    const char *(*fn)(void *private_data, const char *path),
+		    void *private_data);
+
 /* fn says which name of ip_pool servers are told; without: the first. */
 void scans_on_turn(struct scans *s, unsigned int (*fn)(void *private_data),
 		   void *private_data);
@@ -48,7 +53,7 @@ struct scan_request {
 				 * is a tiered one; others do anyway */
 	const char *user;	/* who caused it, for log and events */
 	const char *client;
-	const char *share;	/* NULL = not known */
+	const char *share;	/* NULL = by the path */
 	const char *pool;	/* of servers; NULL = by the path */
 	const char *report;	/* id of the report it is part of; NULL = of
 				 * on-access's, if it is a client's */

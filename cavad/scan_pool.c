@@ -52,6 +52,25 @@ void scan_pool_choose(struct scan *scan)
 	scan->pool = scan_pool_get(s, name);
 }
 
+const char *scan_share(const struct scan *scan)
+{
+	const struct scans *s = scan->scans;
+
+	if (scan->share[0] != '\0') {
+		return scan->share;
+	}
+	return s->share_fn == NULL ? "" : s->share_fn(s->share_private,
+						      scan->path);
+}
+
+void scans_on_share(struct scans *s,
+		    const char *(*fn)(void *private_data, const char *path),
+		    void *private_data)
+{
+	s->share_fn = fn;
+	s->share_private = private_data;
+}
+
 void scans_on_pool(struct scans *s,
 		   const char *(*fn)(void *private_data, const char *path),
 		   void *private_data)

@@ -124,6 +124,8 @@ struct scans {
 	LIST_HEAD(, scan_pool) pools;
 	const char *(*pool_fn)(void *private_data, const char *path);
 	void *pool_private;
+	const char *(*share_fn)(void *private_data, const char *path);
+	void *share_private;
 	struct busy busy;
 	struct tevent_immediate *wake;
 	LIST_HEAD(, scan) all;
@@ -170,6 +172,9 @@ struct scan_pool *scan_pool_get(struct scans *s, const char *name);
 
 /* By the path, unless the question said it. scan->pool NULL = no memory. */
 void scan_pool_choose(struct scan *scan);
+
+/* The share of the file, for people; "" = not known. */
+const char *scan_share(const struct scan *scan);
 
 /* A question was refused: counts it, and raises the event. */
 void scan_pool_full(struct scans *s);

@@ -435,6 +435,31 @@ static void scan_end_failed(struct scan *scan, int error)
 	scan_fail_error(scan, error);
 }
 
+static void scan_tell_infected(const struct scan *scan)
+{
+	const struct verdict *v = &scan->verdict;
+	const char *user = scan->user[0] != '\0' ? scan->user : "unknown";
+	const char *client = scan->client[0] != '\0' ? scan->client :
+			     "unknown";
+	const struct event_detail details[] = {
+		{ "user", scan->user },
+		{ "client", scan->client },
+		{ "share", scan_share(scan) },
+		{ "path", scan_name(scan) },
+		{ "threat", v->threat },
+		{ "server", v->server },
+		{ "action", "denied" },
+		{ NULL, NULL },
+	};
+
+	event_log_details(scan->scans->events, EVENT_SW_AVSCAN_CAVA_INFECTED,
+			  scan_name(scan), details, "threat %s, found by %s "
+			  "(%s); user %s, client %s, share %s; it cannot be "
+			  "read any more", v->threat, v->server, v->engine,
+			  user, client, details[2].value[0] != '\0' ?
+			  details[2].value : "unknown");
+}
+
 /* Counted when it is on the file, or in the store instead. */
 static void scan_done(struct scan *scan)
 {
@@ -444,11 +469,7 @@ static void scan_done(struct scan *scan)
 	s->counters->files_processed++;
 	s->counters->bytes_scanned += v->content.size;
 	if (v->result == VERDICT_INFECTED) {
-		event_log(s->events, EVENT_SW_AVSCAN_CAVA_INFECTED,
-			  scan_name(scan), "threat %s, found by %s (%s); "
-			  "user %s, client %s", v->threat, v->server, v->engine,
-			  scan->user[0] != '\0' ? scan->user : "unknown",
-			  scan->client[0] != '\0' ? scan->client : "unknown");
+		scan_tell_infected(scan);
 	}
 	scan_finish(scan, v, false);
 }

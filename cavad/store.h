@@ -83,7 +83,7 @@ struct tevent_req *store_meta_put_send(TALLOC_CTX *mem_ctx,
 				       const char *value);
 int store_write_recv(struct tevent_req *req);
 
-/* Waits for everything sent so far; for the end of cavad only. */
+/* Waits for everything sent so far; for the start and end of cavad only. */
 void store_flush(struct store *s);
 
 /* Reads. They see committed writes only. 0, ENOENT, errno. */

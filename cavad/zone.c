@@ -637,7 +637,9 @@ bool zone_status(const struct zones *z, unsigned int i,
 	return true;
 }
 
-static const char *zones_name(const struct zones *z, const char *path)
+/* *share is set when one holds it. */
+static const char *zones_find(const struct zones *z, const char *path,
+			      const struct zone_share **share)
 {
 	const char *zone = CONFIG_ZONE_DEFAULT;
 	size_t best = 0;
@@ -652,10 +654,26 @@ static const char *zones_name(const struct zones *z, const char *path)
 			if (len > best && object_path_below(path, root)) {
 				best = len;
 				zone = z->list[i]->name;
+				*share = &z->list[i]->shares[k];
 			}
 		}
 	}
 	return zone;
+}
+
+static const char *zones_name(const struct zones *z, const char *path)
+{
+	const struct zone_share *share = NULL;
+
+	return zones_find(z, path, &share);
+}
+
+const char *zones_share(const struct zones *z, const char *path)
+{
+	const struct zone_share *share = NULL;
+
+	zones_find(z, path, &share);
+	return share == NULL ? "" : share->name;
 }
 
 const char *zones_pool(const struct zones *z, const char *path)

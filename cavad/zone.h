@@ -48,6 +48,9 @@ struct zone_member *zone_enter(TALLOC_CTX *mem_ctx, struct zones *z,
  */
 const char *zones_pool(const struct zones *z, const char *path);
 
+/* The share that holds it, by the same rule; "" = none. Borrowed. */
+const char *zones_share(const struct zones *z, const char *path);
+
 /* Are tiered files fetched for scans there? */
 bool zones_tiered(const struct zones *z, const char *path);
 

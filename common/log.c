@@ -7,7 +7,6 @@
 #include "common/log.h"
 
 #include <stdarg.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -81,7 +80,7 @@ static size_t log_printable(const uint8_t *s)
  * A file name must not be able to forge a line or steer a terminal; and the
  * journal shows a message that is no UTF-8 as "[blob data]" alone.
  */
-static void log_escape(char *to, size_t size, const char *from)
+void log_escape(char *to, size_t size, const char *from)
 {
 	static const char hex[] = "0123456789abcdef";
 	const uint8_t *s = (const uint8_t *)from;

@@ -12,6 +12,7 @@
 #define COMMON_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 enum log_level { LOG_LEVEL_ERROR = 3, LOG_LEVEL_WARNING = 4,
 		 LOG_LEVEL_NOTICE = 5, LOG_LEVEL_INFO = 6,
@@ -23,6 +24,9 @@ void log_init(const char *program, bool foreground, enum log_level level);
 /* Further journal fields: NULL-terminated "KEY=value" strings, or NULL. */
 void log_fields(enum log_level level, const char *const *fields,
 		const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* `from` as lines show it, cut to fit; size is at least 1. */
+void log_escape(char *to, size_t size, const char *from);
 
 #define log_error(...) log_fields(LOG_LEVEL_ERROR, NULL, __VA_ARGS__)
 #define log_warning(...) log_fields(LOG_LEVEL_WARNING, NULL, __VA_ARGS__)

@@ -215,6 +215,23 @@ static void test_audit(void **p)
 			    "CAVA_CHANGE=enabled = no, was yes\n");
 }
 
+/* Journal fields of their own; what is empty is left out. */
+static void test_details(void **p)
+{
+	const struct event_detail details[] = {
+		{ "user", "DOM\\u" }, { "share", "" }, { "path", "/srv/a\nb" },
+		{ NULL, NULL },
+	};
+
+	event_log_details(*p, EVENT_SW_AVSCAN_CAVA_INFECTED, "/srv/x",
+			  details, "found");
+	assert_non_null(strstr(lines, "/srv/x: found|CAVA_EVENT=400060108|"
+			       "CAVA_EVENT_NAME=SW_AVSCAN_CAVA_INFECTED|"
+			       "CAVA_WHAT=/srv/x|CAVA_USER=DOM\\u|"
+			       "CAVA_PATH=/srv/a\nb\n"));
+	assert_null(strstr(lines, "CAVA_SHARE"));
+}
+
 /* Every row can be raised: numbers and names are distinct. */
 static void test_rows(void **p)
 {
@@ -244,6 +261,7 @@ int main(void)
 		TEST(test_bounded),
 		TEST(test_log),
 		TEST(test_audit),
+		TEST(test_details),
 		TEST(test_rows),
 	};
 

@@ -126,25 +126,124 @@ static void test_records(void **p)
 	struct test *t = *p;
 	uint8_t bytes[EVENT_RECORD_MAX];
 	char *much = talloc_zero_size(t, 20000);
-	struct event_row row = { .event = { .number = 1, .what = much,
-					    .text = much, .count = 3 } };
+	const struct event_detail details[] = {
+		{ "user", "u" }, { "path", much }, { NULL, NULL },
+	};
+	struct event_row row = { .change = 7, .event = {
+		.number = 1, .what = much, .text = much, .count = 3,
+		.details = details } };
 	struct event_row *got = NULL;
 	struct buf b = buf_writer(bytes, sizeof(bytes));
+	size_t old = 4 + 4 * 8 + 2 * (3 + EVENT_TEXT_MAX);
+	size_t len = 0;
 	size_t i = 0;
 
 	memset(much, 'x', 19999);
 	event_record_put(&b, &row);
 	assert_int_equal(b.error, 0);
-	row.id = b.pos;
-	b = buf_reader(bytes, row.id);
+	len = b.pos;
+	b = buf_reader(bytes, len);
 	got = event_record_get(t, 9, &b);
+	assert_int_equal(buf_finish(&b), 0);
 	assert_int_equal(strlen(got->event.what), EVENT_TEXT_MAX);
 	assert_int_equal(got->event.count, 3);
+	assert_int_equal(got->change, 7);
 	assert_string_equal(got->event.name, "");	/* no such row */
-	for (i = 0; i < row.id; i++) {
+	assert_string_equal(got->event.details[0].name, "user");
+	assert_string_equal(got->event.details[0].value, "u");
+	assert_int_equal(strlen(got->event.details[1].value),
+			 EVENT_PATH_MAX);
+	assert_null(got->event.details[2].name);
+	for (i = 0; i < len; i++) {
 		b = buf_reader(bytes, i);
-		assert_null(event_record_get(t, 9, &b));
+		got = event_record_get(t, 9, &b);
+		if (i == old) {		/* what versions before wrote */
+			assert_int_equal(got->change, 0);
+			continue;
+		}
+		assert_null(got);
 	}
+}
+
+/* Details that are too long for a record are left out, the record stays. */
+static void test_records_full(void **p)
+{
+	struct test *t = *p;
+	uint8_t bytes[EVENT_RECORD_MAX];
+	char *much = talloc_zero_size(t, EVENT_TEXT_MAX + 1);
+	struct event_detail details[] = {
+		{ "a", much }, { "b", much }, { "c", much }, { "d", much },
+		{ "path", "/x" }, { NULL, NULL },
+	};
+	struct event_row row = { .event = {
+		.number = 1, .what = much, .text = much,
+		.details = details } };
+	struct buf b = buf_writer(bytes, 4 * EVENT_TEXT_MAX);
+	struct event_row *got = NULL;
+
+	memset(much, 'x', EVENT_TEXT_MAX);
+	event_record_put(&b, &row);
+	assert_int_equal(b.error, 0);
+	b = buf_reader(bytes, b.pos);
+	got = event_record_get(t, 1, &b);
+	assert_string_equal(got->event.details[0].name, "a");
+	assert_null(got->event.details[1].name);
+}
+
+struct heard {
+	unsigned int count;
+	uint64_t change[8];
+	enum event_change how[8];
+	char what[8][16];
+};
+
+static void hear(void *private_data, enum event_change change,
+		 const struct event_row *row)
+{
+	struct heard *heard = private_data;
+	unsigned int i = heard->count;
+
+	assert_in_range(i, 0, 7);
+	heard->count++;
+	heard->change[i] = row->change;
+	heard->how[i] = change;
+	snprintf(heard->what[i], sizeof(heard->what[i]), "%s",
+		 row->event.what);
+}
+
+/* Who listens hears each change, and later what was since a number. */
+static void test_watch(void **p)
+{
+	struct test *t = *p;
+	struct events *events = events_create(t);
+	struct event_history *h = history(t, events);
+	struct heard heard = { .count = 0 };
+
+	assert_int_equal(event_history_watch(h, 0, hear, &heard), 0);
+	event_raise(events, EVENT_CAVA_QUEUE_FULL, "a", "%s", "");
+	event_raise(events, EVENT_CAVA_QUEUE_FULL, "b", "%s", "");
+	event_clear(events, EVENT_CAVA_QUEUE_FULL, "a");
+	event_log(events, EVENT_CAVA_CHECK_CHANGED, "c", "%s", "");
+	assert_int_equal(heard.count, 4);
+	assert_int_equal(heard.change[3], 4);
+	assert_int_equal(heard.how[2], EVENT_CLEARED);
+	store_flush(t->store);
+	events_watch(events, NULL, NULL);
+	talloc_free(h);
+
+	/* the next cavad: b is over; 1 was all that had been told */
+	heard.count = 0;
+	h = history(t, events_create(t));
+	assert_int_equal(event_history_changes(h), 5);
+	assert_int_equal(event_history_watch(h, 1, hear, &heard), 0);
+	assert_int_equal(heard.count, 3);
+	assert_string_equal(heard.what[0], "a");
+	assert_int_equal(heard.how[0], EVENT_CLEARED);
+	assert_string_equal(heard.what[1], "c");
+	assert_int_equal(heard.how[1], EVENT_HAPPENED);
+	assert_string_equal(heard.what[2], "b");
+	assert_int_equal(heard.how[2], EVENT_CLEARED);
+	assert_int_equal(heard.change[2], 5);
 }
 
 int main(void)
@@ -154,6 +253,8 @@ int main(void)
 		TEST(test_next_start),
 		TEST(test_pages_and_bound),
 		TEST(test_records),
+		TEST(test_records_full),
+		TEST(test_watch),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
