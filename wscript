@@ -127,6 +127,12 @@ def install_rest(bld, glob):
         bld(features="subst", source=unit, target="packaging/" + unit.name,
             SBINDIR=bld.env.PREFIX + "/sbin",
             install_path="${PREFIX}/lib/systemd/system")
+    for shell, folder in (
+            ("cavactl.bash", "bash-completion/completions/cavactl"),
+            ("_cavactl", "zsh/site-functions/_cavactl"),
+            ("cavactl.fish", "fish/vendor_completions.d/cavactl.fish")):
+        bld.install_as("${PREFIX}/share/" + folder,
+                       "packaging/completion/" + shell)
     for kind in ("sysusers", "tmpfiles"):
         for node in glob("packaging/*." + kind):
             bld.install_as("${PREFIX}/lib/%s.d/%s.conf" % (

@@ -27,8 +27,8 @@ enum cavactl_exit {
 struct cavactl_option {
 	const char *name;	/* --name; NULL ends the list */
 	char letter;		/* or '\0' */
-	const char *argument;	/* "N"; "[SECONDS]": may be left out, and
-				 * follows = only; NULL: none */
+	const char *argument;	/* "N"; "yes|no"; "[SECONDS]": may be left
+				 * out, and follows = only; NULL: none */
 	const char *help;	/* one line */
 };
 
@@ -36,9 +36,10 @@ struct cavactl;
 
 struct cavactl_command {
 	const char *words;	/* one or two; NULL ends the table */
-	const char *arguments;	/* "NAME", "PATH..." */
+	const char *arguments;	/* "SERVER", "PATH..."; complete.c knows
+				 * what some of these names stand for */
 	int least, most;	/* how many of them */
-	const char *help;	/* one line */
+	const char *help;	/* one line; NULL: hidden */
 	/* args: the words after the command, NULL at the end. */
 	enum cavactl_exit (*fn)(const struct cavactl *ctl,
 				const char **args);
@@ -61,7 +62,7 @@ struct cavactl {
 				 * come */
 };
 
-/* The tables. */
+/* The tables. A new one is listed in command.c, too. */
 extern const struct cavactl_command commands_status[];
 extern const struct cavactl_command commands_servers[];
 extern const struct cavactl_command commands_probe[];
@@ -70,6 +71,7 @@ extern const struct cavactl_command commands_events[];
 extern const struct cavactl_command commands_jobs[];
 extern const struct cavactl_command commands_scan[];
 extern const struct cavactl_command commands_avvendor[];
+extern const struct cavactl_command commands_complete[];
 
 /* --- options --- */
 
@@ -111,9 +113,5 @@ enum cavactl_exit cavactl_show(const struct cavactl *ctl, const char *path,
 			       const struct output_column *columns,
 			       void (*prepare)(json_t *row),
 			       const char *none);
-
-/* All below an absolute path, shown until it has ended. */
-enum cavactl_exit jobs_scan_directory(const struct cavactl *ctl,
-				      const char *path);
 
 #endif

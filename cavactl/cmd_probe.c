@@ -1,5 +1,5 @@
 /*
- * cavactl server probe: the raw exchange with one antivirus server.
+ * cavactl servers probe: the raw exchange with one antivirus server.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -137,8 +137,8 @@ static enum cavactl_exit probe(const struct cavactl *ctl, const char **args)
 }
 
 const struct cavactl_command commands_probe[] = {
-	{ "server probe", "NAME", 1, 1,
+	{ "servers probe", "SERVER", 1, 1,
 	  "ask it now; show the bytes on the wire", probe,
-	  .examples = "server probe av1" },
+	  .examples = "servers probe av1" },
 	{ NULL }
 };

@@ -1,6 +1,6 @@
 /*
  * cavactl scan: one line a file, and an exit status for scripts. A directory
- * is a run of its own (cmd_jobs.c).
+ * is a run of its own (run.h).
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "cavactl/cavactl.h"
+#include "cavactl/run.h"
 #include "common/uri.h"
 
 static const struct output_column scan_columns[] = {
@@ -120,14 +120,39 @@ static void scan_show(const struct cavactl *ctl, json_t *reply, json_t *rows)
 	}
 }
 
+/* A path in JSON: as it is, or as a URI. */
+static json_t *scan_name(const char *path)
+{
+	json_t *name = json_string(path);
+	char *uri = NULL;
+
+	if (name == NULL) {	/* it is no UTF-8 */
+		uri = uri_of_path(NULL, path);
+		name = json_string(uri);
+		talloc_free(uri);
+	}
+	return name;
+}
+
+/* All below it, shown until it has ended. */
+static enum cavactl_exit scan_directory(const struct cavactl *ctl,
+					const char *path)
+{
+	json_int_t id = 0;
+	enum cavactl_exit ret = run_start(ctl, json_pack(
+		"{s:s, s:[o], s:{s:b}}", "type", "AVScan", "paths",
+		scan_name(path), "avscan_params", "force_run",
+		(int)cavactl_flag(ctl, "force")), &id);
+
+	return ret == CAVACTL_OK ? run_follow(ctl, id) : ret;
+}
+
 static enum cavactl_exit scan_one(const struct cavactl *ctl, const char *path,
 				  json_t *rows)
 {
 	enum cavactl_exit ret = CAVACTL_OK;
 	char *file = scan_absolute(path);
 	struct stat st;
-	char *uri = NULL;
-	json_t *name = NULL;
 	json_t *body = NULL;
 	json_t *reply = NULL;
 
@@ -136,19 +161,13 @@ static enum cavactl_exit scan_one(const struct cavactl *ctl, const char *path,
 		return CAVACTL_REFUSED;
 	}
 	if (lstat(file, &st) == 0 && S_ISDIR(st.st_mode)) {
-		ret = jobs_scan_directory(ctl, file);
+		ret = scan_directory(ctl, file);
 		free(file);
 		return ret;
 	}
-	name = json_string(file);
-	if (name == NULL) {	/* it is no UTF-8 */
-		uri = uri_of_path(NULL, file);
-		name = json_string(uri);
-	}
-	body = json_pack("{s:o, s:b}", "file", name,
+	body = json_pack("{s:o, s:b}", "file", scan_name(file),
 			 "ignore_previous_scan_status",
 			 (int)cavactl_flag(ctl, "force"));
-	talloc_free(uri);
 	ret = cavactl_call(ctl, "POST", "/platform/11/antivirus/scan", body,
 			   &reply);
 	if (ret == CAVACTL_OK) {

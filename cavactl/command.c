@@ -11,9 +11,11 @@
 
 #define NAMES_MAX 512
 
+/* In the order of --help. */
 static const struct cavactl_command *const tables[] = {
 	commands_status, commands_servers, commands_probe, commands_zones,
 	commands_events, commands_jobs, commands_scan, commands_avvendor,
+	commands_complete,
 };
 
 const struct cavactl_option command_options[] = {
@@ -91,10 +93,13 @@ static const char *command_near(const char *const *words)
 	const struct cavactl_command *row = NULL;
 	const char *near = NULL;
 	char said[128] = "";
+	size_t n = 0;
 	size_t i = 0;
 
-	for (i = 0; i < NAMES_MAX && (row = command_row(i)) != NULL; i++) {
-		names[i] = row->words;
+	for (i = 0; n < NAMES_MAX && (row = command_row(i)) != NULL; i++) {
+		if (row->help != NULL) {
+			names[n++] = row->words;
+		}
 	}
 	if (words[1] != NULL) {
 		snprintf(said, sizeof(said), "%s %s", words[0], words[1]);
@@ -194,6 +199,9 @@ static void command_print_usage(const struct cavactl_command *row)
 {
 	char usage[64] = "";
 
+	if (row->help == NULL) {
+		return;
+	}
 	snprintf(usage, sizeof(usage), "%s %s", row->words, row->arguments);
 	printf("  %-26s %s\n", usage, row->help);
 }

@@ -12,25 +12,6 @@
 #include <talloc.h>
 #include <time.h>
 
-/* "90 s", "5 min", "3 h 20 min" */
-static char *output_duration(TALLOC_CTX *mem_ctx, int64_t seconds)
-{
-	if (seconds < 120) {
-		return talloc_asprintf(mem_ctx, "%lld s", (long long)seconds);
-	}
-	if (seconds < 7200) {
-		return talloc_asprintf(mem_ctx, "%lld min",
-				       (long long)(seconds / 60));
-	}
-	if (seconds < 172800) {
-		return talloc_asprintf(mem_ctx, "%lld h %lld min",
-				       (long long)(seconds / 3600),
-				       (long long)(seconds / 60 % 60));
-	}
-	return talloc_asprintf(mem_ctx, "%lld days",
-			       (long long)(seconds / 86400));
-}
-
 /* "512", "1.5k", "20.0G": units as in cavad.conf */
 static char *output_size(TALLOC_CTX *mem_ctx, int64_t bytes)
 {
@@ -73,7 +54,8 @@ static char *output_integer(TALLOC_CTX *mem_ctx, int64_t n, int kind,
 		output_time(when, sizeof(when), n);
 		return talloc_strdup(mem_ctx, when);
 	case OUT_DURATION:
-		return output_duration(mem_ctx, n);
+		output_duration(when, sizeof(when), n);
+		return talloc_strdup(mem_ctx, when);
 	case OUT_SIZE:
 		return output_size(mem_ctx, n);
 	default:
@@ -357,4 +339,19 @@ void output_time(char *to, size_t size, int64_t seconds)
 	snprintf(to, size, "%s (%s%lld %s%s)", date, ago < 0 ? "in " : "",
 		 (long long)(span / units[i].seconds), units[i].unit,
 		 ago < 0 ? "" : " ago");
+}
+
+void output_duration(char *to, size_t size, int64_t seconds)
+{
+	long long s = (long long)seconds;
+
+	if (s < 120) {
+		snprintf(to, size, "%lld s", s);
+	} else if (s < 7200) {
+		snprintf(to, size, "%lld min", s / 60);
+	} else if (s < 172800) {
+		snprintf(to, size, "%lld h %lld min", s / 3600, s / 60 % 60);
+	} else {
+		snprintf(to, size, "%lld days", s / 86400);
+	}
 }

@@ -61,4 +61,7 @@ void output_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* "2026-11-23 09:30 (3 h ago)" of seconds since the epoch. */
 void output_time(char *to, size_t size, int64_t seconds);
 
+/* "90 s", "5 min", "3 h 20 min" */
+void output_duration(char *to, size_t size, int64_t seconds);
+
 #endif

@@ -2,23 +2,17 @@
 
 SPDX-License-Identifier: GPL-3.0-or-later
 """
-import csv
 import http.server
-import io
 import json
 import os
-import pty
 import re
 import shlex
-import signal
 import socketserver
-import subprocess
-import termios
 import threading
 
 import pytest
 
-from cavad_world import BIN, EICAR, THREAT, World, wait_for
+from cavad_world import EICAR, THREAT, World, wait_for
 
 OK, REFUSED, INFECTED, NO_VERDICT, UNREACHABLE = range(5)
 COMMANDS = ["status", "scan", "avvendor list", "avvendor add",
@@ -305,71 +299,6 @@ def test_help_of_each_command(world):
     assert "--force" in run(world, "scan", "--help")[0]
     assert "--force" not in run(world, "status", "--help")[0]
     assert "servers advise" in run(world, "servers", "--help")[0]
-
-
-def test_csv(world):
-    """Of each command that lists; quoted as RFC 4180 wants it."""
-    bad = world.file('a "b", c', EICAR)
-    out = world.cavactl("scan", "-F", "csv", str(bad)).stdout.decode()
-    assert out.splitlines(True)[0].endswith("\r\n")
-    assert '"%s/a ""b"", c",infected,' % world.root in out
-    row, = csv.DictReader(io.StringIO(out))
-    assert (row["file"], row["result"], row["threat"]) == (
-        str(bad), "infected", THREAT)
-    for words, column, least in (
-            (["servers"], "server_uri", 1), (["status"], "name", 50),
-            (["events"], "time_noticed", 1), (["zones"], "zone", 0),
-            (["jobs"], "job_name", 0), (["jobs", "runs"], "policy", 0),
-            (["avvendor", "list"], "added", 0)):
-        done = world.cavactl(*words, "--format=csv")
-        assert (done.returncode, done.stderr) == (OK, b""), words
-        rows = list(csv.reader(io.StringIO(done.stdout.decode())))
-        assert column in rows[0] and len(rows) > least, words
-        assert {len(r) for r in rows} == {len(rows[0])}, words
-
-
-def test_watch(world):
-    """Without a terminal: one after the other, until it is told to end."""
-    with subprocess.Popen(
-            [BIN / "cavactl", "-s", world.api_socket, "servers", "-F",
-             "csv", "--watch=0.1"], stdout=subprocess.PIPE) as popen:
-        for _ in range(3):
-            assert popen.stdout.readline().startswith(b"server_name,")
-            assert popen.stdout.readline().startswith(b"av,clamd:")
-        popen.send_signal(signal.SIGINT)
-        popen.communicate(timeout=20)
-        assert popen.returncode == OK
-
-
-def read_until(fd, text):
-    data = b""
-    while text not in data:
-        data += os.read(fd, 65536)
-    return data
-
-
-def test_watch_on_a_terminal(world):
-    """Drawn again and again; q ends it, and the terminal is as before."""
-    pid, fd = pty.fork()
-    if pid == 0:
-        os.execl(BIN / "cavactl", "cavactl", "-s", str(world.api_socket),
-                 "status", "--watch=0.1")
-    try:
-        termios.tcsetwinsize(fd, (20, 60))
-        assert b"cavad 0.1: RUNNING" in read_until(fd, b"q: end")
-        read_until(fd, b"\x1b[H")
-        os.write(fd, b"q")
-        rest = b""
-        while True:
-            try:
-                rest += os.read(fd, 65536)
-            except OSError:     # its end of the terminal is closed
-                break
-        assert b"\x1b[?1049l" in rest and b"\x1b[?25h" in rest
-        assert b"cavad 0.1: RUNNING" in rest[rest.index(b"\x1b[?1049l"):]
-    finally:
-        os.close(fd)
-        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == OK
 
 
 def test_no_command(world):

@@ -75,7 +75,10 @@ def expected():
             UNITS + "/cavad.service", UNITS + "/cee_agent.service",
             PREFIX + "/lib/sysusers.d/cavad.conf",
             PREFIX + "/lib/sysusers.d/cee_agent.conf",
-            PREFIX + "/lib/tmpfiles.d/cavad.conf"]
+            PREFIX + "/lib/tmpfiles.d/cavad.conf",
+            PREFIX + "/share/bash-completion/completions/cavactl",
+            PREFIX + "/share/zsh/site-functions/_cavactl",
+            PREFIX + "/share/fish/vendor_completions.d/cavactl.fish"]
     some += ["%s/%s" % (DOC, name) for name in (
         "COPYING", "HACKING.md", "NEWS.md", "README.md", "SECURITY.md",
         "cavad.conf.example", "cee_agent.conf.example", "smb.conf.example")]

@@ -326,7 +326,7 @@ def test_cavactl(make):
     assert done.stdout.decode().startswith("Run 3 has begun")
     ended(world, 3)
     assert "succeeded" in world.cavactl("jobs", "runs").stdout.decode()
-    assert json.loads(world.cavactl("-F", "json", "jobs", "view",
+    assert json.loads(world.cavactl("-F", "json", "jobs", "runs", "view",
                                     "3").stdout)["policy"] == "docs"
     assert world.cavactl("jobs", "pause", "3").returncode == 1
     done = world.cavactl("jobs", "schedule", "every", "Friday", "at", "22")

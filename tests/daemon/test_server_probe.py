@@ -1,4 +1,4 @@
-"""cavactl server probe: the bytes on the wire, of every type of server and in
+"""cavactl servers probe: the bytes on the wire, of every type of server and in
 every state of it.
 
 SPDX-License-Identifier: GPL-3.0-or-later
@@ -72,7 +72,7 @@ def test_clamd(world):
     assert "FOUND" in scan["received"]["text"]
     assert scan["decoded"]["result"] == "infected"
     assert said["good"] and "EICAR" in said["expected"]
-    done = world.cavactl("server", "probe", "AV")
+    done = world.cavactl("servers", "probe", "AV")
     assert done.returncode == 0, done.stderr
     text = done.stdout.decode()
     assert "\n> zVERSION\\x00\n< ClamAV 1.0.0/" in text
@@ -84,7 +84,7 @@ def test_finds_nothing(world):
     """A clamd that does not know EICAR does not know anything."""
     world.start()
     world.clamd.reply = lambda fds: b"fd[10]: OK\0"
-    done = world.cavactl("server", "probe", "av")
+    done = world.cavactl("servers", "probe", "av")
     assert done.returncode == 3
     assert b"not what a good server says" in done.stdout
 
@@ -95,7 +95,7 @@ def test_null(world):
     said = probe(world, "n")
     assert not said["good"]
     assert "sent" not in said["exchanges"][0]
-    assert b"sends nothing" in world.cavactl("server", "probe", "n").stdout
+    assert b"sends nothing" in world.cavactl("servers", "probe", "n").stdout
 
 
 def test_cee(world, cee):
@@ -153,7 +153,7 @@ def test_disabled_and_offline(world, cee):
     assert not said["good"]
     assert len(said["exchanges"]) == 1
     assert said["exchanges"][0]["error"] == "Connection refused"
-    done = world.cavactl("server", "probe", "gone")
+    done = world.cavactl("servers", "probe", "gone")
     assert done.returncode == 3
     assert b"no answer: Connection refused" in done.stdout
     states = {s["server_name"]: s for s in world.status()["server_status"]}

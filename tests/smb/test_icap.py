@@ -129,7 +129,7 @@ def test_many_at_once(lab):
 
 
 def test_probe_shows_the_exchange(lab):
-    out = lab.cavactl("server", "probe", "av0")
+    out = lab.cavactl("servers", "probe", "av0")
     assert out.returncode == 0
     for words in ("> OPTIONS icap://", "< ISTag:", "> Preview: 1024",
                   "< ICAP/1.0 204"):

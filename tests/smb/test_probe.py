@@ -1,4 +1,4 @@
-"""cavactl server probe against the real cee_agent: it logs in to CHECK$, and
+"""cavactl servers probe against the real cee_agent: it logs in to CHECK$, and
 does not find what is not there.
 
 SPDX-License-Identifier: GPL-3.0-or-later
@@ -11,7 +11,7 @@ def test_agent(labs):
     lab.wait_online()
     name = lab.status()["server_status"][0]["server_name"]
     refused = lab.counter("check_refused")
-    done = lab.cavactl("server", "probe", name, fmt="json")
+    done = lab.cavactl("servers", "probe", name, fmt="json")
     assert done.returncode == 0, done.stdout + done.stderr
     said = json.loads(done.stdout)["probe"]
     assert said["good"]
