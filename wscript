@@ -18,10 +18,10 @@ out = "build/out"
 
 PKGS = ("talloc tevent libcurl lmdb libmicrohttpd jansson expat popt "
         "smartcols libsystemd libseccomp libcap inih smbclient cmocka nettle "
-        "libical krb5")
+        "libical krb5 libcrypt")
 COMMON = "TALLOC TEVENT EXPAT LIBSYSTEMD NETTLE"
 DAEMON = COMMON + (" LIBCURL LMDB LIBMICROHTTPD JANSSON POPT LIBSECCOMP "
-                   "LIBCAP INIH LIBICAL")
+                   "LIBCAP INIH LIBICAL LIBCRYPT")
 # Where Samba's private headers are, below its source.
 SAMBA_DIRS = ("source3 source3/include source3/lib include/public source4 "
               "lib source4/lib source4/include include lib/replace . librpc "

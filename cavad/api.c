@@ -16,38 +16,33 @@
 #include <unistd.h>
 
 #include "cavad/api_http.h"
+#include "cavad/api_peer.h"
 #include "cavad/listen.h"
+#include "cavad/web.h"
 
-/* * stands for the last part of a path. */
-static const struct {
-	const char *method;
-	const char *path;
-	void (*fn)(struct api_call *call);
-} api_routes[] = {
-	{ "GET", "/platform/11/avscan/nodes/1/status", api_status },
-	{ "GET", "/platform/11/avscan/zones", api_zones },
-	{ "POST", "/platform/11/avscan/zones", api_zone_add },
-	{ "DELETE", "/platform/11/avscan/zones/*", api_zone_remove },
-	{ "POST", "/platform/11/antivirus/scan", api_scan },
-	{ "POST", "/platform/11/avscan/probe", api_probe },
-	{ "GET", "/platform/11/avscan/avvendor", api_avvendor_list },
-	{ "POST", "/platform/11/avscan/avvendor", api_avvendor_add },
-	{ "DELETE", "/platform/11/avscan/avvendor/*", api_avvendor_remove },
-	{ "GET", "/platform/11/avscan/events", api_event_list },
-	{ "GET", "/platform/11/avscan/events/*", api_event_view },
-	{ "GET", "/platform/10/job/jobs", api_runs },
-	{ "POST", "/platform/10/job/jobs", api_run_start },
-	{ "GET", "/platform/10/job/jobs/*", api_run_view },
-	{ "PUT", "/platform/10/job/jobs/*", api_run_change },
-	{ "GET", "/platform/11/avscan/schedules", api_schedules },
-	{ "POST", "/platform/11/avscan/schedules", api_schedule },
+static const struct api_route api_routes[] = {
+#define ROUTE(method, path, fn, who, text) \
+	{ #method, path, fn, API_WHO_##who, NULL, text },
+#define ROUTE_BODY(method, path, fn, who, fields, text) \
+	{ #method, path, fn, API_WHO_##who, fields, text },
+#include "cavad/api_route.def"
+#undef ROUTE
+#undef ROUTE_BODY
+	{ NULL, NULL, NULL, API_WHO_LOGIN, NULL, NULL }
 };
+
+const struct api_route *api_route_row(size_t i)
+{
+	return api_routes[i].method == NULL ? NULL : &api_routes[i];
+}
 
 static const char *api_code_text(unsigned int code)
 {
 	switch (code) {
 	case 400:
 		return "AEC_BAD_REQUEST";
+	case 401:
+		return "AEC_UNAUTHORIZED";
 	case 403:
 		return "AEC_FORBIDDEN";
 	case 404:
@@ -58,6 +53,8 @@ static const char *api_code_text(unsigned int code)
 		return "AEC_CONFLICT";
 	case 413:
 		return "AEC_LIMIT_EXCEEDED";
+	case 429:
+		return "AEC_TOO_MANY_REQUESTS";
 	case 503:
 		return "AEC_SERVICE_UNAVAILABLE";
 	default:
@@ -220,61 +217,146 @@ bool api_body(struct api_call *call, const struct api_field *fields)
 	return true;
 }
 
-/* Does path match, and what does * stand for? */
+/* Does path match, and what does {} stand for? */
 static bool api_match(const char *route, const char *path, const char **tail)
 {
 	size_t len = strlen(route);
 
-	if (route[len - 1] != '*') {
+	if (route[len - 1] != '}') {
 		return strcmp(route, path) == 0;
 	}
-	if (strncmp(route, path, len - 1) != 0 || path[len - 1] == '\0') {
+	len -= 2;
+	if (strncmp(route, path, len) != 0 || path[len] == '\0') {
 		return false;
 	}
-	*tail = path + len - 1;
+	*tail = path + len;
 	return true;
 }
 
-void api_route(struct api_call *call, const char *method, const char *path,
-	       const char *body, size_t len)
+/* NULL; *found: the path is there, but not for that method. */
+static const struct api_route *api_find(const char *method, const char *path,
+					const char **tail, bool *found)
+{
+	const struct api_route *route = NULL;
+
+	if (strcmp(method, "HEAD") == 0) {
+		method = "GET";	/* without the body, as HTTP does it */
+	}
+	*found = false;
+	for (route = api_routes; route->method != NULL; route++) {
+		if (!api_match(route->path, path, tail)) {
+			continue;
+		}
+		if (strcmp(route->method, method) == 0) {
+			return route;
+		}
+		*found = true;
+	}
+	return NULL;
+}
+
+/* A file of the page. False: there is none. */
+static bool api_web(struct api_call *call, const char *method,
+		    const char *path)
+{
+	const struct web *web = call->api->tcp == NULL ? NULL :
+				call->api->tcp->web;
+	const struct web_file *f = web == NULL ? NULL : web_find(web, path);
+	const char *known = NULL;
+
+	if (f == NULL || call->peer == NULL || !call->peer->tcp ||
+	    (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)) {
+		return false;
+	}
+	api_http_header(call, "Content-Security-Policy", "default-src 'none';"
+			" script-src 'self'; style-src 'self'; img-src 'self'"
+			"; font-src 'self'; connect-src 'self'; manifest-src "
+			"'self'; base-uri 'none'; form-action 'none'; "
+			"frame-ancestors 'none'");
+	api_http_header(call, "Referrer-Policy", "no-referrer");
+	api_http_header(call, "Cache-Control", "no-cache");
+	api_http_header(call, "ETag", f->tag);
+	known = api_http_said(call, "If-None-Match");
+	if (known != NULL && strcmp(known, f->tag) == 0) {
+		api_http_send(call, 304, f->type, "", 0);
+		return true;
+	}
+	api_http_send(call, 200, f->type, f->data, f->len);
+	return true;
+}
+
+/* False: it is answered. */
+static bool api_may(struct api_call *call, enum api_role role,
+		    const char *method, const struct api_route *route)
+{
+	bool open = route != NULL && (
+		route->who == API_WHO_OPEN ||
+		(route->who == API_WHO_METRICS && call->peer != NULL &&
+		 call->peer->metrics));
+
+	switch (api_access(role, method, open)) {
+	case API_GRANTED:
+		return true;
+	case API_LOGIN:
+		api_http_header(call, "WWW-Authenticate",
+				api_challenge(call));
+		api_error(call, 401, NULL, "a login is needed");
+		return false;
+	case API_FORBIDDEN:
+		break;
+	}
+	api_error(call, 403, NULL, "%s may read, and change nothing",
+		  call->user);
+	return false;
+}
+
+/* False: it is answered. */
+static bool api_take_body(struct api_call *call, const char *body, size_t len)
 {
 	json_error_t error;
+
+	if (len == 0) {
+		return true;
+	}
+	call->body = json_loadb(body, len, JSON_REJECT_DUPLICATES, &error);
+	if (call->body == NULL) {
+		api_error(call, 400, NULL, "not JSON: %s at line %d, column "
+			  "%d", error.text, error.line, error.column);
+	}
+	return call->body != NULL;
+}
+
+void api_route(struct api_call *call, enum api_role role, const char *method,
+	       const char *path, const char *body, size_t len)
+{
 	const char *tail = "";
 	bool found = false;
-	size_t i = 0;
+	const struct api_route *route = api_find(method, path, &tail, &found);
 
-	for (i = 0; i < sizeof(api_routes) / sizeof(api_routes[0]); i++) {
-		if (!api_match(api_routes[i].path, path, &tail)) {
-			continue;
-		}
-		found = true;
-		if (strcmp(api_routes[i].method, method) != 0) {
-			continue;
-		}
-		call->tail = talloc_strdup(call, tail);
-		if (call->tail == NULL) {
-			api_error(call, 500, NULL, "out of memory");
-			return;
-		}
-		if (len > 0) {
-			call->body = json_loadb(body, len,
-						JSON_REJECT_DUPLICATES,
-						&error);
-			if (call->body == NULL) {
-				api_error(call, 400, NULL, "not JSON: %s at "
-					  "line %d, column %d", error.text,
-					  error.line, error.column);
-				return;
-			}
-		}
-		api_routes[i].fn(call);
+	if (route == NULL && api_web(call, method, path)) {
 		return;
 	}
-	if (found) {
+	/* those who may do nothing are not told what there is */
+	if ((route != NULL || role == API_ROLE_NONE) &&
+	    !api_may(call, role, method, route)) {
+		return;
+	}
+	if (route == NULL && found) {
 		api_error(call, 405, NULL, "%s is not for %s", method, path);
 		return;
 	}
-	api_error(call, 404, NULL, "there is no %s", path);
+	if (route == NULL) {
+		api_error(call, 404, NULL, "there is no %s", path);
+		return;
+	}
+	call->tail = talloc_strdup(call, tail);
+	if (call->tail == NULL) {
+		api_error(call, 500, NULL, "out of memory");
+		return;
+	}
+	if (api_take_body(call, body, len)) {
+		route->fn(call);
+	}
 }
 
 int api_listen(const char *path, int *fd)
@@ -300,4 +382,27 @@ int api_create(TALLOC_CTX *mem_ctx, const struct api *parts, int fd,
 	}
 	*result = api;
 	return 0;
+}
+
+int api_reload(struct api *api, TALLOC_CTX *mem_ctx, char **error)
+{
+	struct api_tcp_files *files = NULL;
+	int ret = 0;
+
+	*error = NULL;
+	if (api->tcp == NULL) {
+		return 0;
+	}
+	ret = api_tcp_read(api, &api->config->settings, &files, error);
+	if (*error != NULL) {
+		talloc_steal(mem_ctx, *error);
+	}
+	if (ret != 0) {
+		return ret;
+	}
+	ret = api_http_change(api->http, files);
+	if (ret != 0) {
+		talloc_free(files);
+	}
+	return ret;
 }

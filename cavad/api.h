@@ -1,31 +1,17 @@
 /*
- * REST over a unix socket, in the shape of the OneFS platform API.
+ * REST over a unix socket, and over TCP with TLS and login, in the shape of
+ * the OneFS platform API.
  *
- * Peer credentials decide: root and members of api_group may do anything,
- * others are refused with 403. Routes are rows in api.c.
- *
- *   GET    /platform/11/avscan/nodes/1/status
- *   POST   /platform/11/antivirus/scan     {"file",
- *                                           "ignore_previous_scan_status"}
- *   POST   /platform/11/avscan/probe       {"server"}
- *   GET    /platform/11/avscan/avvendor    {"avvendor":[{"account","added"}]}
- *   POST   /platform/11/avscan/avvendor    {"account"}
- *   DELETE /platform/11/avscan/avvendor/{account}
- *   GET    /platform/11/avscan/events      ?before {"events":[...]}
- *   GET    /platform/11/avscan/events/{id}
- *   GET    /platform/10/job/jobs           {"jobs":[run...]}
- *   POST   /platform/10/job/jobs           {"type":"AVScan", "paths",
- *                                "avscan_params":{"policy","force_run"}}
- *   GET    /platform/10/job/jobs/{run}
- *   PUT    /platform/10/job/jobs/{run}     {"state":"run|pause|cancel"}
- *   GET    /platform/11/avscan/schedules   {"schedules":[job...]}
- *   POST   /platform/11/avscan/schedules   {"schedule"}
+ * On the unix socket peer credentials decide: root and members of api_group
+ * may do anything, others read, or nothing (api_read). On TCP an account of
+ * api_accounts does. Routes are rows of api_route.def.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 #ifndef CAVAD_API_H
 #define CAVAD_API_H
 
+#include "cavad/api_tcp.h"
 #include "cavad/check.h"
 #include "cavad/event_history.h"
 #include "cavad/ipc.h"
@@ -46,6 +32,8 @@ struct api {
 	struct event_history *history;
 	struct counters *counters;
 	struct jobs *jobs;
+	struct history *minutes;
+	struct api_tcp *tcp;	/* NULL: not on TCP */
 
 	/* its own */
 	uint64_t next_report;
@@ -58,5 +46,8 @@ int api_listen(const char *path, int *fd);
 /* Serves fd, which it takes; `parts` is copied. 0 or errno. */
 int api_create(TALLOC_CTX *mem_ctx, const struct api *parts, int fd,
 	       struct api **result);
+
+/* The files of the API on TCP again. 0; else *error, and nothing changed. */
+int api_reload(struct api *api, TALLOC_CTX *mem_ctx, char **error);
 
 #endif

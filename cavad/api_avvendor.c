@@ -13,7 +13,7 @@
 
 #include "cavad/api_private.h"
 
-static const struct api_field api_avvendor_fields[] = {
+const struct api_field api_avvendor_fields[] = {
 	{ "account", JSON_STRING, true, 255 },
 	{ NULL, JSON_NULL, false, 0 }
 };

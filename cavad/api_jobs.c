@@ -144,7 +144,7 @@ void api_run_view(struct api_call *call)
 
 /* --- start --- */
 
-static const struct api_field api_run_fields[] = {
+const struct api_field api_run_fields[] = {
 	{ "type", JSON_STRING, true, 100 },
 	{ "avscan_params", JSON_OBJECT, false, 0 },
 	{ "paths", JSON_ARRAY, false, 0 },
@@ -268,7 +268,7 @@ static void api_job_started(struct tevent_req *subreq)
 
 /* --- pause, resume, cancel --- */
 
-static const struct api_field api_run_state[] = {
+const struct api_field api_run_state[] = {
 	{ "state", JSON_STRING, true, 20 },
 	{ NULL, JSON_NULL, false, 0 }
 };
@@ -351,7 +351,7 @@ void api_schedules(struct api_call *call)
 	api_reply(call, 200, json_pack("{s:o}", "schedules", list));
 }
 
-static const struct api_field api_schedule_fields[] = {
+const struct api_field api_schedule_fields[] = {
 	{ "schedule", JSON_STRING, true, SCHEDULE_TEXT_MAX - 1 },
 	{ NULL, JSON_NULL, false, 0 }
 };

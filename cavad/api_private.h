@@ -1,15 +1,11 @@
 /*
  * What the files of the API share: one call, and how it is answered.
  *
- *   api.c           HTTP, peer credentials, the table of routes
- *   api_page.c      limit, resume, sort, dir, offset of every list
- *   api_status.c    GET of the node's status
- *   api_zones.c     zones and their shares
- *   api_scan.c      individual scans
- *   api_events.c    events
- *   api_avvendor.c  accounts that may fetch
- *   api_probe.c     one antivirus server is asked, and the bytes shown
- *   api_jobs.c      runs of jobs, and schedules
+ *   api.c           dispatch by the rows of api_route.def
+ *   api_http.c      HTTP; api_listener.c its sockets, api_peer.c who is there
+ *   api_login.c     who calls over TCP, and sessions of browsers
+ *   api_page.c      pages of lists
+ *   api_NOUN.c      the routes of a noun
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -19,12 +15,15 @@
 #include <jansson.h>
 
 #include "cavad/api.h"
+#include "cavad/account.h"
 
 /* A request; a talloc object that ends with it, and its tevent_reqs too. */
 struct api_call {
 	struct api *api;
 	struct api_http_call *http;
 	const char *user;	/* who calls: an account, or "uid 1000" */
+	const char *session;	/* id of the browser's session, or NULL */
+	struct api_peer *peer;	/* NULL in the fuzz target only */
 	const char *tail;	/* what the * of the route stands for, or "" */
 	json_t *body;		/* an object, or NULL */
 };
@@ -63,22 +62,30 @@ struct api_field {
  */
 bool api_body(struct api_call *call, const struct api_field *fields);
 
-void api_status(struct api_call *call);
-void api_zones(struct api_call *call);
-void api_zone_add(struct api_call *call);
-void api_zone_remove(struct api_call *call);
-void api_scan(struct api_call *call);
-void api_probe(struct api_call *call);
-void api_event_list(struct api_call *call);
-void api_event_view(struct api_call *call);
-void api_avvendor_list(struct api_call *call);
-void api_avvendor_add(struct api_call *call);
-void api_avvendor_remove(struct api_call *call);
-void api_runs(struct api_call *call);
-void api_run_start(struct api_call *call);
-void api_run_view(struct api_call *call);
-void api_run_change(struct api_call *call);
-void api_schedules(struct api_call *call);
-void api_schedule(struct api_call *call);
+/* WWW-Authenticate: how to log in. */
+const char *api_challenge(struct api_call *call);
+
+/* The functions and fields of the routes. */
+#define ROUTE(method, path, fn, who, text) void fn(struct api_call *call);
+#define ROUTE_BODY(method, path, fn, who, fields, text) \
+	void fn(struct api_call *call); \
+	extern const struct api_field fields[];
+#include "cavad/api_route.def"
+#undef ROUTE
+#undef ROUTE_BODY
+
+enum api_who { API_WHO_LOGIN, API_WHO_OPEN, API_WHO_METRICS };
+
+struct api_route {
+	const char *method;
+	const char *path;
+	void (*fn)(struct api_call *call);
+	enum api_who who;
+	const struct api_field *fields;	/* of the body, or NULL */
+	const char *text;
+};
+
+/* i from 0; NULL after the last. */
+const struct api_route *api_route_row(size_t i);
 
 #endif

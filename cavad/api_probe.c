@@ -10,7 +10,7 @@
 #include "cavad/api_private.h"
 #include "cavad/probe.h"
 
-static const struct api_field api_probe_fields[] = {
+const struct api_field api_probe_fields[] = {
 	{ "server", JSON_STRING, true, 128 },
 	{ NULL, JSON_NULL, false, 0 }
 };

@@ -18,7 +18,7 @@
 #define API_PATH_MAX 4096
 #define API_FILE_MAX (3 * API_PATH_MAX + 8)	/* as a URI */
 
-static const struct api_field api_scan_fields[] = {
+const struct api_field api_scan_fields[] = {
 	{ "file", JSON_STRING, true, API_FILE_MAX },
 	{ "ignore_previous_scan_status", JSON_TRUE, false, 0 },
 	{ "policy", JSON_STRING, false, 255 },

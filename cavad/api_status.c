@@ -182,7 +182,7 @@ void api_status(struct api_call *call)
 	} else if (json_array_size(blocking) > 0) {
 		state = "FAULTED";
 	}
-	(void)store_pending_count(api->store, &pending);
+	(void)store_pending_count(api->store, &pending, NULL);
 	status = json_pack(
 		"{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:I, s:I,"
 		" s:s}",

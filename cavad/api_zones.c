@@ -69,7 +69,7 @@ void api_zones(struct api_call *call)
 
 /* --- changes: committed before they are answered --- */
 
-static const struct api_field api_zone_fields[] = {
+const struct api_field api_zone_fields[] = {
 	{ "zone_name", JSON_STRING, true, 255 },
 	{ NULL, JSON_NULL, false, 0 }
 };

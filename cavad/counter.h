@@ -9,6 +9,8 @@
 
 #include <stdint.h>
 
+#include "cavad/histogram.h"
+
 #define COUNTERS(C) \
 	C(all_scan_requests, "scans asked for, every source together") \
 	C(on_demand_scan_requests, "scans asked for by SMB operations") \
@@ -45,12 +47,16 @@
 	C(events_untold, "tries of that which failed") \
 	C(events_dropped, "events not told, too many were waiting") \
 	C(ipc_connections, "connections of smbds, all in all") \
-	C(ipc_errors, "connections ended for what they sent")
+	C(ipc_errors, "connections ended for what they sent") \
+	C(api_requests, "requests of the API") \
+	C(api_login_failures, "wrong logins of the API on TCP")
 
 struct counters {
 #define C(name, text) uint64_t name;
 	COUNTERS(C)
 #undef C
+	struct histogram scan_time;	/* of those no record answered */
+	struct histogram wait_time;	/* of SMB operations */
 };
 
 #endif

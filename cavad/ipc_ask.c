@@ -80,6 +80,7 @@ static void ipc_ask_count(const struct ipc_ask *ask)
 	c->scan_blocked++;
 	c->scan_blocked_sync += ask->why == PROTO_WHY_SYNC;
 	c->scan_block_time += (uint64_t)(ipc_now() - ask->began);
+	histogram_add(&c->wait_time, (uint64_t)(ipc_now() - ask->began));
 }
 
 static struct ipc_ask *ipc_ask_create(struct ipc_peer *peer,

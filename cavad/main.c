@@ -23,6 +23,7 @@
 
 #include "cavad/api.h"
 #include "cavad/event_delivery.h"
+#include "cavad/history.h"
 #include "cavad/rights.h"
 #include "cavad/share.h"
 #include "common/log.h"
@@ -59,6 +60,7 @@ struct cavad {
 	struct zones *zones;	/* before ipc */
 	struct jobs *jobs;
 	struct ipc *ipc;
+	struct api_tcp *tcp;	/* NULL = none */
 	struct api *api;
 	bool stop;
 	int status;
@@ -177,6 +179,14 @@ static void cavad_reload(struct cavad *cavad)
 	event_delivery_config_changed(cavad->delivery);
 	ipc_config_changed(cavad->ipc);
 	scans_config_changed(cavad->scans);
+	ret = api_reload(cavad->api, cavad, &error);
+	if (ret != 0) {
+		log_error("%s; certificate, key and accounts of the API stay "
+			  "as they were%s", error == NULL ? strerror(ret) :
+			  error, ret != EACCES ? "" : " (these files must be "
+			  "readable by the account that cavad runs as, or "
+			  "cavad be restarted)");
+	}
 	log_notice("%s was read again%s%s", cavad->config_path,
 		   restart[0] == '\0' ? "" : "; these take effect at the "
 		   "next start: ", restart);
@@ -282,6 +292,12 @@ static int cavad_as_root(struct cavad *cavad)
 		return fail("the files process cannot start (check_root, "
 			    "spool_dir)", ret);
 	}
+	/* behind the fork: that process needs neither sockets nor key */
+	ret = api_tcp_open(cavad, s, &cavad->tcp, &error);
+	if (ret != 0) {
+		log_error("%s", error == NULL ? strerror(ret) : error);
+		return ret;
+	}
 	return 0;
 }
 
@@ -325,7 +341,14 @@ static int cavad_build_api(struct cavad *cavad)
 		.history = cavad->history,
 		.counters = &cavad->counters,
 		.jobs = cavad->jobs,
+		.minutes = history_create(cavad, cavad->ev,
+					  &cavad->counters),
+		.tcp = cavad->tcp,
 	};
+
+	if (parts.minutes == NULL) {
+		return ENOMEM;
+	}
 
 	return api_create(cavad, &parts, cavad->api_fd, &cavad->api);
 }
@@ -503,9 +526,14 @@ static int parse(int argc, const char **argv, struct options *o)
 
 static int cavad_check_config(struct cavad *cavad, const char *path)
 {
+	struct api_tcp_files *files = NULL;
 	char *error = NULL;
 	int ret = cavad_check_servers(cavad, cavad->config, &error);
 
+	if (ret == 0) {
+		ret = api_tcp_read(cavad, &cavad->config->settings, &files,
+				   &error);
+	}
 	if (ret != 0) {
 		fprintf(stderr, "cavad: %s: %s\n", path,
 			error == NULL ? strerror(ret) : error);

@@ -366,6 +366,9 @@ static void scan_answer_all(struct scan *scan, const struct verdict *verdict,
 	char *path = NULL;
 
 	scan->scans->counters->scan_duration += duration;
+	if (!from_record) {
+		histogram_add(&scan->scans->counters->scan_time, duration);
+	}
 	while ((w = TAILQ_FIRST(&scan->waiters)) != NULL) {
 		scan_waiter_off(w);
 		w->answer.verdict = *verdict;

@@ -500,12 +500,15 @@ int store_pending_list(struct store *s, TALLOC_CTX *mem_ctx,
 	return 0;
 }
 
-int store_pending_count(struct store *s, uint64_t *count)
+int store_pending_count(struct store *s, uint64_t *count, uint64_t *used)
 {
 	struct db_txn t;
 
 	db_begin(s->db, DB_READ, &t);
 	*count = db_count(&t, STORE_PENDING);
+	if (used != NULL) {
+		*used = db_used(&t);
+	}
 	return db_end(&t);
 }
 

@@ -101,7 +101,8 @@ int store_meta_get(struct store *s, TALLOC_CTX *mem_ctx, const char *key,
 int store_pending_list(struct store *s, TALLOC_CTX *mem_ctx,
 		       const struct ident *after, size_t max,
 		       struct store_pending ***list);
-int store_pending_count(struct store *s, uint64_t *count);
+/* used: bytes of the database, or NULL. */
+int store_pending_count(struct store *s, uint64_t *count, uint64_t *used);
 
 struct store_account {
 	const char *name;

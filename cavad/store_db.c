@@ -347,6 +347,41 @@ void db_each(struct db_txn *t, unsigned int table, struct db_bytes after,
 	mdb_cursor_close(cursor);
 }
 
+/* Pages that are free again are in LMDB's first table, lists of them. */
+uint64_t db_used(struct db_txn *t)
+{
+	MDB_envinfo info = { 0 };
+	MDB_stat st = { 0 };
+	MDB_cursor *cursor = NULL;
+	MDB_val key = { 0 };
+	MDB_val value = { 0 };
+	size_t free_pages = 0;
+	size_t n = 0;
+	int ret;
+
+	if (t->error != 0) {
+		return 0;
+	}
+	(void)mdb_env_info(t->db->env, &info);
+	(void)mdb_env_stat(t->db->env, &st);
+	ret = mdb_cursor_open(t->txn, 0, &cursor);
+	while (ret == 0) {
+		ret = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+		if (ret == 0 && value.mv_size >= sizeof(n)) {
+			memcpy(&n, value.mv_data, sizeof(n));
+			free_pages += n;
+		}
+	}
+	if (cursor != NULL) {
+		mdb_cursor_close(cursor);
+	}
+	if (ret != MDB_NOTFOUND) {
+		t->error = db_errno(ret);
+	}
+	n = info.me_last_pgno + 1;
+	return (uint64_t)(n > free_pages ? n - free_pages : 0) * st.ms_psize;
+}
+
 uint64_t db_count(struct db_txn *t, unsigned int table)
 {
 	MDB_stat st = { 0 };

@@ -68,6 +68,9 @@ void db_each(struct db_txn *t, unsigned int table, struct db_bytes after,
 
 uint64_t db_count(struct db_txn *t, unsigned int table);
 
+/* Bytes of pages that are in use. */
+uint64_t db_used(struct db_txn *t);
+
 /* Commits to disk if all went well; 0 or the first error. */
 int db_commit(struct db_txn *t);
 

@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <talloc.h>
 
-#include "cee_agent/access.h"
+#include "common/access.h"
 
 #ifndef CAVA_VERSION	/* the build says it */
 #define CAVA_VERSION "0.1"

@@ -14,7 +14,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 ONE_FILE = {
     "curl/curl.h": {"cavad/http.c", "cavad/icap_link.c", "cavactl/http.c"},
     "lmdb.h": {"cavad/store_db.c", "cavad/store_db.h"},
-    "microhttpd.h": {"cavad/api.c", "cavad/api_http.c",
+    "microhttpd.h": {"cavad/api_http.c", "cavad/api_listener.c",
+                     "cavad/api_listener.h",
                      "cee_agent/exchange.c", "cee_agent/exchange.h",
                      "cee_agent/listener.c"},
     "expat.h": {"common/cee_msg.c"},

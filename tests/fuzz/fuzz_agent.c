@@ -1,4 +1,4 @@
-/* includes: cee_agent/access.c cee_agent/clamd.c cee_agent/clamd_conf.c
+/* includes: common/access.c cee_agent/clamd.c cee_agent/clamd_conf.c
  * cee_agent/unc.c
  *
  * cee_agent: names in requests, what clamd and clamd.conf say, lists of
@@ -8,7 +8,7 @@
  */
 #include <stdlib.h>
 
-#include "cee_agent/access.c"
+#include "common/access.c"
 #include "cee_agent/clamd.c"
 #include "cee_agent/clamd_conf.c"
 #include "cee_agent/unc.c"

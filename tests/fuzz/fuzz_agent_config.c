@@ -1,4 +1,4 @@
-/* includes: cee_agent/access.c cee_agent/clamd_conf.c cee_agent/config.c
+/* includes: common/access.c cee_agent/clamd_conf.c cee_agent/config.c
  * cee_agent/config_check.c cee_agent/config_value.c cee_agent/secret.c
  *
  * cee_agent.conf: any bytes are read or refused with a message.
@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cee_agent/access.c"
+#include "common/access.c"
 #include "cee_agent/clamd_conf.c"
 #include "cee_agent/config.c"
 #include "cee_agent/config_check.c"

@@ -505,7 +505,7 @@ static inline uint64_t pending(struct test *t)
 {
 	uint64_t count = 0;
 
-	assert_int_equal(store_pending_count(t->store, &count), 0);
+	assert_int_equal(store_pending_count(t->store, &count, NULL), 0);
 	return count;
 }
 

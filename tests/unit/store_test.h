@@ -132,7 +132,7 @@ static inline uint64_t count(struct test *t)
 	uint64_t n = 0;
 	int ret;
 
-	ret = store_pending_count(t->store, &n);
+	ret = store_pending_count(t->store, &n, NULL);
 	assert_int_equal(ret, 0);
 	return n;
 }

@@ -1,4 +1,4 @@
-/* includes: cee_agent/access.c cee_agent/clamd.c cee_agent/clamd_conf.c
+/* includes: common/access.c cee_agent/clamd.c cee_agent/clamd_conf.c
  * cee_agent/fetch_error.c cee_agent/tally.c cee_agent/unc.c
  *
  * What cee_agent decides without asking anyone: who may ask, which paths
@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "cee_agent/access.c"
+#include "common/access.c"
 #include "cee_agent/clamd.c"
 #include "cee_agent/clamd_conf.c"
 #include "cee_agent/fetch_error.c"

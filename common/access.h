@@ -3,8 +3,8 @@
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
-#ifndef CEE_AGENT_ACCESS_H
-#define CEE_AGENT_ACCESS_H
+#ifndef COMMON_ACCESS_H
+#define COMMON_ACCESS_H
 
 #include <stdbool.h>
 #include <sys/socket.h>

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cee_agent/access.h"
+#include "common/access.h"
 
 struct access_row {
 	uint8_t address[16];

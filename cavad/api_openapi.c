@@ -1,0 +1,268 @@
+/*
+ * GET /platform/openapi.json: OpenAPI 3.0, made of the rows of api_route.def,
+ * the fields that each body takes, and object.def.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include <ctype.h>
+#include <string.h>
+
+#include "cavad/api_private.h"
+
+/* --- bodies --- */
+
+static const char *openapi_type(json_type type)
+{
+	switch (type) {
+	case JSON_TRUE:
+		return "boolean";
+	case JSON_INTEGER:
+		return "integer";
+	case JSON_ARRAY:
+		return "array";
+	case JSON_OBJECT:
+		return "object";
+	default:
+		return "string";
+	}
+}
+
+static json_t *openapi_field(const struct api_field *f)
+{
+	json_t *json = json_pack("{s:s}", "type", openapi_type(f->type));
+
+	if (f->type == JSON_STRING) {
+		json_object_set_new(json, "minLength", json_integer(1));
+		json_object_set_new(json, "maxLength",
+				    json_integer((json_int_t)f->max));
+	}
+	if (f->type == JSON_ARRAY) {
+		json_object_set_new(json, "items",
+				    json_pack("{s:s}", "type", "string"));
+	}
+	return json;
+}
+
+static json_t *openapi_body(const struct api_field *f)
+{
+	json_t *properties = json_object();
+	json_t *required = json_array();
+	json_t *schema = json_pack("{s:s, s:b, s:o}", "type", "object",
+				   "additionalProperties", 0,
+				   "properties", properties);
+
+	for (; f->name != NULL; f++) {
+		json_object_set_new(properties, f->name, openapi_field(f));
+		if (f->required) {
+			json_array_append_new(required,
+					      json_string(f->name));
+		}
+	}
+	if (json_array_size(required) > 0) {
+		json_object_set(schema, "required", required);
+	}
+	json_decref(required);
+	return json_pack("{s:b, s:{s:{s:o}}}", "required", 1, "content",
+			 "application/json", "schema", schema);
+}
+
+/* --- objects --- */
+
+static json_t *openapi_choices(const struct object_field *f)
+{
+	const char *at = f->choices;
+	json_t *list = json_array();
+	size_t len = 0;
+
+	while (at != NULL && *at != '\0') {
+		len = strcspn(at, "|");
+		json_array_append_new(list, json_stringn(at, len));
+		at += len + (at[len] == '|');
+	}
+	return list;
+}
+
+static json_t *openapi_object_field(const struct object_field *f)
+{
+	json_t *json = NULL;
+
+	switch (f->type) {
+	case OBJECT_BOOL:
+		json = json_pack("{s:s}", "type", "boolean");
+		break;
+	case OBJECT_UINT:
+	case OBJECT_TIME:
+	case OBJECT_SIZE:
+		json = json_pack("{s:s, s:I, s:I}", "type", "integer",
+				 "minimum", (json_int_t)f->min,
+				 "maximum", (json_int_t)f->max);
+		break;
+	case OBJECT_LIST:
+		json = json_pack("{s:s, s:{s:s}}", "type", "array", "items",
+				 "type", "string");
+		break;
+	case OBJECT_ENUM:
+		json = json_pack("{s:s, s:o}", "type", "string", "enum",
+				 openapi_choices(f));
+		break;
+	case OBJECT_STR:
+		json = json_pack("{s:s, s:I}", "type", "string", "maxLength",
+				 (json_int_t)f->max);
+		break;
+	}
+	json_object_set_new(json, "description", json_string(f->help));
+	return json;
+}
+
+static json_t *openapi_schemas(void)
+{
+	const struct object_class *class = NULL;
+	const struct object_field *f = NULL;
+	json_t *schemas = json_object();
+	json_t *properties = NULL;
+	unsigned int i = 0;
+
+	for (i = 0; (class = object_class(i)) != NULL; i++) {
+		properties = json_object();
+		for (f = class->fields; f->name != NULL; f++) {
+			json_object_set_new(properties, f->name,
+					    openapi_object_field(f));
+		}
+		json_object_set_new(schemas, class->name, json_pack(
+			"{s:s, s:o}", "type", "object", "properties",
+			properties));
+	}
+	json_object_set_new(schemas, "errors", json_pack(
+		"{s:s, s:[s], s:{s:{s:s, s:{s:s, s:[s, s], s:{s:{s:s}, "
+		"s:{s:s}, s:{s:s}}}}}}",
+		"type", "object", "required", "errors",
+		"properties", "errors", "type", "array", "items",
+		"type", "object", "required", "code", "message",
+		"properties", "code", "type", "string",
+		"message", "type", "string", "field", "type", "string"));
+	return schemas;
+}
+
+/* --- routes --- */
+
+/* "/platform/11/avscan/zones/{}" becomes ".../{zone}": of what is before. */
+static char *openapi_path(TALLOC_CTX *mem_ctx, const struct api_route *r,
+			  char **name)
+{
+	size_t len = strlen(r->path);
+	const char *start = NULL;
+
+	*name = NULL;
+	if (r->path[len - 1] != '}') {
+		return talloc_strdup(mem_ctx, r->path);
+	}
+	for (start = r->path + len - 3; start > r->path && start[-1] != '/';) {
+		start--;
+	}
+	*name = talloc_strndup(mem_ctx, start,
+			       (size_t)(r->path + len - 3 - start));
+	if (*name != NULL && strlen(*name) > 1 &&
+	    (*name)[strlen(*name) - 1] == 's') {
+		(*name)[strlen(*name) - 1] = '\0';
+	}
+	return talloc_asprintf(mem_ctx, "%.*s{%s}", (int)(len - 2), r->path,
+			       *name);
+}
+
+static json_t *openapi_answer(const char *text)
+{
+	return json_pack("{s:s, s:{s:{s:{s:s}}}}", "description", text,
+			 "content", "application/json", "schema", "type",
+			 "object");
+}
+
+static json_t *openapi_responses(const struct api_route *r)
+{
+	json_t *responses = json_object();
+	bool get = strcmp(r->method, "GET") == 0;
+
+	if (r->who == API_WHO_METRICS) {
+		json_object_set_new(responses, "200", json_pack(
+			"{s:s, s:{s:{s:{s:s}}}}", "description", "done",
+			"content", "text/plain", "schema", "type",
+			"string"));
+	} else if (get || strcmp(r->method, "POST") == 0) {
+		json_object_set_new(responses, get ? "200" : "2XX",
+				    openapi_answer("done"));
+	} else {
+		json_object_set_new(responses, "204", json_pack(
+			"{s:s}", "description", "done"));
+	}
+	json_object_set_new(responses, "default", json_pack(
+		"{s:s, s:{s:{s:{s:s}}}}", "description", "refused",
+		"content", "application/json", "schema", "$ref",
+		"#/components/schemas/errors"));
+	return responses;
+}
+
+static json_t *openapi_operation(const struct api_route *r, const char *name)
+{
+	json_t *op = json_pack("{s:s, s:o}", "summary", r->text,
+			       "responses", openapi_responses(r));
+
+	if (name != NULL) {
+		json_object_set_new(op, "parameters", json_pack(
+			"[{s:s, s:s, s:b, s:{s:s}}]", "name", name, "in",
+			"path", "required", 1, "schema", "type", "string"));
+	}
+	if (r->fields != NULL) {
+		json_object_set_new(op, "requestBody",
+				    openapi_body(r->fields));
+	}
+	if (r->who == API_WHO_OPEN) {
+		json_object_set_new(op, "security", json_array());
+	}
+	return op;
+}
+
+static json_t *openapi_paths(TALLOC_CTX *mem_ctx)
+{
+	const struct api_route *r = NULL;
+	json_t *paths = json_object();
+	json_t *item = NULL;
+	char *method = NULL;
+	char *path = NULL;
+	char *name = NULL;
+	size_t i = 0;
+	char *c = NULL;
+
+	for (i = 0; (r = api_route_row(i)) != NULL; i++) {
+		path = openapi_path(mem_ctx, r, &name);
+		method = talloc_strdup(mem_ctx, r->method);
+		if (path == NULL || method == NULL) {
+			continue;
+		}
+		for (c = method; *c != '\0'; c++) {
+			*c = (char)tolower((unsigned char)*c);
+		}
+		item = json_object_get(paths, path);
+		if (item == NULL) {
+			item = json_object();
+			json_object_set_new(paths, path, item);
+		}
+		json_object_set_new(item, method, openapi_operation(r, name));
+	}
+	return paths;
+}
+
+void api_openapi(struct api_call *call)
+{
+	api_reply(call, 200, json_pack(
+		"{s:s, s:{s:s, s:s, s:s}, s:o, s:[{s:[]}, {s:[]}],"
+		" s:{s:o, s:{s:{s:s, s:s}, s:{s:s, s:s, s:s}}}}",
+		"openapi", "3.0.3",
+		"info", "title", "cavad", "version", CAVA_VERSION,
+		"description", "Antivirus for Samba, in the shape of the "
+		"OneFS platform API.",
+		"paths", openapi_paths(call),
+		"security", "basic", "session",
+		"components", "schemas", openapi_schemas(),
+		"securitySchemes", "basic", "type", "http", "scheme", "basic",
+		"session", "type", "apiKey", "in", "cookie", "name",
+		"isisessid"));
+}

@@ -1,0 +1,103 @@
+/*
+ * The last day by the minute: see history.h.
+ *
+ * Counters are noted when a minute begins; a row is what they grew by until
+ * the next one.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include "cavad/history.h"
+
+#include <time.h>
+
+struct history {
+	struct tevent_context *ev;
+	const struct counters *counters;
+	struct history_row rows[HISTORY_MINUTES];
+	size_t first;		/* the oldest */
+	size_t count;
+	struct history_row began;	/* counters at the minute's begin */
+};
+
+static void history_minute(struct tevent_context *ev, struct tevent_timer *te,
+			   struct timeval now, void *private_data);
+
+/* What the counters say now. */
+static struct history_row history_sums(const struct history *h, int64_t now)
+{
+	const struct counters *c = h->counters;
+
+	return (struct history_row) {
+		.time = now,
+#define H(name, sum) .name = sum,
+		HISTORY(H)
+#undef H
+	};
+}
+
+static struct history_row history_grown(const struct history *h,
+					const struct history_row *now)
+{
+	return (struct history_row) {
+		.time = h->began.time,
+#define H(name, sum) .name = now->name - h->began.name,
+		HISTORY(H)
+#undef H
+	};
+}
+
+static void history_begin(struct history *h)
+{
+	time_t now = time(NULL);
+
+	h->began = history_sums(h, now - now % 60);
+	/* without memory the day ends here */
+	(void)tevent_add_timer(h->ev, h,
+			       tevent_timeval_set((uint32_t)(now - now % 60 +
+							     60), 0),
+			       history_minute, h);
+}
+
+static void history_minute(struct tevent_context *ev, struct tevent_timer *te,
+			   struct timeval now, void *private_data)
+{
+	struct history *h = private_data;
+	struct history_row sums = history_sums(h, 0);
+
+	(void)ev;
+	(void)te;
+	(void)now;
+	if (h->count == HISTORY_MINUTES) {
+		h->first = (h->first + 1) % HISTORY_MINUTES;
+		h->count--;
+	}
+	h->rows[(h->first + h->count) % HISTORY_MINUTES] =
+		history_grown(h, &sums);
+	h->count++;
+	history_begin(h);
+}
+
+struct history *history_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
+			       const struct counters *counters)
+{
+	struct history *h = talloc_zero(mem_ctx, struct history);
+
+	if (h != NULL) {
+		h->ev = ev;
+		h->counters = counters;
+		history_begin(h);
+	}
+	return h;
+}
+
+bool history_row(struct history *h, size_t i, struct history_row *row)
+{
+	struct history_row sums = history_sums(h, 0);
+
+	if (i > h->count) {
+		return false;
+	}
+	*row = i == h->count ? history_grown(h, &sums) :
+		h->rows[(h->first + i) % HISTORY_MINUTES];
+	return true;
+}
