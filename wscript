@@ -139,6 +139,9 @@ def install_rest(bld, glob):
                 kind, node.name[:-len(kind) - 1]), node)
     bld.install_files("/etc/cavad", glob(["cavad.conf.example",
                                           "cee_agent.conf.example"]))
+    bld.install_files("${PREFIX}/share/doc/vfs_cava/monitoring",
+                      glob(["packaging/prometheus/*.yml",
+                            "packaging/grafana/*.json"]))
     bld.install_files("${PREFIX}/share/doc/vfs_cava",
                       glob(["*.md", "COPYING", "docs/*.md",
                             "*.conf.example"]))

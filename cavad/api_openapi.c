@@ -1,6 +1,6 @@
 /*
  * GET /platform/openapi.json: OpenAPI 3.0, made of the rows of api_route.def,
- * the fields that each body takes, and object.def.
+ * the fields that each body takes, api_reply.def and object.def.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -143,6 +143,103 @@ static json_t *openapi_schemas(void)
 	return schemas;
 }
 
+/* --- replies --- */
+
+static const struct {
+	void (*fn)(struct api_call *call);
+	const char *shape;
+} openapi_replies[] = {
+#define REPLY(fn, shape) { fn, shape },
+#include "cavad/api_reply.def"
+#undef REPLY
+};
+
+static json_t *openapi_shape(const char **at);
+
+static void openapi_blanks(const char **at)
+{
+	*at += strspn(*at, " ,");
+}
+
+static json_t *openapi_shape_object(const char **at)
+{
+	json_t *properties = json_object();
+	json_t *required = json_array();
+	json_t *more = json_false();
+	size_t len = 0;
+
+	for (openapi_blanks(at); **at != '}'; openapi_blanks(at)) {
+		const char *name = *at;
+
+		len = strcspn(name, ":");
+		*at += len + 1;
+		openapi_blanks(at);
+		if (name[0] == '*') {
+			json_decref(more);
+			more = openapi_shape(at);
+			continue;
+		}
+		json_array_append_new(required, json_stringn(name, len));
+		json_object_set_new(properties, json_string_value(
+			json_array_get(required, json_array_size(required) -
+				       1)), openapi_shape(at));
+	}
+	(*at)++;
+	if (json_array_size(required) == 0) {
+		json_decref(required);
+		return json_pack("{s:s, s:o, s:o}", "type", "object",
+				 "properties", properties,
+				 "additionalProperties", more);
+	}
+	return json_pack("{s:s, s:o, s:o, s:o}", "type", "object",
+			 "properties", properties, "required", required,
+			 "additionalProperties", more);
+}
+
+/* The schema of a shape; *at behind it. Shapes are ours: they parse. */
+static json_t *openapi_shape(const char **at)
+{
+	char c = *(*at)++;
+	json_t *json = NULL;
+
+	switch (c) {
+	case '{':
+		json = openapi_shape_object(at);
+		break;
+	case '[':
+		json = json_pack("{s:s, s:o}", "type", "array", "items",
+				 openapi_shape(at));
+		(*at)++;	/* ] */
+		break;
+	case 'x':
+		json = json_object();
+		break;
+	default:
+		json = json_pack("{s:s}", "type", c == 's' ? "string" :
+				 c == 'b' ? "boolean" : "integer");
+	}
+	if (**at == '?') {
+		(*at)++;
+		json_object_set_new(json, "nullable", json_true());
+	}
+	return json;
+}
+
+static json_t *openapi_reply(const struct api_route *r)
+{
+	const char *at = NULL;
+	size_t i = 0;
+
+	for (i = 0; i < sizeof(openapi_replies) / sizeof(openapi_replies[0]);
+	     i++) {
+		if (openapi_replies[i].fn == r->fn) {
+			at = openapi_replies[i].shape;
+			return openapi_shape(&at);
+		}
+	}
+	return json_pack("{s:s}", "type", "object");
+}
+
 /* --- routes --- */
 
 /* "/platform/11/avscan/zones/{}" becomes ".../{zone}": of what is before. */
@@ -169,11 +266,11 @@ static char *openapi_path(TALLOC_CTX *mem_ctx, const struct api_route *r,
 			       *name);
 }
 
-static json_t *openapi_answer(const char *text)
+static json_t *openapi_answer(const struct api_route *r)
 {
-	return json_pack("{s:s, s:{s:{s:{s:s}}}}", "description", text,
-			 "content", "application/json", "schema", "type",
-			 "object");
+	return json_pack("{s:s, s:{s:{s:o}}}", "description", "done",
+			 "content", "application/json", "schema",
+			 openapi_reply(r));
 }
 
 static json_t *openapi_responses(const struct api_route *r)
@@ -188,7 +285,7 @@ static json_t *openapi_responses(const struct api_route *r)
 			"string"));
 	} else if (get || strcmp(r->method, "POST") == 0) {
 		json_object_set_new(responses, get ? "200" : "2XX",
-				    openapi_answer("done"));
+				    openapi_answer(r));
 	} else {
 		json_object_set_new(responses, "204", json_pack(
 			"{s:s}", "description", "done"));
