@@ -22,13 +22,16 @@
 
 static const struct api_route api_routes[] = {
 #define ROUTE(method, path, fn, who, text) \
-	{ #method, path, fn, API_WHO_##who, NULL, text },
+	{ #method, path, fn, API_WHO_##who, NULL, NULL, text },
 #define ROUTE_BODY(method, path, fn, who, fields, text) \
-	{ #method, path, fn, API_WHO_##who, fields, text },
+	{ #method, path, fn, API_WHO_##who, fields, NULL, text },
+#define ROUTE_OBJECT(method, path, fn, who, kind, text) \
+	{ #method, path, fn, API_WHO_##who, NULL, &kind, text },
 #include "cavad/api_route.def"
 #undef ROUTE
 #undef ROUTE_BODY
-	{ NULL, NULL, NULL, API_WHO_LOGIN, NULL, NULL }
+#undef ROUTE_OBJECT
+	{ NULL, NULL, NULL, API_WHO_LOGIN, NULL, NULL, NULL }
 };
 
 const struct api_route *api_route_row(size_t i)
@@ -217,25 +220,34 @@ bool api_body(struct api_call *call, const struct api_field *fields)
 	return true;
 }
 
-/* Does path match, and what does {} stand for? */
-static bool api_match(const char *route, const char *path, const char **tail)
-{
-	size_t len = strlen(route);
+struct api_tail {
+	const char *text;
+	size_t len;
+};
 
-	if (route[len - 1] != '}') {
+/* Does path match, and what does {} stand for? */
+static bool api_match(const char *route, const char *path,
+		      struct api_tail *tail)
+{
+	const char *hole = strstr(route, "{}");
+	size_t before = hole == NULL ? 0 : (size_t)(hole - route);
+	size_t after = hole == NULL ? 0 : strlen(hole + 2);
+	size_t len = strlen(path);
+
+	if (hole == NULL) {
 		return strcmp(route, path) == 0;
 	}
-	len -= 2;
-	if (strncmp(route, path, len) != 0 || path[len] == '\0') {
+	if (len <= before + after || strncmp(route, path, before) != 0 ||
+	    strcmp(hole + 2, path + len - after) != 0) {
 		return false;
 	}
-	*tail = path + len;
-	return true;
+	*tail = (struct api_tail) { path + before, len - before - after };
+	return after == 0 || memchr(tail->text, '/', tail->len) == NULL;
 }
 
 /* NULL; *found: the path is there, but not for that method. */
 static const struct api_route *api_find(const char *method, const char *path,
-					const char **tail, bool *found)
+					struct api_tail *tail, bool *found)
 {
 	const struct api_route *route = NULL;
 
@@ -329,7 +341,7 @@ static bool api_take_body(struct api_call *call, const char *body, size_t len)
 void api_route(struct api_call *call, enum api_role role, const char *method,
 	       const char *path, const char *body, size_t len)
 {
-	const char *tail = "";
+	struct api_tail tail = { "", 0 };
 	bool found = false;
 	const struct api_route *route = api_find(method, path, &tail, &found);
 
@@ -349,7 +361,8 @@ void api_route(struct api_call *call, enum api_role role, const char *method,
 		api_error(call, 404, NULL, "there is no %s", path);
 		return;
 	}
-	call->tail = talloc_strdup(call, tail);
+	call->route = route;
+	call->tail = talloc_strndup(call, tail.text, tail.len);
 	if (call->tail == NULL) {
 		api_error(call, 500, NULL, "out of memory");
 		return;

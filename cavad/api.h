@@ -16,6 +16,7 @@
 #include "cavad/event_history.h"
 #include "cavad/ipc.h"
 #include "cavad/job.h"
+#include "cavad/live.h"
 
 /* What the API shows and changes, and what it is made of. */
 struct api {
@@ -34,6 +35,7 @@ struct api {
 	struct jobs *jobs;
 	struct history *minutes;
 	struct api_tcp *tcp;	/* NULL: not on TCP */
+	struct live *live;
 
 	/* its own */
 	uint64_t next_report;

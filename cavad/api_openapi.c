@@ -7,7 +7,8 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "cavad/api_private.h"
+#include "cavad/api_object.h"
+#include "cavad/api_value.h"
 
 /* --- bodies --- */
 
@@ -68,50 +69,49 @@ static json_t *openapi_body(const struct api_field *f)
 
 /* --- objects --- */
 
-static json_t *openapi_choices(const struct object_field *f)
+/* From what GET schema says of it. */
+static json_t *openapi_object_field(const struct object_class *class,
+				    const struct object_field *f)
 {
-	const char *at = f->choices;
-	json_t *list = json_array();
-	size_t len = 0;
+	json_t *said = api_value_schema(class, f);
+	const char *type = json_string_value(json_object_get(said, "type"));
+	json_t *json = json_pack("{s:s, s:s}", "type", type, "description",
+				 f->help);
 
-	while (at != NULL && *at != '\0') {
-		len = strcspn(at, "|");
-		json_array_append_new(list, json_stringn(at, len));
-		at += len + (at[len] == '|');
+	if (strcmp(type, "list") == 0) {
+		json_object_set_new(json, "type", json_string("array"));
+		json_object_set_new(json, "items", json_pack(
+			"{s:s}", "type", "string"));
+	} else if (strcmp(type, "enum") == 0) {
+		json_object_set_new(json, "type", json_string("string"));
+		json_object_set(json, "enum",
+				json_object_get(said, "choices"));
+	} else if (strcmp(type, "integer") == 0) {
+		json_object_set(json, "minimum",
+				json_object_get(said, "minimum"));
+		json_object_set(json, "maximum",
+				json_object_get(said, "maximum"));
+	} else if (strcmp(type, "string") == 0) {
+		json_object_set(json, "maxLength",
+				json_object_get(said, "maximum"));
 	}
-	return list;
+	json_decref(said);
+	return json;
 }
 
-static json_t *openapi_object_field(const struct object_field *f)
+/* The body of a change: it has the fields, and names. */
+static json_t *openapi_object_body(const struct api_kind *kind)
 {
-	json_t *json = NULL;
+	json_t *ref = NULL;
 
-	switch (f->type) {
-	case OBJECT_BOOL:
-		json = json_pack("{s:s}", "type", "boolean");
-		break;
-	case OBJECT_UINT:
-	case OBJECT_TIME:
-	case OBJECT_SIZE:
-		json = json_pack("{s:s, s:I, s:I}", "type", "integer",
-				 "minimum", (json_int_t)f->min,
-				 "maximum", (json_int_t)f->max);
-		break;
-	case OBJECT_LIST:
-		json = json_pack("{s:s, s:{s:s}}", "type", "array", "items",
-				 "type", "string");
-		break;
-	case OBJECT_ENUM:
-		json = json_pack("{s:s, s:o}", "type", "string", "enum",
-				 openapi_choices(f));
-		break;
-	case OBJECT_STR:
-		json = json_pack("{s:s, s:I}", "type", "string", "maxLength",
-				 (json_int_t)f->max);
-		break;
+	if (kind == NULL) {
+		return json_pack("{s:b, s:{s:{s:{s:s}}}}", "required", 1,
+				 "content", "application/json", "schema",
+				 "type", "object");
 	}
-	json_object_set_new(json, "description", json_string(f->help));
-	return json;
+	ref = json_sprintf("#/components/schemas/%s", kind->class->name);
+	return json_pack("{s:b, s:{s:{s:{s:o}}}}", "required", 1, "content",
+			 "application/json", "schema", "$ref", ref);
 }
 
 static json_t *openapi_schemas(void)
@@ -126,7 +126,7 @@ static json_t *openapi_schemas(void)
 		properties = json_object();
 		for (f = class->fields; f->name != NULL; f++) {
 			json_object_set_new(properties, f->name,
-					    openapi_object_field(f));
+					    openapi_object_field(class, f));
 		}
 		json_object_set_new(schemas, class->name, json_pack(
 			"{s:s, s:o}", "type", "object", "properties",
@@ -246,24 +246,23 @@ static json_t *openapi_reply(const struct api_route *r)
 static char *openapi_path(TALLOC_CTX *mem_ctx, const struct api_route *r,
 			  char **name)
 {
-	size_t len = strlen(r->path);
-	const char *start = NULL;
+	const char *hole = strstr(r->path, "{}");
+	const char *start = hole == NULL ? NULL : hole - 1;
 
 	*name = NULL;
-	if (r->path[len - 1] != '}') {
+	if (hole == NULL) {
 		return talloc_strdup(mem_ctx, r->path);
 	}
-	for (start = r->path + len - 3; start > r->path && start[-1] != '/';) {
+	while (start > r->path && start[-1] != '/') {
 		start--;
 	}
-	*name = talloc_strndup(mem_ctx, start,
-			       (size_t)(r->path + len - 3 - start));
+	*name = talloc_strndup(mem_ctx, start, (size_t)(hole - 1 - start));
 	if (*name != NULL && strlen(*name) > 1 &&
 	    (*name)[strlen(*name) - 1] == 's') {
 		(*name)[strlen(*name) - 1] = '\0';
 	}
-	return talloc_asprintf(mem_ctx, "%.*s{%s}", (int)(len - 2), r->path,
-			       *name);
+	return talloc_asprintf(mem_ctx, "%.*s{%s}%s", (int)(hole - r->path),
+			       r->path, *name, hole + 2);
 }
 
 static json_t *openapi_answer(const struct api_route *r)
@@ -310,6 +309,11 @@ static json_t *openapi_operation(const struct api_route *r, const char *name)
 	if (r->fields != NULL) {
 		json_object_set_new(op, "requestBody",
 				    openapi_body(r->fields));
+	}
+	if (r->fn == api_object_create || r->fn == api_object_modify ||
+	    r->fn == api_apply) {
+		json_object_set_new(op, "requestBody",
+				    openapi_object_body(r->kind));
 	}
 	if (r->who == API_WHO_OPEN) {
 		json_object_set_new(op, "security", json_array());

@@ -24,7 +24,8 @@ struct api_call {
 	const char *user;	/* who calls: an account, or "uid 1000" */
 	const char *session;	/* id of the browser's session, or NULL */
 	struct api_peer *peer;	/* NULL in the fuzz target only */
-	const char *tail;	/* what the * of the route stands for, or "" */
+	const struct api_route *route;
+	const char *tail;	/* what the {} of the route stands for, or "" */
 	json_t *body;		/* an object, or NULL */
 };
 
@@ -70,8 +71,13 @@ const char *api_challenge(struct api_call *call);
 #define ROUTE_BODY(method, path, fn, who, fields, text) \
 	void fn(struct api_call *call); \
 	extern const struct api_field fields[];
+#define ROUTE_OBJECT(method, path, fn, who, kind, text) \
+	void fn(struct api_call *call); \
+	extern const struct api_kind kind;
+struct api_kind;
 #include "cavad/api_route.def"
 #undef ROUTE
+#undef ROUTE_OBJECT
 #undef ROUTE_BODY
 
 enum api_who { API_WHO_LOGIN, API_WHO_OPEN, API_WHO_METRICS };
@@ -82,6 +88,7 @@ struct api_route {
 	void (*fn)(struct api_call *call);
 	enum api_who who;
 	const struct api_field *fields;	/* of the body, or NULL */
+	const struct api_kind *kind;	/* of objects, or NULL */
 	const char *text;
 };
 

@@ -1,5 +1,5 @@
 /*
- * GET /platform/11/avscan/nodes/1/status: how this node stands.
+ * GET /platform/11/avscan/nodes/{lnn}/status: how this node stands.
  *
  * The fields of the OneFS node status (reference: its platform API), and
  * beside them what it has no field for: engine and uri of a server, smbd
@@ -7,6 +7,9 @@
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "cavad/api_private.h"
@@ -23,6 +26,12 @@ static json_t *api_time(int64_t seconds)
 		return json_string("unknown");
 	}
 	return json_string(text);
+}
+
+/* The model has no empty texts here. */
+static json_t *api_known(const char *text)
+{
+	return api_text(text[0] == '\0' ? "unknown" : text);
 }
 
 /* Beside what the model has. */
@@ -166,6 +175,21 @@ static struct engine_status api_first(const struct api *api)
 	return none;
 }
 
+/* False: the status asked for is not this node's, and that has been said. */
+static bool api_status_here(struct api_call *call)
+{
+	uint64_t node = call->api->config->settings.node;
+	char here[24] = "";
+
+	snprintf(here, sizeof(here), "%" PRIu64, node);
+	if (strcmp(call->tail, here) == 0) {
+		return true;
+	}
+	api_error(call, 404, "lnn", "this is node %s, not %.100s; a node's "
+		  "status is at its own cavad", here, call->tail);
+	return false;
+}
+
 void api_status(struct api_call *call)
 {
 	const struct api *api = call->api;
@@ -177,6 +201,11 @@ void api_status(struct api_call *call)
 	uint64_t pending = 0;
 	json_t *status = NULL;
 
+	if (!api_status_here(call)) {
+		json_decref(events);
+		json_decref(blocking);
+		return;
+	}
 	if (!s->service_enabled) {
 		state = "DISABLED";
 	} else if (json_array_size(blocking) > 0) {
@@ -188,9 +217,9 @@ void api_status(struct api_call *call)
 		" s:s}",
 		"system_status", state, "blocking_events", blocking,
 		"events", events,
-		"cee_version", api_text(first.version),
-		"dtd_version", api_text(first.dtd_version),
-		"av_vendor", api_text(first.vendor),
+		"cee_version", api_known(first.version),
+		"dtd_version", api_known(first.dtd_version),
+		"av_vendor", api_known(first.vendor),
 		"signature_timestamp", api_time(first.signature_time),
 		"server_status", api_servers(api),
 		"system_stats", api_stats(api),

@@ -29,7 +29,6 @@
 #define CONFIG_FILE_MAX 1048576
 #define CONFIG_LINE_MAX 8192	/* with "\n" and the NUL */
 #define CONFIG_FIELDS_MAX 64	/* of a class */
-#define CONFIG_JOBS_MAX 1000
 
 struct config_parser {
 	TALLOC_CTX *mem_ctx;	/* of the error */
@@ -75,131 +74,29 @@ static void config_nomem(struct config_parser *p)
 	config_fail(p, ENOMEM, "%s", strerror(ENOMEM));
 }
 
-/* An object of a named class, with its defaults. NULL = error. */
-static void *config_object(struct config_parser *p,
-			   const struct object_class *class, const char *name)
+/* A section that may come up once more is as it was. */
+static void *config_add(struct config_parser *p,
+			const struct object_class *class, const char *name)
 {
-	const char **object = NULL;	/* the name is its first member */
+	size_t max = class == &object_filter ? FILTER_ZONES_MAX :
+		     CONFIG_JOBS_MAX;
+	void *object = config_object(p->config, class, name);
 
-	object = talloc_zero_size(p->config, class->size);
+	if (object != NULL) {
+		config_fail(p, EINVAL, "[%s %s]: there is one already",
+			    class->name, name);
+		return NULL;
+	}
+	if (config_count(p->config, class) >= max) {
+		config_fail(p, EINVAL, "[%s %s]: there are more than %zu",
+			    class->name, name, max);
+		return NULL;
+	}
+	object = config_make(p->config, class, name);
 	if (object == NULL) {
 		config_nomem(p);
-		return NULL;
-	}
-	object_defaults(p->config, class, object);
-	*object = talloc_strdup(p->config, name);
-	if (*object == NULL) {
-		config_nomem(p);
-		return NULL;
 	}
 	return object;
-}
-
-static struct filter_object *config_find_filter(const struct config *c,
-						const char *zone)
-{
-	size_t i;
-
-	for (i = 0; c->filters[i] != NULL; i++) {
-		if (strcasecmp(c->filters[i]->name, zone) == 0) {
-			return c->filters[i];
-		}
-	}
-	return NULL;
-}
-
-static struct server_object *config_find_server(const struct config *c,
-						const char *name)
-{
-	size_t i;
-
-	for (i = 0; c->servers[i] != NULL; i++) {
-		if (strcasecmp(c->servers[i]->name, name) == 0) {
-			return c->servers[i];
-		}
-	}
-	return NULL;
-}
-
-static void *config_add_filter(struct config_parser *p, const char *zone)
-{
-	struct config *c = p->config;
-	size_t n = talloc_array_length(c->filters);
-	struct filter_object **list = NULL;
-	struct filter_object *filter = NULL;
-
-	if (config_find_filter(c, zone) != NULL) {
-		config_fail(p, EINVAL, "[filter %s]: there is one already",
-			    zone);
-		return NULL;
-	}
-	if (n > FILTER_ZONES_MAX) {
-		config_fail(p, EINVAL, "[filter %s]: there are more than %d",
-			    zone, FILTER_ZONES_MAX);
-		return NULL;
-	}
-	filter = config_object(p, &object_filter, zone);
-	list = talloc_realloc(c, c->filters, struct filter_object *, n + 1);
-	if (filter == NULL || list == NULL) {
-		config_nomem(p);
-		return NULL;
-	}
-	list[n - 1] = filter;
-	list[n] = NULL;
-	c->filters = list;
-	return filter;
-}
-
-static void *config_add_server(struct config_parser *p, const char *name)
-{
-	struct config *c = p->config;
-	size_t n = talloc_array_length(c->servers);
-	struct server_object **list = NULL;
-	struct server_object *server = NULL;
-
-	if (config_find_server(c, name) != NULL) {
-		config_fail(p, EINVAL, "[server %s]: there is one already",
-			    name);
-		return NULL;
-	}
-	server = config_object(p, &object_server, name);
-	list = talloc_realloc(c, c->servers, struct server_object *, n + 1);
-	if (server == NULL || list == NULL) {
-		config_nomem(p);
-		return NULL;
-	}
-	list[n - 1] = server;
-	list[n] = NULL;
-	c->servers = list;
-	return server;
-}
-
-static void *config_add_job(struct config_parser *p, const char *name)
-{
-	struct config *c = p->config;
-	size_t n = talloc_array_length(c->jobs);
-	struct job_object **list = NULL;
-	struct job_object *job = NULL;
-
-	if (config_job(c, name) != NULL) {
-		config_fail(p, EINVAL, "[job %s]: there is one already", name);
-		return NULL;
-	}
-	if (n > CONFIG_JOBS_MAX) {
-		config_fail(p, EINVAL, "[job %s]: there are more than %d",
-			    name, CONFIG_JOBS_MAX);
-		return NULL;
-	}
-	job = config_object(p, &object_job, name);
-	list = talloc_realloc(c, c->jobs, struct job_object *, n + 1);
-	if (job == NULL || list == NULL) {
-		config_nomem(p);
-		return NULL;
-	}
-	list[n - 1] = job;
-	list[n] = NULL;
-	c->jobs = list;
-	return job;
 }
 
 static void config_section_plain(struct config_parser *p,
@@ -231,13 +128,7 @@ static void config_section_named(struct config_parser *p,
 			    wrong);
 		return;
 	}
-	if (class == &object_filter) {
-		p->object = config_add_filter(p, name);
-	} else if (class == &object_job) {
-		p->object = config_add_job(p, name);
-	} else {
-		p->object = config_add_server(p, name);
-	}
+	p->object = config_add(p, class, name);
 }
 
 static const struct object_class *config_class(struct config_parser *p,
@@ -288,6 +179,9 @@ static void config_section(struct config_parser *p, char *title)
 		config_section_named(p, class, name);
 	} else {
 		config_section_plain(p, class);
+	}
+	if (p->error == 0) {
+		object_origin(class, p->object)->file |= OBJECT_ITSELF;
 	}
 }
 
@@ -374,6 +268,7 @@ static int config_line(void *user, const char *section, const char *name,
 		return 0;
 	}
 	p->field_seen[i] = true;
+	object_origin(p->class, p->object)->file |= UINT64_C(1) << i;
 	return 1;
 }
 
@@ -426,10 +321,10 @@ static int config_read_fd(int fd, char *text, size_t *len)
 	return *len > CONFIG_FILE_MAX ? EFBIG : 0;
 }
 
-/* The file as text, on p->config; NULL = error. */
-static char *config_read(struct config_parser *p)
+/* The file as text, on p->mem_ctx; NULL = error. */
+static char *config_read_file(struct config_parser *p)
 {
-	char *text = talloc_zero_size(p->config, CONFIG_FILE_MAX + 2);
+	char *text = talloc_zero_size(p->mem_ctx, CONFIG_FILE_MAX + 2);
 	size_t len = 0;
 	size_t i;
 	int fd, ret;
@@ -443,6 +338,7 @@ static char *config_read(struct config_parser *p)
 		config_fail(p, errno, "%s%s", strerror(errno),
 			    errno == ENOENT ? "; start with a copy of "
 			    "cavad.conf.example (cavad.conf(5))" : "");
+		talloc_free(text);
 		return NULL;
 	}
 	ret = config_read_fd(fd, text, &len);
@@ -459,339 +355,91 @@ static char *config_read(struct config_parser *p)
 		}
 		config_fail(p, EINVAL, "a NUL character: not a text file");
 	}
-	return p->error == 0 ? text : NULL;
+	if (p->error != 0) {
+		TALLOC_FREE(text);
+	}
+	return text;
 }
 
-/* ".gz" and "gz" are one extension: names that end in ".gz". */
-static int config_extensions(TALLOC_CTX *mem_ctx, const char **extensions,
-			     struct filter_list *list)
+static int config_parse_text(struct config_parser *p, const char *text)
 {
-	const char **items = NULL;
-	size_t n = 0;
-	size_t i;
-	int ret;
-
-	while (extensions[n] != NULL) {
-		n++;
-	}
-	items = talloc_zero_array(mem_ctx, const char *, n + 1);
-	if (items == NULL) {
-		return ENOMEM;
-	}
-	for (i = 0; i < n; i++) {
-		items[i] = extensions[i] + (extensions[i][0] == '.');
-	}
-	ret = filter_list_make(mem_ctx, items, "*.", list);
-	talloc_free(items);
-	return ret;
-}
-
-int config_job_rules(TALLOC_CTX *mem_ctx, const struct job_object *job,
-		     struct filter *f)
-{
-	int ret;
-
-	*f = FILTER_DEFAULT;
-	f->extensions_include = job->file_extensions_action == 1;
-	f->no_extension_skip = !job->scan_if_no_extension;
-	ret = config_extensions(mem_ctx, job->file_extensions,
-				&f->extensions);
-	return ret != 0 ? ret : filter_list_make(
-		mem_ctx, job->paths_to_exclude, "", &f->paths);
-}
-
-/* ENUM fields are indices: in the order of the enums of filter.h. */
-static int config_rules_of(TALLOC_CTX *mem_ctx,
-			   const struct filter_object *object,
-			   struct filter *f)
-{
-	int ret;
-
-	*f = FILTER_DEFAULT;
-	f->enabled = object->filter_enabled;
-	f->profile = (enum filter_profile)object->scan_profile;
-	f->on_read = (enum filter_trigger)object->scan_on_read;
-	f->on_close = (enum filter_trigger)object->scan_on_close;
-	f->on_rename = (enum filter_trigger)object->scan_on_rename;
-	f->extensions_include = object->file_extensions_action == 1;
-	f->no_extension_skip = !object->scan_if_no_extension;
-	f->open_on_fail = object->open_on_fail;
-	f->size_deny = object->scan_size_maximum_action == 1;
-	f->tiered = object->scan_cloudpool_files;
-	ret = config_extensions(mem_ctx, object->file_extensions,
-				&f->extensions);
-	ret = ret != 0 ? ret : filter_list_make(
-		mem_ctx, object->paths_to_exclude, "", &f->paths);
-	ret = ret != 0 ? ret : filter_list_make(
-		mem_ctx, object->exempt_accounts, "", &f->accounts);
-	return ret != 0 ? ret : filter_list_make(
-		mem_ctx, object->exempt_hosts, "", &f->hosts);
-}
-
-static void config_rules(struct config_parser *p)
-{
-	struct config *c = p->config;
-	size_t n = talloc_array_length(c->filters) - 1;
-	size_t i;
-	int ret;
-
-	c->rules = talloc_zero_array(c, struct filter, n);
-	if (c->rules == NULL) {
-		config_nomem(p);
-		return;
-	}
-	for (i = 0; i < n; i++) {
-		const char *zone = c->filters[i]->name;
-
-		ret = config_rules_of(c->rules, c->filters[i], &c->rules[i]);
-		if (ret != 0) {
-			config_fail(p, ret, "[filter %s]: %s", zone,
-				    strerror(ret));
-		}
-		if (c->rules[i].extensions_include &&
-		    c->rules[i].extensions.size == 0) {
-			config_fail(p, EINVAL, "[filter %s] "
-				    "file_extensions_action = include, but "
-				    "file_extensions is empty: nothing would "
-				    "be scanned; use scan_profile = no_scan "
-				    "for that", zone);
-		}
-	}
-}
-
-static bool config_has_pool(const struct config *c, const char *pool)
-{
-	size_t i;
-
-	for (i = 0; c->servers[i] != NULL; i++) {
-		if (strcmp(c->servers[i]->pool, pool) == 0) {
-			return true;
-		}
-	}
-	return false;
-}
-
-/* No server at all is said by an event, and is no reason not to start. */
-static void config_check_pool(struct config_parser *p, const char *class,
-			      const char *name, const char *pool)
-{
-	const struct config *c = p->config;
-	bool needless = c->servers[0] == NULL &&
-			strcmp(pool, SERVER_POOL) == 0;
-
-	if (!needless && !config_has_pool(c, pool)) {
-		config_fail(p, EINVAL, "[%s %s] pool = \"%s\": no [server] "
-			    "has this pool, so nothing would be scanned",
-			    class, name, pool);
-	}
-}
-
-static void config_check_pools(struct config_parser *p)
-{
-	const struct config *c = p->config;
-	size_t i;
-
-	for (i = 0; c->filters[i] != NULL; i++) {
-		config_check_pool(p, "filter", c->filters[i]->name,
-				  c->filters[i]->pool);
-	}
-	for (i = 0; c->jobs[i] != NULL; i++) {
-		config_check_pool(p, "job", c->jobs[i]->name,
-				  c->jobs[i]->pool);
-	}
-}
-
-static void config_check_job(struct config_parser *p,
-			     const struct job_object *job)
-{
-	const char *root = p->config->settings.check_root;
-	const char *const *path = NULL;
-
-	for (path = (const char *const *)job->paths_to_include; *path != NULL;
-	     path++) {
-		if (!object_path_below(*path, root)) {
-			config_fail(p, EINVAL, "[job %s] paths_to_include = "
-				    "\"%.100s\": not below check_root (%s)",
-				    job->name, *path, root);
-		}
-	}
-	if (job->file_extensions_action == 1 &&
-	    job->file_extensions[0] == NULL) {
-		config_fail(p, EINVAL, "[job %s] file_extensions_action = "
-			    "include, but file_extensions is empty: nothing "
-			    "would be scanned", job->name);
-	}
-	if (p->config->servers[0] != NULL &&
-	    !config_has_pool(p->config, job->pool)) {
-		config_fail(p, EINVAL, "[job %s] pool = \"%s\": no [server] "
-			    "has this pool, so nothing would be scanned",
-			    job->name, job->pool);
-	}
-}
-
-static void config_check_jobs(struct config_parser *p)
-{
-	size_t i;
-
-	for (i = 0; p->config->jobs[i] != NULL; i++) {
-		config_check_job(p, p->config->jobs[i]);
-	}
-}
-
-/* What one field cannot know. */
-static void config_check(struct config_parser *p)
-{
-	const struct settings *s = &p->config->settings;
-	const char *unset = NULL;
-	size_t i;
-
+	/* A byte order mark is no part of the first line. */
+	p->text = strncmp(text, "\xef\xbb\xbf", 3) == 0 ? text + 3 : text;
+	config_parse(p);
 	p->line = 0;
-	for (i = 0; p->config->servers[i] != NULL; i++) {
-		unset = object_unset(&object_server, p->config->servers[i]);
-		if (unset != NULL) {
-			config_fail(p, EINVAL, "[server %s] %s is not set",
-				    p->config->servers[i]->name, unset);
-		}
-	}
-	if (strcmp(s->ipc_socket, s->api_socket) == 0) {
-		config_fail(p, EINVAL, "[settings] api_socket = \"%s\": is "
-			    "ipc_socket as well", s->api_socket);
-	}
-	if (object_path_below(s->spool_dir, s->state_dir)) {
-		config_fail(p, EINVAL, "[settings] spool_dir = \"%s\": is or "
-			    "lies in state_dir, but it must belong to root, "
-			    "and state_dir to user", s->spool_dir);
-	}
-	if (object_path_below(s->state_dir, s->spool_dir)) {
-		config_fail(p, EINVAL, "[settings] state_dir = \"%s\": lies "
-			    "in spool_dir, where only root may go",
-			    s->state_dir);
-	}
-	config_check_pools(p);
-	config_check_jobs(p);
-	if (p->error == 0) {
-		config_rules(p);
-	}
+	return p->error;
 }
 
-/* A talloc tree whose top is the config. NULL = no memory. */
-static struct config *config_create(TALLOC_CTX *mem_ctx)
-{
-	struct config *c = talloc_zero(mem_ctx, struct config);
-
-	if (c == NULL) {
-		return NULL;
-	}
-	c->filters = talloc_zero_array(c, struct filter_object *, 1);
-	c->servers = talloc_zero_array(c, struct server_object *, 1);
-	c->jobs = talloc_zero_array(c, struct job_object *, 1);
-	if (c->filters == NULL || c->servers == NULL || c->jobs == NULL) {
-		talloc_free(c);
-		return NULL;
-	}
-	object_defaults(c, &object_settings, &c->settings);
-	object_defaults(c, &object_cee, &c->cee);
-	return c;
-}
-
-int config_load(TALLOC_CTX *mem_ctx, const char *path,
-		struct config **result, char **error)
+int config_read(TALLOC_CTX *mem_ctx, const char *path, char **text,
+		char **error)
 {
 	struct config_parser p = {
 		.mem_ctx = mem_ctx, .path = path, .message = error,
 	};
-	char *text = NULL;
 
 	*error = NULL;
+	*text = config_read_file(&p);
+	return p.error;
+}
+
+int config_build(TALLOC_CTX *mem_ctx, const char *path, const char *text,
+		 const struct overlay *over, struct config **result,
+		 struct config_refusal *refusal)
+{
+	struct config_parser p = {
+		.mem_ctx = mem_ctx, .path = path, .message = &refusal->text,
+	};
+	int ret;
+
+	*refusal = (struct config_refusal) { .text = NULL };
 	p.config = config_create(mem_ctx);
 	if (p.config == NULL) {
 		return ENOMEM;
 	}
-	if (path != NULL) {
-		text = config_read(&p);
+	ret = config_parse_text(&p, text);
+	if (ret == 0 && over != NULL) {
+		ret = config_lay(mem_ctx, p.config, over, refusal);
 	}
-	if (text != NULL) {
-		/* A byte order mark is no part of the first line. */
-		p.text = strncmp(text, "\xef\xbb\xbf", 3) == 0 ? text + 3
-							       : text;
-		config_parse(&p);
-		talloc_free(text);
+	if (ret == 0) {
+		ret = config_check(mem_ctx, p.config, refusal);
 	}
-	if (p.error == 0) {
-		config_check(&p);
+	if (ret == 0) {
+		ret = config_rules(p.config);
 	}
-	if (p.error != 0) {
+	if (ret != 0) {
 		talloc_free(p.config);
-		return p.error;
+		return ret;
 	}
 	*result = p.config;
 	return 0;
 }
 
-const struct filter_object *config_zone(const struct config *c,
-					const char *zone)
+int config_load(TALLOC_CTX *mem_ctx, const char *path,
+		struct config **result, char **error)
 {
-	return config_find_filter(c, zone);
-}
+	struct config_refusal refusal = { .text = NULL };
+	char *text = NULL;
+	int ret = 0;
 
-const char *config_pool(const struct config *c, const char *zone)
-{
-	const struct filter_object *filter = config_find_filter(c, zone);
-
-	return filter != NULL && filter->pool != NULL ? filter->pool :
-		SERVER_POOL;
-}
-
-/* Of rescan_on_signatures in object.def. */
-enum { CONFIG_RESCAN_NEVER, CONFIG_RESCAN_READ, CONFIG_RESCAN_JOB };
-
-int64_t config_signature_min(const struct config *c, bool job)
-{
-	switch (c->settings.rescan_on_signatures) {
-	case CONFIG_RESCAN_READ:
-		return c->signatures;
-	case CONFIG_RESCAN_JOB:
-		return job ? c->signatures : 0;
-	default:
+	*error = NULL;
+	if (path != NULL) {
+		ret = config_read(mem_ctx, path, &text, error);
+	}
+	if (ret != 0) {
+		return ret;
+	}
+	ret = config_build(mem_ctx, path, text == NULL ? "" : text, NULL,
+			   result, &refusal);
+	if (ret == 0) {
+		(*result)->text = talloc_steal(*result, text);
 		return 0;
 	}
-}
-
-static uint32_t config_ms(uint64_t seconds)
-{
-	return seconds > UINT32_MAX / 1000 ? UINT32_MAX : seconds * 1000;
-}
-
-struct filter config_filter(const struct config *c, const char *zone)
-{
-	const struct settings *s = &c->settings;
-	struct filter f = FILTER_DEFAULT;
-	size_t i;
-
-	for (i = 0; c->filters[i] != NULL; i++) {
-		if (strcasecmp(c->filters[i]->name, zone) == 0) {
-			f = c->rules[i];
-			break;
-		}
+	talloc_free(text);
+	*error = refusal.text;
+	if (refusal.class != NULL) {	/* no line of it alone */
+		*error = talloc_asprintf(mem_ctx, "%s: %s", path,
+					 refusal.text);
+		talloc_free(refusal.text);
 	}
-	f.enabled = f.enabled && s->service_enabled;
-	f.denial = (enum filter_denial)s->denial;
-	f.scan_timeout = config_ms(s->scan_timeout);
-	f.tiered_timeout = config_ms(s->scan_cloudpool_timeout);
-	f.sync_wait = s->sync_wait;
-	f.size_maximum = s->scan_size_maximum;
-	f.signature_min = config_signature_min(c, false);
-	return f;
-}
-
-const struct job_object *config_job(const struct config *c, const char *name)
-{
-	size_t i;
-
-	for (i = 0; c->jobs[i] != NULL; i++) {
-		if (strcasecmp(c->jobs[i]->name, name) == 0) {
-			return c->jobs[i];
-		}
-	}
-	return NULL;
+	return ret;
 }

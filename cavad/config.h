@@ -11,8 +11,10 @@
 #define CAVAD_CONFIG_H
 
 #include "cavad/object.h"
+#include "cavad/overlay.h"
 #include "common/filter.h"
 
+#define CONFIG_JOBS_MAX 1000	/* servers, too */
 #define CONFIG_ZONE_DEFAULT "System"	/* cava:zone of a share that has none */
 
 struct config {
@@ -22,6 +24,7 @@ struct config {
 	struct filter *rules;	/* of each, as config_filter() gives them */
 	struct server_object **servers;	/* NULL-terminated, in file order */
 	struct job_object **jobs;	/* NULL-terminated */
+	const char *text;	/* of cavad.conf; NULL = there was none */
 	struct config *taken;	/* whose filters are in force, or NULL */
 	int64_t signatures;	/* the oldest of the servers online, s since
 				 * the epoch; set while cavad runs */
@@ -33,6 +36,59 @@ struct config {
  */
 int config_load(TALLOC_CTX *mem_ctx, const char *path,
 		struct config **result, char **error);
+
+/* Why a configuration is refused. */
+struct config_refusal {
+	char *text;		/* for a person: "[server a] pool = ..." */
+	const struct object_class *class;	/* NULL: the file's syntax */
+	const char *name;	/* of the object, or NULL */
+	const char *field;	/* or NULL */
+};
+
+/* config_load() in two steps: the file as text on mem_ctx. 0 or errno. */
+int config_read(TALLOC_CTX *mem_ctx, const char *path, char **text,
+		char **error);
+
+/*
+ * What that text says, and `over` laid over it (NULL = nothing). 0; ENOMEM;
+ * EINVAL and *refusal, with all of it on mem_ctx or borrowed from `over`.
+ */
+int config_build(TALLOC_CTX *mem_ctx, const char *path, const char *text,
+		 const struct overlay *over, struct config **result,
+		 struct config_refusal *refusal);
+
+/* --- config_lay.c: objects by their class --- */
+
+/* Defaults only; no rules yet. NULL = no memory. */
+struct config *config_create(TALLOC_CTX *mem_ctx);
+
+/* Number i of them, from 0, NULL after the last; borrowed. */
+void *config_nth(const struct config *c, const struct object_class *class,
+		 size_t i);
+size_t config_count(const struct config *c, const struct object_class *class);
+
+/* By its name, case aside (settings and cee: any), or NULL; borrowed. */
+void *config_object(const struct config *c, const struct object_class *class,
+		    const char *name);
+
+/* A new one of a named class, with its defaults. NULL = no memory. */
+void *config_make(struct config *c, const struct object_class *class,
+		  const char *name);
+
+/* 0; ENOMEM; EINVAL and *refusal, and then c is of no use. */
+int config_lay(TALLOC_CTX *mem_ctx, struct config *c,
+	       const struct overlay *over, struct config_refusal *refusal);
+
+/* --- config_check.c --- */
+
+/* 0, or EINVAL and *refusal on mem_ctx. */
+int config_check(TALLOC_CTX *mem_ctx, const struct config *c,
+		 struct config_refusal *refusal);
+
+/* --- config_rules.c --- */
+
+/* Makes c->rules. 0 or ENOMEM. */
+int config_rules(struct config *c);
 
 /* By its name, case aside, or NULL. */
 const struct job_object *config_job(const struct config *c, const char *name);
@@ -63,6 +119,12 @@ const struct filter_object *config_zone(const struct config *c,
 					const char *zone);
 
 /* --- config_take.c --- */
+
+/*
+ * Pure. Can the API change it? Not what is needed before the database is
+ * open, or a command that cavad runs.
+ */
+bool config_of_api(const char *setting);
 
 /*
  * Puts into c, which is in use, what can change while cavad runs: filters,

@@ -16,12 +16,13 @@
 #include <strings.h>
 
 #include "cavad/config.h"
+#include "cavad/object_value.h"
 
 /* Those that nobody has copied, or who has is told of the change. */
 static const char *const config_live[] = {
-	"service_enabled", "scan_timeout", "scan_cloudpool_timeout",
-	"scan_size_maximum",
-	"report_expiry", "sync_wait", "denial", "check_scope",
+	"service_enabled", "scan_zones", "scan_timeout",
+	"scan_cloudpool_timeout", "scan_size_maximum", "ip_pool",
+	"report_expiry", "sync_wait", "denial", "check_grace", "check_scope",
 	"allow_clean", "scan_maximum", "rescan_on_signatures", "node",
 	"nodes", "event_command", "event_webhook", "event_webhook_ca_file",
 	"event_severity", "event_timeout", NULL
@@ -37,6 +38,12 @@ static bool config_is_live(const char *name)
 		}
 	}
 	return false;
+}
+
+bool config_of_api(const char *setting)
+{
+	return config_is_live(setting) &&
+	       strcmp(setting, "event_command") != 0;
 }
 
 /* Adds "[settings] node", or ", node" behind what is there. */
@@ -79,46 +86,32 @@ static void config_name_fields(char **text, const char *title,
 	}
 }
 
-/* Texts are on `fresh`, as everything else that is taken. */
-static int config_take_settings(struct config *c, struct config *fresh)
+/* Texts and lists are on `fresh`, as everything else that is taken. */
+static void config_take_settings(struct config *c, const struct config *fresh)
 {
-	TALLOC_CTX *frame = talloc_new(NULL);
-	struct settings settings = c->settings;
-	char *value = NULL;
-	char *error = NULL;
+	const struct object_field *field = NULL;
+	union object_value value;
 	size_t i;
-	int ret = 0;
 
-	for (i = 0; config_live[i] != NULL && ret == 0; i++) {
-		value = object_get(frame, &object_settings, &fresh->settings,
-				   config_live[i]);
-		ret = value == NULL ? ENOMEM :
-			object_set(fresh, &object_settings, &settings,
-				   config_live[i], value, &error);
+	for (i = 0; config_live[i] != NULL; i++) {
+		field = object_field(&object_settings, config_live[i]);
+		object_value_load(field, &fresh->settings, &value);
+		object_value_store(field, &c->settings, &value);
 	}
-	if (ret == 0) {
-		c->settings = settings;
-	}
-	talloc_free(frame);
-	return ret;
+	c->settings.origin = fresh->settings.origin;
 }
 
 int config_take(TALLOC_CTX *mem_ctx, struct config *c, struct config *fresh,
 		char **restart)
 {
 	char *text = talloc_strdup(mem_ctx, "");
-	int ret;
 
 	config_name_fields(&text, "[settings]", &object_settings,
 			   &c->settings, &fresh->settings);
 	if (text == NULL) {
 		return ENOMEM;
 	}
-	ret = config_take_settings(c, fresh);
-	if (ret != 0) {
-		talloc_free(text);
-		return ret;
-	}
+	config_take_settings(c, fresh);
 	talloc_free(c->taken);
 	c->taken = talloc_steal(c, fresh);
 	c->filters = fresh->filters;

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 #include "cavad/engine.h"
+#include "cavad/object_check.h"
 
 #include <string.h>
 
@@ -29,6 +30,9 @@ const struct engine_ops *engine_find(const char *uri)
 	const struct engine_ops *ops = NULL;
 	unsigned int i;
 
+	if (object_uri_is_cee(uri)) {
+		return &engine_cee;
+	}
 	for (i = 0; (ops = engine_row(i)) != NULL; i++) {
 		size_t len = strlen(ops->scheme);
 

@@ -37,6 +37,7 @@
 #include <unistd.h>
 
 #include "cavad/engine.h"
+#include "cavad/object_check.h"
 #include "cavad/http.h"
 #include "common/cee_msg.h"
 #include "common/req.h"
@@ -145,10 +146,12 @@ static char *engine_cee_url(TALLOC_CTX *mem_ctx, const char *uri, char **host,
 	bool tls = strncmp(uri, "cees:", 5) == 0;
 	unsigned long port = tls ? CEE_TLS_PORT : CEE_PORT;
 	const char *p = strstr(uri, "://");
-	bool ip6 = p != NULL && p[3] == '[';
+	bool ip6 = false;
 
+	p = object_uri_is_cee(uri) ? uri : p == NULL ? NULL : p + 3;
 	if (p != NULL) {
-		p = engine_cee_host(mem_ctx, p + (ip6 ? 4 : 3), ip6, host);
+		ip6 = p[0] == '[';
+		p = engine_cee_host(mem_ctx, p + (ip6 ? 1 : 0), ip6, host);
 	}
 	if (p != NULL) {
 		p = engine_cee_port(p, &port);

@@ -465,6 +465,11 @@ uint64_t job_running(struct jobs *jobs, const char *job)
 	return 0;
 }
 
+int64_t job_last(struct jobs *jobs, const struct job_object *job)
+{
+	return job_due_last(jobs->due, job->name);
+}
+
 int64_t job_next(struct jobs *jobs, const struct job_object *job)
 {
 	return job_due_next(jobs->due, job);

@@ -69,6 +69,9 @@ uint64_t job_running(struct jobs *jobs, const char *job);
 /* When it runs next, s since the epoch; 0 = by hand only. */
 int64_t job_next(struct jobs *jobs, const struct job_object *job);
 
+/* When its schedule last started a run, s since the epoch; 0 = never. */
+int64_t job_last(struct jobs *jobs, const struct job_object *job);
+
 /* The last one of any kind; they count from 1. */
 uint64_t jobs_last(const struct jobs *jobs);
 

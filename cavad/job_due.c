@@ -1,9 +1,10 @@
 /*
  * Which jobs are due: see job_due.h.
  *
- * In the database as text: "job NAME" -> "SECONDS SCHEDULE", in the table of
- * single values. The schedule is kept as we would write it, so that another
- * spelling of the same one is no change.
+ * In the database as text, in the table of single values: "job NAME" ->
+ * "SECONDS SCHEDULE", and "last NAME" -> "SECONDS", when it was started. The
+ * schedule is kept as we would write it, so that another spelling of the same
+ * one is no change.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -18,9 +19,12 @@
 #include "cavad/schedule.h"
 #include "common/log.h"
 
+#define DUE_NAME_MAX 132
+#define DUE_KEY_MAX 140
+
 struct due {
 	LIST_ENTRY(due) entry;
-	char name[64];
+	char name[DUE_NAME_MAX];
 	char text[SCHEDULE_TEXT_MAX];	/* of the schedule, as configured */
 	struct schedule schedule;
 	time_t heeded;
@@ -36,15 +40,15 @@ struct job_due {
 
 static void due_kept(struct tevent_req *subreq);
 
-static void due_key(const struct due *due, char key[80])
+static void due_key(const struct due *due, char key[DUE_KEY_MAX])
 {
-	snprintf(key, 80, "job %s", due->name);
+	snprintf(key, DUE_KEY_MAX, "job %s", due->name);
 }
 
 static void due_keep(struct job_due *d, const struct due *due)
 {
 	char value[SCHEDULE_TEXT_MAX + 32];
-	char key[80];
+	char key[DUE_KEY_MAX];
 	struct tevent_req *req = NULL;
 
 	due_key(due, key);
@@ -78,7 +82,7 @@ static void due_heeded(struct job_due *d, struct due *due, time_t now)
 /* The schedule is new to us: what does the database know of it? */
 static void due_learn(struct job_due *d, struct due *due, time_t now)
 {
-	char key[80];
+	char key[DUE_KEY_MAX];
 	char *value = NULL;
 	char *end = NULL;
 	long long heeded = 0;
@@ -139,6 +143,36 @@ static struct due *due_of(struct job_due *d, const struct job_object *job,
 	return due;
 }
 
+static void due_started(struct job_due *d, const char *job, time_t now)
+{
+	char key[DUE_KEY_MAX];
+	char value[32];
+	struct tevent_req *req = NULL;
+
+	snprintf(key, sizeof(key), "last %s", job);
+	snprintf(value, sizeof(value), "%lld", (long long)now);
+	req = store_meta_put_send(d, d->ev, d->store, key, value);
+	if (req != NULL) {
+		tevent_req_set_callback(req, due_kept, NULL);
+	}
+}
+
+int64_t job_due_last(struct job_due *d, const char *job)
+{
+	char key[DUE_KEY_MAX];
+	char *value = NULL;
+	int64_t last = 0;
+	int ret = 0;
+
+	snprintf(key, sizeof(key), "last %s", job);
+	ret = store_meta_get(d->store, d, key, &value);
+	if (ret == 0) {
+		last = strtoll(value, NULL, 10);
+	}
+	talloc_free(value);
+	return last;
+}
+
 void job_due_look(struct job_due *d, time_t now,
 		  void (*start)(void *private_data, const char *job),
 		  void *private_data)
@@ -150,6 +184,7 @@ void job_due_look(struct job_due *d, time_t now,
 		due = due_of(d, *job, now);
 		if (due != NULL && due->next != 0 && due->next <= now) {
 			due_heeded(d, due, now);
+			due_started(d, (*job)->name, now);
 			start(private_data, (*job)->name);
 		}
 	}

@@ -24,6 +24,7 @@
 #include "cavad/api.h"
 #include "cavad/event_delivery.h"
 #include "cavad/history.h"
+#include "cavad/live.h"
 #include "cavad/rights.h"
 #include "cavad/share.h"
 #include "common/log.h"
@@ -61,6 +62,7 @@ struct cavad {
 	struct jobs *jobs;
 	struct ipc *ipc;
 	struct api_tcp *tcp;	/* NULL = none */
+	struct live *live;
 	struct api *api;
 	bool stop;
 	int status;
@@ -82,117 +84,6 @@ static void cavad_files_ended(void *private_data)
 	cavad->status = 1;
 }
 
-static char *cavad_unknown_engine(TALLOC_CTX *mem_ctx, const char *uri)
-{
-	const struct engine_ops *ops = NULL;
-	char *text = talloc_asprintf(mem_ctx, "server_uri %s: no engine of "
-				     "that kind; there are", uri);
-	unsigned int i;
-
-	for (i = 0; (ops = engine_row(i)) != NULL; i++) {
-		text = talloc_asprintf_append(text, " %s:", ops->scheme);
-	}
-	return text;
-}
-
-/* What only the engines know: can these servers be asked? */
-static int cavad_check_servers(struct cavad *cavad, struct config *config,
-			       char **error)
-{
-	TALLOC_CTX *frame = talloc_new(cavad);
-	struct tevent_context *ev = tevent_context_init(frame);
-	struct server_object **servers = config->servers;
-	struct engine *engine = NULL;
-	char *why = NULL;
-	int ret = ev == NULL ? ENOMEM : 0;
-
-	for (; *servers != NULL && ret == 0; servers++) {
-		const struct engine_ops *ops = engine_find(
-			(*servers)->server_uri);
-
-		if (ops != NULL) {
-			ret = ops->create(frame, ev, config, *servers,
-					  &engine, &why);
-		} else {
-			ret = EINVAL;
-			why = cavad_unknown_engine(frame,
-						   (*servers)->server_uri);
-		}
-		*error = talloc_asprintf(cavad, "[server %s] %s",
-					 (*servers)->name,
-					 why == NULL ? strerror(ret) : why);
-	}
-	talloc_free(frame);
-	return ret;
-}
-
-/*
- * Reads and checks cavad.conf, as cavad --check-config does. 0, or errno and
- * *error for a person.
- */
-static int cavad_load(struct cavad *cavad, struct config **config,
-		      char **error)
-{
-	const char *path = cavad->config_path;
-	char *why = NULL;
-	int ret = config_load(cavad, path, config, error);
-
-	if (ret != 0) {
-		return ret;
-	}
-	ret = cavad_check_servers(cavad, *config, &why);
-	if (ret != 0) {
-		*error = talloc_asprintf(cavad, "%s: %s", path,
-					 why == NULL ? strerror(ret) : why);
-		TALLOC_FREE(*config);
-	}
-	return ret;
-}
-
-/* SIGHUP: all of the file is taken up, or nothing. */
-static void cavad_reload(struct cavad *cavad)
-{
-	struct config *fresh = NULL;
-	char *error = NULL;
-	char *restart = NULL;
-	int ret = cavad_load(cavad, &fresh, &error);
-
-	if (ret == 0) {
-		ret = servers_update(cavad->servers, fresh, &error);
-	}
-	if (ret == 0) {
-		ret = config_take(cavad, cavad->config, fresh, &restart);
-	}
-	if (ret != 0) {
-		log_error("%s; nothing was changed%s",
-			  error == NULL ? strerror(ret) : error,
-			  ret == EACCES ? " (the file must be readable by "
-			  "the account that cavad runs as)" : "");
-		talloc_free(error);
-		talloc_free(fresh);
-		return;
-	}
-	ret = zones_changed(cavad->zones);
-	if (ret != 0) {
-		fail("the filters in state_dir", ret);
-	}
-	event_delivery_config_changed(cavad->delivery);
-	ipc_config_changed(cavad->ipc);
-	scans_config_changed(cavad->scans);
-	ret = api_reload(cavad->api, cavad, &error);
-	if (ret != 0) {
-		log_error("%s; certificate, key and accounts of the API stay "
-			  "as they were%s", error == NULL ? strerror(ret) :
-			  error, ret != EACCES ? "" : " (these files must be "
-			  "readable by the account that cavad runs as, or "
-			  "cavad be restarted)");
-	}
-	log_notice("%s was read again%s%s", cavad->config_path,
-		   restart[0] == '\0' ? "" : "; these take effect at the "
-		   "next start: ", restart);
-	talloc_free(restart);
-}
-
 static void cavad_signal(struct tevent_context *ev, struct tevent_signal *se,
 			 int signum, int count, void *siginfo,
 			 void *private_data)
@@ -205,7 +96,7 @@ static void cavad_signal(struct tevent_context *ev, struct tevent_signal *se,
 	(void)siginfo;
 	if (signum == SIGHUP) {
 		(void)sd_notify(0, "RELOADING=1");
-		cavad_reload(cavad);
+		live_reload(cavad->live);
 		(void)sd_notify(0, "READY=1");
 		return;
 	}
@@ -344,6 +235,7 @@ static int cavad_build_api(struct cavad *cavad)
 		.minutes = history_create(cavad, cavad->ev,
 					  &cavad->counters),
 		.tcp = cavad->tcp,
+		.live = cavad->live,
 	};
 
 	if (parts.minutes == NULL) {
@@ -358,6 +250,38 @@ static const char *cavad_share(void *private_data, const char *path)
 	const struct cavad *cavad = private_data;
 
 	return zones_share(cavad->zones, path);
+}
+
+/* The configuration was read again: so are the files it names. */
+static void cavad_reloaded(void *private_data)
+{
+	struct cavad *cavad = private_data;
+	char *error = NULL;
+	int ret = api_reload(cavad->api, cavad, &error);
+
+	if (ret != 0) {
+		log_error("%s; certificate, key and accounts of the API stay "
+			  "as they were%s", error == NULL ? strerror(ret) :
+			  error, ret != EACCES ? "" : " (these files must be "
+			  "readable by the account that cavad runs as, or "
+			  "cavad be restarted)");
+	}
+	talloc_free(error);
+}
+
+static void cavad_attach(struct cavad *cavad)
+{
+	const struct live_parts parts = {
+		.servers = cavad->servers,
+		.zones = cavad->zones,
+		.ipc = cavad->ipc,
+		.scans = cavad->scans,
+		.delivery = cavad->delivery,
+		.reloaded = cavad_reloaded,
+		.private_data = cavad,
+	};
+
+	live_attach(cavad->live, &parts);
 }
 
 static int cavad_build(struct cavad *cavad)
@@ -380,6 +304,11 @@ static int cavad_build(struct cavad *cavad)
 				   cavad->events, &cavad->history);
 	if (ret != 0) {
 		return fail("the events in the database", ret);
+	}
+	ret = live_create(cavad, cavad->ev, cavad->config_path, config,
+			  cavad->store, &cavad->live);
+	if (ret != 0) {
+		return fail("the objects in the database", ret);
 	}
 	ret = event_delivery_create(cavad, cavad->ev, config, cavad->store,
 				    cavad->events, cavad->history,
@@ -425,6 +354,7 @@ static int cavad_build(struct cavad *cavad)
 				  &cavad->jobs);
 	}
 	if (ret == 0) {
+		cavad_attach(cavad);
 		ret = cavad_build_api(cavad);
 	}
 	servers_on_signatures(cavad->servers, cavad_signatures, cavad);
@@ -526,17 +456,17 @@ static int parse(int argc, const char **argv, struct options *o)
 
 static int cavad_check_config(struct cavad *cavad, const char *path)
 {
+	struct config_refusal refusal = { .text = NULL };
 	struct api_tcp_files *files = NULL;
-	char *error = NULL;
-	int ret = cavad_check_servers(cavad, cavad->config, &error);
+	int ret = live_check(cavad, cavad->config, &refusal);
 
 	if (ret == 0) {
 		ret = api_tcp_read(cavad, &cavad->config->settings, &files,
-				   &error);
+				   &refusal.text);
 	}
 	if (ret != 0) {
 		fprintf(stderr, "cavad: %s: %s\n", path,
-			error == NULL ? strerror(ret) : error);
+			refusal.text == NULL ? strerror(ret) : refusal.text);
 		return 1;
 	}
 	printf("%s: OK\n", path);

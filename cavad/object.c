@@ -57,20 +57,35 @@ static const struct object_field job_fields[] = {
 #undef F
 
 const struct object_class object_settings = {
-	"settings", false, sizeof(struct settings), settings_fields
+	"settings", false, sizeof(struct settings),
+	offsetof(struct settings, origin), settings_fields
 };
 const struct object_class object_filter = {
-	"filter", true, sizeof(struct filter_object), filter_fields
+	"filter", true, sizeof(struct filter_object),
+	offsetof(struct filter_object, origin), filter_fields
 };
 const struct object_class object_server = {
-	"server", true, sizeof(struct server_object), server_fields
+	"server", true, sizeof(struct server_object),
+	offsetof(struct server_object, origin), server_fields
 };
 const struct object_class object_job = {
-	"job", true, sizeof(struct job_object), job_fields
+	"job", true, sizeof(struct job_object),
+	offsetof(struct job_object, origin), job_fields
 };
 const struct object_class object_cee = {
-	"cee", false, sizeof(struct cee_settings), cee_fields
+	"cee", false, sizeof(struct cee_settings),
+	offsetof(struct cee_settings, origin), cee_fields
 };
+
+/* OBJECT_ITSELF is the bit behind them. */
+#define FEW(fields) \
+	_Static_assert(sizeof(fields) / sizeof(fields[0]) <= FIELDS_MAX, \
+		       "more fields than bits")
+FEW(settings_fields);
+FEW(cee_fields);
+FEW(filter_fields);
+FEW(server_fields);
+FEW(job_fields);
 
 /* object_title() finds the name of a named one there. */
 _Static_assert(offsetof(struct filter_object, name) == 0, "name is first");
@@ -87,8 +102,21 @@ const struct object_class *object_class(unsigned int i)
 	return i < sizeof(classes) / sizeof(classes[0]) ? classes[i] : NULL;
 }
 
-static const struct object_field *object_field_find(
-	const struct object_class *class, const char *name)
+const struct object_class *object_class_find(const char *name)
+{
+	const struct object_class *class = NULL;
+	unsigned int i;
+
+	for (i = 0; (class = object_class(i)) != NULL; i++) {
+		if (strcmp(class->name, name) == 0) {
+			return class;
+		}
+	}
+	return NULL;
+}
+
+const struct object_field *object_field(const struct object_class *class,
+					const char *name)
 {
 	const struct object_field *f = NULL;
 
@@ -98,6 +126,18 @@ static const struct object_field *object_field_find(
 		}
 	}
 	return NULL;
+}
+
+uint64_t object_field_bit(const struct object_class *class,
+			  const struct object_field *field)
+{
+	return UINT64_C(1) << (field - class->fields);
+}
+
+struct object_origin *object_origin(const struct object_class *class,
+				    void *object)
+{
+	return (struct object_origin *)((char *)object + class->origin);
 }
 
 /* "[settings]", "[server cee1]" */
@@ -127,7 +167,7 @@ static char *object_field_hint(TALLOC_CTX *mem_ctx,
 	unsigned int i;
 
 	for (i = 0; (other = object_class(i)) != NULL; i++) {
-		if (object_field_find(other, name) != NULL) {
+		if (object_field(other, name) != NULL) {
 			return talloc_asprintf(mem_ctx, "; it belongs in "
 					       "[%s%s]", other->name,
 					       other->named ? " NAME" : "");
@@ -176,7 +216,7 @@ int object_set(TALLOC_CTX *mem_ctx, const struct object_class *class,
 	       void *object, const char *name, const char *value,
 	       char **error)
 {
-	const struct object_field *f = object_field_find(class, name);
+	const struct object_field *f = object_field(class, name);
 	union object_value parsed;
 	char *why = NULL;
 	int ret;
@@ -219,7 +259,7 @@ void object_defaults(TALLOC_CTX *mem_ctx, const struct object_class *class,
 char *object_get(TALLOC_CTX *mem_ctx, const struct object_class *class,
 		 const void *object, const char *name)
 {
-	const struct object_field *f = object_field_find(class, name);
+	const struct object_field *f = object_field(class, name);
 	union object_value value;
 
 	if (f == NULL) {
@@ -253,6 +293,9 @@ void *object_copy(TALLOC_CTX *mem_ctx, const struct object_class *class,
 		ret = object_value_copy(copy, f, &value);
 		object_value_store(f, copy, &value);
 	}
+	memcpy((char *)copy + class->origin,
+	       (const char *)object + class->origin,
+	       sizeof(struct object_origin));
 	if (name != NULL) {
 		*copy = talloc_strdup(copy, name);
 	}

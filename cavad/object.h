@@ -32,11 +32,37 @@ enum object_type {
 #define OBJECT_MEMBER(type, name, def, min, max, choices, help) \
 	OBJECT_C_##type name;
 
-struct settings { SETTINGS_FIELDS(OBJECT_MEMBER) };
-struct cee_settings { CEE_FIELDS(OBJECT_MEMBER) };
-struct filter_object { const char *name; FILTER_FIELDS(OBJECT_MEMBER) };
-struct server_object { const char *name; SERVER_FIELDS(OBJECT_MEMBER) };
-struct job_object { const char *name; JOB_FIELDS(OBJECT_MEMBER) };
+/* Who has set what: bit i is fields[i], OBJECT_ITSELF the object itself. */
+struct object_origin {
+	uint64_t file;		/* cavad.conf */
+	uint64_t store;		/* the database, which is laid over it */
+};
+
+#define OBJECT_ITSELF (UINT64_C(1) << 63)
+
+struct settings {
+	struct object_origin origin;
+	SETTINGS_FIELDS(OBJECT_MEMBER)
+};
+struct cee_settings {
+	struct object_origin origin;
+	CEE_FIELDS(OBJECT_MEMBER)
+};
+struct filter_object {
+	const char *name;
+	struct object_origin origin;
+	FILTER_FIELDS(OBJECT_MEMBER)
+};
+struct server_object {
+	const char *name;
+	struct object_origin origin;
+	SERVER_FIELDS(OBJECT_MEMBER)
+};
+struct job_object {
+	const char *name;
+	struct object_origin origin;
+	JOB_FIELDS(OBJECT_MEMBER)
+};
 
 struct object_field {
 	enum object_type type;
@@ -52,6 +78,7 @@ struct object_class {
 	const char *name;	/* "settings", "filter", ... */
 	bool named;		/* [filter NAME] */
 	size_t size;
+	size_t origin;		/* of the member in its struct */
 	const struct object_field *fields;	/* ended by name == NULL */
 };
 
@@ -63,6 +90,18 @@ extern const struct object_class object_job;
 
 /* All of them: i from 0, NULL after the last. */
 const struct object_class *object_class(unsigned int i);
+
+const struct object_class *object_class_find(const char *name);
+
+/* NULL: it has no such field. */
+const struct object_field *object_field(const struct object_class *class,
+					const char *name);
+
+/* Its bit in an object_origin. */
+uint64_t object_field_bit(const struct object_class *class,
+			  const struct object_field *field);
+struct object_origin *object_origin(const struct object_class *class,
+				    void *object);
 
 /* Sets every field to its default; strings are allocated on mem_ctx. */
 void object_defaults(TALLOC_CTX *mem_ctx, const struct object_class *class,
@@ -81,7 +120,7 @@ int object_set(TALLOC_CTX *mem_ctx, const struct object_class *class,
 char *object_get(TALLOC_CTX *mem_ctx, const struct object_class *class,
 		 const void *object, const char *name);
 
-/* All of it, the name too; a talloc object of its own. NULL = no memory. */
+/* All of it, name and origin; a talloc object of its own. NULL = no memory. */
 void *object_copy(TALLOC_CTX *mem_ctx, const struct object_class *class,
 		  const void *object);
 

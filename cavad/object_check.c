@@ -13,7 +13,7 @@
 #include "cavad/schedule.h"
 #include "common/filter.h"
 
-#define NAME_MAX_LENGTH 40
+#define NAME_MAX_LENGTH 128
 #define LETTERS "abcdefghijklmnopqrstuvwxyz"
 #define CAPITALS "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define DIGITS "0123456789"
@@ -78,11 +78,25 @@ static const char *check_address(const char *text)
 	return "not a numeric IPv4 or IPv6 address";
 }
 
+/* host:12228/path, [::1]:12228; no scheme ends in a digit or bracket. */
+bool object_uri_is_cee(const char *uri)
+{
+	size_t host = uri[0] == '[' ? strcspn(uri, "]") :
+		      strspn(uri, LETTERS CAPITALS DIGITS "-_.");
+
+	if (uri[0] == '[') {
+		return uri[host] == ']';
+	}
+	return host > 0 && uri[host] == ':' &&
+	       uri[host + 1] >= '0' && uri[host + 1] <= '9';
+}
+
 static const char *check_uri(const char *text)
 {
 	size_t scheme = strspn(text, LETTERS DIGITS "+.-");
 
-	if (scheme == 0 || text[scheme] != ':') {
+	if (!object_uri_is_cee(text) &&
+	    (scheme == 0 || text[scheme] != ':')) {
 		return "not a URI (cee://HOST:PORT/PATH, clamd:/SOCKET, "
 		       "null: and the like)";
 	}
@@ -213,6 +227,7 @@ static const struct {
 	{ "state_dir", check_path },
 	{ "spool_dir", check_path },
 	{ "check_share", check_share_name },
+	{ "scan_zones", object_check_zone },
 	{ "ip_pool", check_host },
 	{ "fetch_addresses", check_address },
 	{ "server_uri", check_uri },
@@ -246,7 +261,7 @@ const char *object_check_name(const char *name)
 	size_t len = strspn(name, LETTERS CAPITALS DIGITS "._-");
 
 	if (len == 0 || name[len] != '\0' || len > NAME_MAX_LENGTH) {
-		return "a name has 1 to 40 characters of A-Z a-z 0-9 . _ -";
+		return "a name has 1 to 128 characters of A-Z a-z 0-9 . _ -";
 	}
 	return NULL;
 }

@@ -23,4 +23,7 @@ const char *object_check_zone(const char *name);
 /* Pure. Is `path` `dir` itself, or below it? Both as object_check() wants. */
 bool object_path_below(const char *path, const char *dir);
 
+/* Pure. host:port or host:port/path, which is one of CEE. */
+bool object_uri_is_cee(const char *uri);
+
 #endif

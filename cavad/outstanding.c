@@ -45,6 +45,11 @@ static int64_t outstanding_now(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+void outstanding_set_grace(struct outstanding *o, uint32_t grace)
+{
+	o->grace = (int64_t)grace * 1000;
+}
+
 struct outstanding *outstanding_create(TALLOC_CTX *mem_ctx, uint32_t grace)
 {
 	struct outstanding *o = talloc_zero(mem_ctx, struct outstanding);
@@ -52,7 +57,7 @@ struct outstanding *outstanding_create(TALLOC_CTX *mem_ctx, uint32_t grace)
 	if (o == NULL) {
 		return NULL;
 	}
-	o->grace = (int64_t)grace * 1000;
+	outstanding_set_grace(o, grace);
 	TAILQ_INIT(&o->open);
 	TAILQ_INIT(&o->ended);
 	return o;

@@ -17,6 +17,7 @@ struct outstanding;		/* all of them */
 struct outstanding_entry;
 
 struct outstanding *outstanding_create(TALLOC_CTX *mem_ctx, uint32_t grace);
+void outstanding_set_grace(struct outstanding *o, uint32_t grace);
 
 /*
  * path: as the server was told. target: where the file is, if that is not

@@ -488,6 +488,7 @@ static void scans_usable(void *private_data)
 
 void scans_config_changed(struct scans *s)
 {
+	outstanding_set_grace(s->outstanding, s->config->settings.check_grace);
 	scans_usable(s);
 }
 

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cavad/object_value.h"
 #include "cavad/server_private.h"
 #include "common/sizing.h"
 
@@ -72,6 +73,19 @@ static int server_engine_addresses(struct server_engine *e, char **error)
 	}
 	e->fetch_count = count;
 	return 0;
+}
+
+/* Engines of CEE say the first name of ip_pool. */
+static bool server_names_differ(const struct config *a, const struct config *b)
+{
+	const struct object_field *f = object_field(&object_settings,
+						    "ip_pool");
+	union object_value of_a;
+	union object_value of_b;
+
+	object_value_load(f, &a->settings, &of_a);
+	object_value_load(f, &b->settings, &of_b);
+	return !object_value_equal(f, &of_a, &of_b);
 }
 
 static int server_engine_make(struct server_plan *plan,
@@ -300,7 +314,8 @@ static int server_plan_make(struct server_plan *plan, char **error)
 		return ENOMEM;
 	}
 	plan->cee_changed = s->cee != NULL &&
-			    !object_equal(&object_cee, s->cee, plan->cee);
+			    (!object_equal(&object_cee, s->cee, plan->cee) ||
+			     server_names_differ(s->config, plan->config));
 	ret = server_plan_servers(plan, error);
 	if (ret != 0) {
 		return ret;

@@ -33,6 +33,7 @@
  *
  * event: its id, u64 -> its record (event_history.c)
  * run: number of the run, u64 -> its record (job_run.h)
+ * object: class, NUL, name -> pairs of str field, str text (store_object.c)
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -41,30 +42,18 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "cavad/store.h"
-#include "cavad/store_db.h"
-#include "cavad/store_writer.h"
+#include "cavad/store_private.h"
 #include "common/buf.h"
 #include "common/log.h"
 
 #define STORE_VERSION 1
 #define STORE_VALUE_MAX 16384
 
-enum store_table {
-	STORE_META, STORE_PENDING, STORE_RESULT, STORE_AVVENDOR, STORE_ZONE,
-	STORE_RUN, STORE_EVENT
-};
-
 static const char *const store_tables[] = {
 	[STORE_META] = "meta", [STORE_PENDING] = "pending",
 	[STORE_RESULT] = "result", [STORE_AVVENDOR] = "avvendor",
 	[STORE_ZONE] = "zone", [STORE_RUN] = "run",
-	[STORE_EVENT] = "event", NULL
-};
-
-struct store {
-	struct db *db;
-	struct store_writer *writer;
+	[STORE_EVENT] = "event", [STORE_OBJECT] = "object", NULL
 };
 
 /* The thread ends before the database closes. */

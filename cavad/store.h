@@ -18,6 +18,7 @@
  *             str root
  *   event     id, u64 -> an event that was or is: event_history.h
  *   run       number, u64 -> a run of a job: its record (job_run.h)
+ *   object    class, NUL, name -> what was changed of it (overlay.h)
  *
  * Not for network file systems. Open it once, after every fork.
  *
@@ -30,6 +31,7 @@
 #include <tevent.h>
 
 #include "cavad/job_run.h"
+#include "cavad/overlay.h"
 #include "common/ident.h"
 #include "common/verdict.h"
 
@@ -170,5 +172,19 @@ int store_event_each(struct store *s, uint64_t after,
 		     bool (*fn)(void *private_data, uint64_t id,
 				struct buf *record),
 		     void *private_data);
+
+/*
+ * Makes the objects that `before` has into those of `after`, in one
+ * transaction. Equal ones are not touched; no difference ends at once.
+ */
+struct tevent_req *store_objects_send(TALLOC_CTX *mem_ctx,
+				      struct tevent_context *ev,
+				      struct store *s,
+				      const struct overlay *before,
+				      const struct overlay *after);
+
+/* All of them; a record that does not parse is logged and left alone. */
+int store_objects_get(struct store *s, TALLOC_CTX *mem_ctx,
+		      struct overlay **result);
 
 #endif

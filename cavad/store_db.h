@@ -18,7 +18,7 @@
 #include <stdint.h>
 #include <talloc.h>
 
-#define DB_TABLES_MAX 8
+#define DB_TABLES_MAX 16
 #define DB_KEY_MAX 511		/* what liblmdb is built with */
 
 struct db;

@@ -31,13 +31,10 @@
 
 struct store_write {
 	struct store_write *next;
-	enum store_change_kind kind;
-	unsigned int table;
-	size_t key_len;
-	size_t value_len;
 	int error;
 	struct tevent_req *req;	/* the loop's; NULL = freed */
-	uint8_t bytes[];	/* key, value */
+	size_t count;
+	struct store_change changes[];	/* their bytes are behind them */
 };
 
 struct write_list {
@@ -95,20 +92,33 @@ static struct store_write *write_list_take(struct write_list *list)
 
 static void write_apply(struct db_txn *t, struct store_write *w)
 {
-	const struct db_bytes key = { w->bytes, w->key_len };
-	const struct db_bytes value = { w->bytes + w->key_len,
-					w->value_len };
+	const struct store_change *c = w->changes;
+	size_t i;
 	bool there;
 
 	w->error = 0;
-	if (w->kind == STORE_PUT) {
-		db_put(t, w->table, key, value);
-		return;
+	for (i = 0; i < w->count; i++, c++) {
+		if (c->kind == STORE_PUT) {
+			db_put(t, c->table, c->key, c->value);
+			continue;
+		}
+		there = db_del(t, c->table, c->key);
+		if (!there && c->kind == STORE_DEL_EXISTING) {
+			w->error = ENOENT;
+		}
 	}
-	there = db_del(t, w->table, key);
-	if (!there && w->kind == STORE_DEL_EXISTING) {
-		w->error = ENOENT;
+}
+
+static bool write_deletes(const struct store_write *w)
+{
+	size_t i;
+
+	for (i = 0; i < w->count; i++) {
+		if (w->changes[i].kind == STORE_PUT) {
+			return false;
+		}
 	}
+	return true;
 }
 
 static int group_commit(struct db *db, struct store_write *const *group,
@@ -159,7 +169,7 @@ static void group_write(struct db *db, struct store_write *const *group,
 		group_write(db, group + n / 2, n - n / 2);
 		return;
 	}
-	if (ret == ENOSPC && group[0]->kind != STORE_PUT) {
+	if (ret == ENOSPC && write_deletes(group[0])) {
 		ret = group_commit_reserve(db, group);
 		if (ret == 0) {
 			return;
@@ -341,26 +351,41 @@ int store_writer_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 	return 0;
 }
 
+static struct db_bytes write_bytes(uint8_t **room, struct db_bytes from)
+{
+	const struct db_bytes copy = { *room, from.len };
+
+	if (from.len != 0) {
+		memcpy(*room, from.data, from.len);
+		*room += from.len;
+	}
+	return copy;
+}
+
 /* On the writer: it outlives the request (rule 1). NULL = no memory. */
 static struct store_write *write_create(struct store_writer *w,
-				  const struct store_change *change)
+					const struct store_change *changes,
+					size_t count)
 {
 	struct store_write *sw = NULL;
-	size_t size = sizeof(*sw) + change->key.len + change->value.len;
+	uint8_t *room = NULL;
+	size_t size = sizeof(*sw) + count * sizeof(*changes);
+	size_t i;
 
+	for (i = 0; i < count; i++) {
+		size += changes[i].key.len + changes[i].value.len;
+	}
 	sw = talloc_zero_size(w, size);
 	if (sw == NULL) {
 		return NULL;
 	}
 	talloc_set_name_const(sw, "struct store_write");
-	sw->kind = change->kind;
-	sw->table = change->table;
-	sw->key_len = change->key.len;
-	sw->value_len = change->value.len;
-	memcpy(sw->bytes, change->key.data, change->key.len);
-	if (change->value.len != 0) {
-		memcpy(sw->bytes + sw->key_len, change->value.data,
-		       sw->value_len);
+	sw->count = count;
+	room = (uint8_t *)&sw->changes[count];
+	for (i = 0; i < count; i++) {
+		sw->changes[i] = changes[i];
+		sw->changes[i].key = write_bytes(&room, changes[i].key);
+		sw->changes[i].value = write_bytes(&room, changes[i].value);
 	}
 	return sw;
 }
@@ -384,6 +409,15 @@ struct tevent_req *store_writer_send(TALLOC_CTX *mem_ctx,
 				     const struct store_change *change,
 				     int error)
 {
+	return store_writer_send_all(mem_ctx, ev, w, change, 1, error);
+}
+
+struct tevent_req *store_writer_send_all(TALLOC_CTX *mem_ctx,
+					 struct tevent_context *ev,
+					 struct store_writer *w,
+					 const struct store_change *changes,
+					 size_t count, int error)
+{
 	struct tevent_req *req = NULL;
 	struct store_writer_state *state = NULL;
 	struct store_write *sw = NULL;
@@ -396,7 +430,7 @@ struct tevent_req *store_writer_send(TALLOC_CTX *mem_ctx,
 		tevent_req_error(req, error);
 		return tevent_req_post(req, ev);
 	}
-	sw = write_create(w, change);
+	sw = write_create(w, changes, count);
 	if (tevent_req_nomem(sw, req)) {
 		return tevent_req_post(req, ev);
 	}

@@ -47,6 +47,16 @@ struct tevent_req *store_writer_send(TALLOC_CTX *mem_ctx,
 				     struct store_writer *w,
 				     const struct store_change *change,
 				     int error);
+
+/*
+ * The same for several changes: all of them are made, or none. At least one;
+ * ENOENT of one that is not there undoes none of the others.
+ */
+struct tevent_req *store_writer_send_all(TALLOC_CTX *mem_ctx,
+					 struct tevent_context *ev,
+					 struct store_writer *w,
+					 const struct store_change *changes,
+					 size_t count, int error);
 int store_writer_recv(struct tevent_req *req);
 
 /* Blocks until everything sent so far is committed or has failed. */

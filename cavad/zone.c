@@ -22,6 +22,7 @@
 
 #include "cavad/object_check.h"
 #include "cavad/zone.h"
+#include "cavad/zone_id.h"
 #include "common/log.h"
 
 #define ZONE_SHARE_NAME_MAX 255	/* with the zone's: fits a key */
@@ -31,6 +32,7 @@
 
 struct zone {
 	char *name;
+	uint32_t id;
 	bool configured;
 	bool made;		/* by an administrator */
 	unsigned int connections;
@@ -48,6 +50,7 @@ struct zones {
 	const struct config *config;
 	struct store *store;
 	struct counters *counters;
+	struct zone_ids *ids;
 	struct zone **list;	/* sorted by name */
 	size_t count;
 	size_t shares_count;
@@ -209,6 +212,7 @@ static struct zone *zone_make(struct zones *z, const char *name)
 		talloc_free(zone);
 		return NULL;
 	}
+	zone->id = zone_id(z->ids, name);
 	zone_insert(z, zone);
 	return zone;
 }
@@ -349,6 +353,7 @@ int zones_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 	z->write = tevent_create_immediate(z);
 	z->readers = talloc_zero_array(z, struct zone_reader, ZONE_READERS);
 	ret = z->write == NULL || z->readers == NULL ? ENOMEM : 0;
+	ret = ret != 0 ? ret : zone_ids_create(z, ev, store, &z->ids);
 	ret = ret != 0 ? ret : zones_configured(z);
 	ret = ret != 0 ? ret : zones_stored(z);
 	ret = ret != 0 ? ret : zones_write(z);
@@ -484,10 +489,11 @@ static char *zone_stays(TALLOC_CTX *mem_ctx, const struct zone *zone,
 	}
 	if (zone->configured ||
 	    strcasecmp(zone->name, CONFIG_ZONE_DEFAULT) == 0) {
-		return talloc_asprintf(mem_ctx, "zone %s has a section in "
-				       "cavad.conf, or is the default; what "
-				       "was made or announced can be removed",
-				       zone->name);
+		return talloc_asprintf(mem_ctx, "zone %s has a filter of its "
+				       "own (a section in cavad.conf, or "
+				       "changed over the API), or is the "
+				       "default; what was made or announced "
+				       "can be removed", zone->name);
 	}
 	if (zone->connections > 0) {
 		return talloc_asprintf(mem_ctx, "zone %s has %u connections "
@@ -630,6 +636,7 @@ bool zone_status(const struct zones *z, unsigned int i,
 	zone = z->list[i];
 	*status = (struct zone_status) {
 		.name = zone->name,
+		.id = zone->id,
 		.configured = zone->configured,
 		.connections = zone->connections,
 		.shares = zone->shares,

@@ -78,7 +78,8 @@ struct zone_share {
 
 struct zone_status {
 	const char *name;
-	bool configured;	/* a section of cavad.conf */
+	uint32_t id;
+	bool configured;	/* it has a filter of its own */
 	unsigned int connections;
 	const struct zone_share *shares;	/* ended by name == NULL */
 };

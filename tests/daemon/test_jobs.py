@@ -99,7 +99,7 @@ def test_job(make):
 paths_to_include = ROOT/d000, ROOT/d001
 paths_to_exclude = tmp/
 file_extensions = doc
-file_extensions_action = include
+file_extension_action = include
 impact = HIGH
 """)
     fill(world.root, 3, 5, ".doc")

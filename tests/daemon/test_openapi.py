@@ -56,7 +56,7 @@ def test_every_route(description):
             assert [p["name"] for p in operation.get("parameters", [])
                     if p["in"] == "path"] == names
             assert operation["summary"]
-            there.add((method.upper(), re.sub(r"{\w+}$", "{}", path)))
+            there.add((method.upper(), re.sub(r"{\w+}", "{}", path)))
     assert there == {(method, path) for method, path, _ in ROUTES}
 
 
@@ -124,7 +124,6 @@ def test_replies(world, description):
         ("POST", "/platform/11/avscan/avvendor", {"account": "svc"}),
         ("GET", "/platform/11/avscan/avvendor", None),
         ("GET", "/platform/11/avscan/events", None),
-        ("GET", "/platform/11/avscan/nodes/1/status", None),
         ("GET", "/platform/11/avscan/history", None),
         ("POST", "/platform/10/job/jobs",
          {"type": "AVScan", "paths": [str(world.root / "tree")]}),
@@ -136,12 +135,24 @@ def test_replies(world, description):
         reply = world.call(method, path, body)
         assert reply.code in (200, 201), reply.body
         check(description, method, path, reply)
+    for name, document in (("export", None), ("schema", None),
+                           ("settings", None), ("servers", None),
+                           ("filters", None), ("jobs", None)):
+        path = "/platform/11/avscan/" + name
+        check(description, "GET", path, world.call("GET", path, document))
+    path = "/platform/11/avscan/apply"
+    reply = world.call("POST", path + "?dry_run=true", {
+        "settings": {"sync_wait": 3}})
+    assert reply.code == 200 and reply.json["changes"]
+    check(description, "POST", path, reply)
     events = wait_for("an event", lambda: world.call(
         "GET", "/platform/11/avscan/events").json["events"])
     for path, name, last in (
             ("/platform/11/avscan/events/{event}", "event",
              events[0]["id"]),
-            ("/platform/10/job/jobs/{job}", "job", 1)):
+            ("/platform/10/job/jobs/{job}", "job", 1),
+            ("/platform/11/avscan/servers/{server}", "server", "av"),
+            ("/platform/11/avscan/nodes/{node}/status", "node", 1)):
         reply = world.call("GET", path.replace("{%s}" % name, str(last)))
         assert reply.code == 200
         check(description, "GET", path, reply)
@@ -157,11 +168,13 @@ def test_bodies(world, description):
     """A body that the description refuses is refused, field by field."""
     for method, route, _ in ROUTES:
         operation = [item for path, item in description["paths"].items()
-                     if re.sub(r"{\w+}$", "{}", path) == route][0][
+                     if re.sub(r"{\w+}", "{}", path) == route][0][
                          method.lower()]
         if "requestBody" not in operation or route.startswith("/session"):
             continue
-        reply = world.call(method, route.replace("{}", "1"),
+        one = {"servers": "av", "jobs": "docs"}.get(
+            route.split("/")[4] if "/avscan/" in route else "", "1")
+        reply = world.call(method, route.replace("{}", one),
                            {"no_such_field": 1})
         assert reply.code == 400, route
         assert "no_such_field" in reply.message

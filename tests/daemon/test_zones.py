@@ -24,7 +24,7 @@ open_on_fail = no
 scan_profile = writes_only
 scan_on_rename = no
 file_extensions = Log, tar.gz
-file_extensions_action = include
+file_extension_action = include
 scan_if_no_extension = no
 paths_to_exclude = /srv/a b/, tmp
 scan_size_maximum_action = deny
@@ -178,11 +178,11 @@ def test_bad_filter_changes_nothing(world, line, said):
 
 def test_what_needs_a_restart_is_named(world):
     world.start()
-    configure(world, "", "check_grace = 20\nscan_timeout = 20\n")
+    configure(world, "", "api_group = daemon\nscan_timeout = 20\n")
     reload(world)
     line = [l for l in world.cavad.log().splitlines()
             if "was read again" in l][-1]
-    assert "next start" in line and "check_grace" in line
+    assert "next start" in line and "api_group" in line
     assert "scan_timeout" not in line
     with Peer(world, zone="System") as peer:
         assert peer.filter.scan_timeout == 20000

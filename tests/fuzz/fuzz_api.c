@@ -1,5 +1,6 @@
-/* includes: cavad/api.c cavad/api_avvendor.c cavad/api_events.c
- * cavad/api_jobs.c cavad/api_page.c cavad/api_probe.c cavad/api_scan.c */
+/* includes: cavad/api.c cavad/api_apply.c cavad/api_avvendor.c
+ * cavad/api_events.c cavad/api_jobs.c cavad/api_object.c cavad/api_page.c
+ * cavad/api_probe.c cavad/api_scan.c */
 /*
  * A request of the API: it gets one answer, in JSON, and what goes on to a
  * scan or to the database is what the fields promise. Input: a method, a
@@ -16,6 +17,10 @@
 #define api_http_header fuzz_header
 #define api_http_said fuzz_said
 #define api_challenge fuzz_challenge
+#define job_last fuzz_job_last
+#define live_try fuzz_live_try
+#define live_change_send fuzz_live_change
+#define zone_status fuzz_zone
 #define api_status fuzz_status
 #define api_metrics fuzz_status
 #define api_history fuzz_status
@@ -39,19 +44,22 @@
 #define store_avvendor_list fuzz_accounts
 
 #include "cavad/api.c"
+#include "cavad/api_apply.c"
 #include "cavad/api_avvendor.c"
 #include "cavad/api_events.c"
 #include "cavad/api_jobs.c"
+#include "cavad/api_object.c"
 #include "cavad/api_page.c"
 #include "cavad/api_probe.c"
 #include "cavad/api_scan.c"
 #include "tests/fuzz/fuzz.h"
 
-static struct job_object fuzz_job = { .name = "docs",
-				      .schedule = "every day" };
-static struct job_object *fuzz_jobs[] = { &fuzz_job, NULL };
-static struct config fuzz_config = { .jobs = fuzz_jobs };
-static struct api fuzz_api = { .config = &fuzz_config };
+#define FUZZ_CONF "[server av]\nserver_uri = null:\n[filter System]\n" \
+	"pool = default\n[job docs]\nschedule = every day\n"
+
+static struct config *fuzz_config;
+static struct overlay *fuzz_over;
+static struct api fuzz_api;
 static unsigned int fuzz_replies;
 
 void fuzz_reply(struct api_call *call, unsigned int code, char *text)
@@ -173,6 +181,61 @@ const char *fuzz_challenge(struct api_call *call)
 {
 	(void)call;
 	return "";
+}
+
+int64_t fuzz_job_last(struct jobs *jobs, const struct job_object *job)
+{
+	(void)jobs;
+	(void)job;
+	return 1;
+}
+
+bool fuzz_zone(const struct zones *z, unsigned int i,
+	       struct zone_status *status)
+{
+	(void)z;
+	*status = (struct zone_status) { .name = i == 0 ? "System" : "s",
+					 .id = i + 1 };
+	return i < 2;
+}
+
+/* As live.c, but for the engines and the disk. */
+struct config *fuzz_live_try(TALLOC_CTX *mem_ctx, struct live *live,
+			     const struct live_change *changes, size_t count,
+			     struct live_refusal *refusal)
+{
+	struct config_refusal why = { .text = NULL };
+	struct config *config = NULL;
+	struct overlay *over = live_overlay(mem_ctx, fuzz_config, fuzz_over,
+					    changes, count, refusal);
+
+	(void)live;
+	if (over == NULL) {
+		if (refusal->error == 0 || refusal->text == NULL) {
+			abort();
+		}
+		return NULL;
+	}
+	if (config_build(mem_ctx, "f", FUZZ_CONF, over, &config, &why) != 0) {
+		if (why.text == NULL) {
+			abort();
+		}
+		*refusal = (struct live_refusal) {
+			.error = EINVAL, .field = why.field, .text = why.text
+		};
+		return NULL;
+	}
+	return config;
+}
+
+struct tevent_req *fuzz_live_change(TALLOC_CTX *mem_ctx, struct live *live,
+				    const struct live_change *changes,
+				    size_t count)
+{
+	struct live_refusal refusal;
+
+	talloc_free(fuzz_live_try(mem_ctx, live, changes, count, &refusal));
+	return NULL;
 }
 
 void fuzz_status(struct api_call *call)
@@ -355,6 +418,24 @@ size_t fuzz_seed(unsigned int i, uint8_t data[FUZZ_MAX])
 			"{\"schedule\": \"every Friday at 22:00\"}",
 		"DELETE /platform/11/avscan/avvendor/EXAMPLE\\svc_cava\n",
 		"PUT /platform/11/avscan/avvendor\n[1, 2.5, null, {}]",
+		"GET /platform/11/avscan/servers?sort=server_uri&dir=DESC\n",
+		"GET /platform/11/avscan/filters/1\n",
+		"GET /platform/11/avscan/export\n",
+		"PUT /platform/11/avscan/settings\n{\"scan_timeout\": 60, "
+			"\"scan_zones\": [\"a\"], \"denial\": null, "
+			"\"scan_size_maximum\": 1, \"origin\": {}}",
+		"POST /platform/11/avscan/servers\n{\"server_name\": \"b\","
+			" \"server_uri\": \"h:1/p\", \"enabled\": true}",
+		"PUT /platform/11/avscan/servers/av\n{\"new_name\": \"c\"}",
+		"PUT /platform/11/avscan/filters/s\n{\"scan_on_read\": true, "
+			"\"file_extensions\": [\"doc\"], "
+			"\"file_extension_action\": \"include\"}",
+		"DELETE /platform/11/avscan/jobs/docs\n",
+		"POST /platform/11/avscan/apply?dry_run=true\n{\"cee\": {}, "
+			"\"settings\": {\"node\": 2}, \"servers\": "
+			"[{\"server_name\": \"av\", \"pool\": \"x\"}], "
+			"\"filters\": [{\"zone_name\": \"s\"}], \"jobs\": "
+			"[{\"job_name\": \"j\", \"impact\": \"HIGH\"}]}",
 		NULL };
 
 	return fuzz_seed_text(texts, i, data);
@@ -362,6 +443,7 @@ size_t fuzz_seed(unsigned int i, uint8_t data[FUZZ_MAX])
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	struct config_refusal why = { .text = NULL };
 	struct api_call *call = talloc_zero(NULL, struct api_call);
 	char *method = talloc_strndup(call, (const char *)data, size);
 	char *path = strchr(method, ' ');
@@ -372,7 +454,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		*body++ = '\0';
 		call->api = &fuzz_api;
 		call->user = "root";
-		fuzz_config.settings.check_root = "/srv";
+		if (fuzz_config == NULL) {
+			fuzz_over = overlay_create(NULL);
+			(void)config_build(NULL, "f", FUZZ_CONF, fuzz_over,
+					   &fuzz_config, &why);
+			fuzz_api.config = fuzz_config;
+		}
 		fuzz_replies = 0;
 		fuzz_take_query(path);
 		api_route(call, API_ROLE_ALL, method, path, body,

@@ -70,7 +70,7 @@ file_extensions = TXT
 [filter Included]
 scan_profile = strict
 file_extensions = exe
-file_extensions_action = include
+file_extension_action = include
 """)
     lab.env = lab.read_env()
     lab.configure("filter System", "file_extensions", "log, tar.gz")

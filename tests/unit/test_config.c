@@ -17,6 +17,8 @@
 
 #include "cavad/config.h"
 
+#define A43 "a1b2c3d4e5f6g7h8i9j0a1b2c3d4e5f6g7h8i9j0abc"
+
 #ifndef SOURCE_DIR
 #define SOURCE_DIR "."
 #endif
@@ -188,11 +190,10 @@ static const struct {
 	  ":1: [server]: a name is missing, as in [server NAME]" },
 	{ "[server a b]\n", ":1: [server]: \"b\" is one word too many" },
 	{ "[cee x]\n", ":1: [cee]: \"x\" is one word too many" },
-	{ "[server a/b]\n", ":1: [server a/b]: a name has 1 to 40 "
+	{ "[server a/b]\n", ":1: [server a/b]: a name has 1 to 128 "
 	  "characters of A-Z a-z 0-9 . _ -" },
-	{ "[server a1234567890123456789012345678901234567890]\n",
-	  ":1: [server a1234567890123456789012345678901234567890]: a name "
-	  "has 1 to 40 characters of A-Z a-z 0-9 . _ -" },
+	{ "[server " A43 A43 A43 "]\n", ":1: [server " A43 "a1b2c3d]: a "
+	  "name has 1 to 128 characters of A-Z a-z 0-9 . _ -" },
 	{ "[settings\n", ":1: a section has no ] at its end" },
 	{ "[settings] x\n",
 	  ":1: something stands behind the ] of a section" },
@@ -223,8 +224,8 @@ static const struct {
 	{ "[job a]\npaths_to_include = /srv/a, /etc\n",
 	  ": [job a] paths_to_include = \"/etc\": not below check_root "
 	  "(/srv)" },
-	{ "[job a]\nfile_extensions_action = include\n",
-	  ": [job a] file_extensions_action = include, but file_extensions "
+	{ "[job a]\nfile_extension_action = include\n",
+	  ": [job a] file_extension_action = include, but file_extensions "
 	  "is empty: nothing would be scanned" },
 	{ "[job a]\npool = x\n[server s]\nserver_uri = null:\n",
 	  ": [job a] pool = \"x\": no [server] has this pool, so nothing "

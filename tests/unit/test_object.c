@@ -485,13 +485,25 @@ static void test_near(void **unused)
 
 static void test_names(void **unused)
 {
+	char name[130] = "";
+
 	(void)unused;
 	assert_null(object_check_name("cee-1.example_a"));
 	assert_non_null(object_check_name(""));
 	assert_non_null(object_check_name("a b"));
 	assert_non_null(object_check_name("a/b"));
-	assert_non_null(object_check_name(
-		"a1234567890123456789012345678901234567890"));
+	memset(name, 'a', 128);
+	assert_null(object_check_name(name));
+	name[128] = 'a';
+	assert_non_null(object_check_name(name));
+	assert_true(object_uri_is_cee("h:12228/CEE"));
+	assert_true(object_uri_is_cee("192.0.2.1:12228"));
+	assert_true(object_uri_is_cee("[::1]:12228/a:b"));
+	assert_true(object_uri_is_cee("[::1]/a"));
+	assert_false(object_uri_is_cee("cee://h:12228/CEE"));
+	assert_false(object_uri_is_cee("clamd:/run/clamd"));
+	assert_false(object_uri_is_cee("null:"));
+	assert_false(object_uri_is_cee(":1"));
 	assert_true(object_path_below("/a", "/a"));
 	assert_true(object_path_below("/a/b", "/a"));
 	assert_true(object_path_below("/a", "/"));
