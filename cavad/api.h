@@ -17,6 +17,7 @@
 #include "cavad/ipc.h"
 #include "cavad/job.h"
 #include "cavad/live.h"
+#include "cavad/report.h"
 
 /* What the API shows and changes, and what it is made of. */
 struct api {
@@ -36,9 +37,9 @@ struct api {
 	struct history *minutes;
 	struct api_tcp *tcp;	/* NULL: not on TCP */
 	struct live *live;
+	struct reports *reports;
 
 	/* its own */
-	uint64_t next_report;
 	struct api_http *http;
 };
 

@@ -8,11 +8,12 @@
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
+#include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "cavad/api_private.h"
 #include "cavad/zone.h"
+#include "common/log.h"
 #include "common/uri.h"
 
 #define API_PATH_MAX 4096
@@ -27,6 +28,38 @@ const struct api_field api_scan_fields[] = {
 };
 
 static void api_scanned(struct tevent_req *subreq);
+static void api_scan_reported(struct tevent_req *subreq);
+
+/* On the API: who hangs up gets no answer, but there is a report. */
+struct api_scanning {
+	struct api_scan_link *link;
+	struct api_call *call;	/* NULL = it has ended */
+	struct report_part *part;
+	char *report;
+	struct scan_answer answer;
+};
+
+/* On the call; NULL when the scan has ended before it. */
+struct api_scan_link {
+	struct api_scanning *scanning;
+};
+
+static int api_scan_link_destructor(struct api_scan_link *link)
+{
+	if (link->scanning != NULL) {
+		link->scanning->call = NULL;
+		link->scanning->link = NULL;
+	}
+	return 0;
+}
+
+static int api_scanning_destructor(struct api_scanning *s)
+{
+	if (s->link != NULL) {
+		s->link->scanning = NULL;
+	}
+	return 0;
+}
 
 /* The path that is meant; NULL when it is none, which has been said. */
 static const char *api_scan_path(struct api_call *call)
@@ -49,9 +82,41 @@ static const char *api_scan_path(struct api_call *call)
 	return NULL;
 }
 
+/* NULL: the call is answered. */
+static struct api_scanning *api_scan_begin(struct api_call *call)
+{
+	const char *id = json_string_value(json_object_get(call->body,
+							   "report_id"));
+	const char *policy = json_string_value(json_object_get(call->body,
+							       "policy"));
+	struct api_scanning *s = talloc_zero(call->api, struct api_scanning);
+	struct api_scan_link *link = talloc_zero(call, struct api_scan_link);
+	const char *why = NULL;
+
+	if (s != NULL) {
+		s->call = call;
+		s->part = report_part_begin(s, call->api->reports, id,
+					    policy == NULL ? REPORT_MANUAL :
+					    policy, &why);
+	}
+	if (s == NULL || link == NULL || s->part == NULL) {
+		api_error(call, why == NULL ? 500 : 409, why == NULL ? NULL :
+			  "report_id", "%s", why == NULL ? "out of memory" :
+			  why);
+		talloc_free(s);
+		return NULL;
+	}
+	link->scanning = s;
+	s->link = link;
+	talloc_set_destructor(s, api_scanning_destructor);
+	talloc_set_destructor(link, api_scan_link_destructor);
+	return s;
+}
+
 void api_scan(struct api_call *call)
 {
 	struct scan_request request = { .source = SCAN_MANUAL };
+	struct api_scanning *s = NULL;
 	struct tevent_req *subreq = NULL;
 	json_t *ignore = NULL;
 
@@ -62,63 +127,96 @@ void api_scan(struct api_call *call)
 	if (request.path == NULL) {
 		return;
 	}
+	s = api_scan_begin(call);
+	if (s == NULL) {
+		return;
+	}
 	ignore = json_object_get(call->body, "ignore_previous_scan_status");
 	request.ignore_previous = ignore == NULL || json_is_true(ignore);
 	request.tiered = zones_tiered(call->api->zones, request.path);
-	request.user = "administrator";
+	request.user = call->user;
 	request.client = "API";
-	subreq = scan_send(call, call->api->ev, call->api->scans, &request);
+	request.report = report_part_id(s->part);
+	subreq = scan_send(s, call->api->ev, call->api->scans, &request);
 	if (subreq == NULL) {
 		api_error(call, 500, NULL, "out of memory");
+		talloc_free(s);
 		return;
 	}
-	tevent_req_set_callback(subreq, api_scanned, call);
-}
-
-/* The report's name; the report itself comes with reports. */
-static char *api_report_id(struct api_call *call)
-{
-	const char *given = json_string_value(json_object_get(call->body,
-							      "report_id"));
-
-	if (given != NULL) {
-		return talloc_strdup(call, given);
-	}
-	return talloc_asprintf(call, "M-%llx-%llu",
-			       (unsigned long long)time(NULL),
-			       (unsigned long long)call->api->next_report++);
+	tevent_req_set_callback(subreq, api_scanned, s);
 }
 
 static void api_scanned(struct tevent_req *subreq)
 {
-	struct api_call *call = tevent_req_callback_data(subreq,
-							 struct api_call);
-	struct scan_answer a = { .path = NULL };
-	const struct verdict *v = &a.verdict;
-	json_t *path = NULL;
-	int ret = scan_recv(subreq, call, &a);
+	struct api_scanning *s = tevent_req_callback_data(
+		subreq, struct api_scanning);
+	int ret = scan_recv(subreq, s, &s->answer);
+	const struct report_scan scan = {
+		.verdict = &s->answer.verdict,
+		.duration = s->answer.duration,
+		.from_record = s->answer.from_record,
+		.tiered = s->answer.tiered,
+		.bytes_fetched = s->answer.bytes_fetched,
+		.bytes_handed = s->answer.bytes_sent,
+		.bytes_passed = s->answer.bytes_passed,
+	};
 
 	TALLOC_FREE(subreq);
+	if (ret == 0) {
+		s->report = talloc_strdup(s, report_part_id(s->part));
+		subreq = report_part_end_send(s, s->part, &scan);
+		ret = subreq == NULL ? ENOMEM : 0;
+		TALLOC_FREE(s->part);
+	}
 	if (ret != 0) {
-		api_error(call, 500, NULL, "%s", strerror(ret));
+		if (s->call != NULL) {
+			api_error(s->call, 500, NULL, "%s", strerror(ret));
+		}
+		talloc_free(s);
 		return;
 	}
-	path = json_string(a.path == NULL ? "" : a.path);
+	tevent_req_set_callback(subreq, api_scan_reported, s);
+}
+
+static void api_scan_answer(struct api_call *call,
+			    const struct api_scanning *s)
+{
+	const struct scan_answer *a = &s->answer;
+	const struct verdict *v = &a->verdict;
+	json_t *path = json_string(a->path == NULL ? "" : a->path);
+
 	if (path == NULL) {	/* it is no UTF-8 */
-		path = json_string(uri_of_path(call, a.path));
+		path = json_string(uri_of_path(call, a->path));
 	}
 	api_reply(call, 200, json_pack(
 		"{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I,"
 		" s:b}",
-		"report_id", api_report_id(call),
+		"report_id", s->report,
 		"result", verdict_result_text(v->result),
 		"reason", verdict_reason_text(v->reason),
 		"file", path,
 		"threat", api_text(v->threat), "server", api_text(v->server),
 		"engine", api_text(v->engine),
 		"size", (json_int_t)v->content.size,
-		"duration", (json_int_t)a.duration,
+		"duration", (json_int_t)a->duration,
 		"scan_time", (json_int_t)(v->scan_time / 1000000000),
 		"signature_timestamp", (json_int_t)v->signature_time,
-		"from_record", (int)a.from_record));
+		"from_record", (int)a->from_record));
+}
+
+static void api_scan_reported(struct tevent_req *subreq)
+{
+	struct api_scanning *s = tevent_req_callback_data(
+		subreq, struct api_scanning);
+	int ret = store_write_recv(subreq);
+
+	TALLOC_FREE(subreq);
+	if (ret != 0) {
+		log_error("report %s cannot be kept: %s", s->report,
+			  strerror(ret));
+	}
+	if (s->call != NULL) {
+		api_scan_answer(s->call, s);
+	}
+	talloc_free(s);
 }

@@ -22,7 +22,8 @@
 static const char *const config_live[] = {
 	"service_enabled", "scan_zones", "scan_timeout",
 	"scan_cloudpool_timeout", "scan_size_maximum", "ip_pool",
-	"report_expiry", "sync_wait", "denial", "check_grace", "check_scope",
+	"report_expiry", "report_time", "link_speed", "sync_wait", "denial",
+	"check_grace", "check_scope",
 	"allow_clean", "scan_maximum", "rescan_on_signatures", "node",
 	"nodes", "event_command", "event_webhook", "event_webhook_ca_file",
 	"event_severity", "event_timeout", NULL

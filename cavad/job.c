@@ -196,6 +196,33 @@ static int active_destructor(struct active *a)
 	return 0;
 }
 
+static void tell_began(struct active *a)
+{
+	struct jobs *jobs = a->jobs;
+
+	if (jobs->began != NULL) {
+		a->report = talloc_strdup(a, jobs->began(jobs->watch_private,
+							 a->run));
+	}
+}
+
+void jobs_watch(struct jobs *jobs,
+		const char *(*began)(void *private_data,
+				     const struct job_run *run),
+		void (*ended)(void *private_data, const char *report,
+			      const struct job_run *run),
+		void *private_data)
+{
+	struct active *a = NULL;
+
+	jobs->began = began;
+	jobs->ended = ended;
+	jobs->watch_private = private_data;
+	LIST_FOREACH(a, &jobs->active, entry) {
+		tell_began(a);
+	}
+}
+
 /* Takes over the record. NULL = no memory. */
 static struct active *activate(struct jobs *jobs, struct job_run *run)
 {
@@ -351,6 +378,7 @@ struct tevent_req *job_start_send(TALLOC_CTX *mem_ctx, struct jobs *jobs,
 		return NULL;
 	}
 	*id = jobs->last = run->id;
+	tell_began(a);
 	log_notice("%s begins", active_title(a, run));
 	look_at_all(jobs);
 	active_work(a);

@@ -29,6 +29,18 @@ int jobs_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 		struct store *store, struct servers *servers,
 		struct scans *scans, struct jobs **result);
 
+/*
+ * began is called for each run under way, and for each that begins; what it
+ * returns, the id of its report, is borrowed for the call. NULL: it has none.
+ * ended is called with it, when the record of the run says that it has ended.
+ */
+void jobs_watch(struct jobs *jobs,
+		const char *(*began)(void *private_data,
+				     const struct job_run *run),
+		void (*ended)(void *private_data, const char *report,
+			      const struct job_run *run),
+		void *private_data);
+
 /* cavad ends, and all that is owed is in the database. */
 void jobs_stop(struct jobs *jobs);
 

@@ -126,6 +126,9 @@ void active_ended(struct active *a, enum job_state state)
 		   (unsigned long long)a->run->counts.found,
 		   (unsigned long long)a->run->counts.unanswered,
 		   a->run->why[0] == '\0' ? "" : "; ", a->run->why);
+	if (a->report != NULL) {
+		a->jobs->ended(a->jobs->watch_private, a->report, a->run);
+	}
 }
 
 void active_finish(struct active *a, enum job_state state)
@@ -294,6 +297,7 @@ static bool ask_one(struct active *a, struct batch *b,
 			"administrator",
 		.client = "job",
 		.pool = job->pool,
+		.report = a->report,
 		.tiered = job->scan_cloudpool_files,
 	};
 	struct asked *asked = talloc(b, struct asked);
@@ -365,6 +369,10 @@ static void count_answer(struct batch *b, const struct files_candidate *file,
 	const struct verdict *v = &answer->verdict;
 	struct run_counts *c = &b->counts;
 
+	c->bytes_fetched += answer->bytes_fetched;
+	c->bytes_handed += answer->bytes_sent;
+	c->bytes_passed += answer->bytes_passed;
+	c->scan_time += answer->duration;
 	if (v->result == VERDICT_FAILED) {
 		if (v->reason == VERDICT_REASON_NO_SERVER ||
 		    v->reason == VERDICT_REASON_FULL) {
@@ -377,6 +385,7 @@ static void count_answer(struct batch *b, const struct files_candidate *file,
 		}
 		return;
 	}
+	c->tiered_seen += answer->tiered;
 	if (v->result == VERDICT_SKIPPED) {
 		c->skipped++;
 		return;
@@ -390,6 +399,7 @@ static void count_answer(struct batch *b, const struct files_candidate *file,
 		return;
 	}
 	c->scanned++;
+	c->tiered += answer->tiered;
 	c->bytes_scanned += v->content.size;
 	c->clean += v->result == VERDICT_CLEAN;
 	c->found += v->result == VERDICT_INFECTED;

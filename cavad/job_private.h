@@ -48,6 +48,7 @@ struct active {
 	bool hold;		/* rule 4 */
 	bool dirty;
 	struct tevent_req *put;
+	char *report;		/* its id, or NULL */
 	TALLOC_CTX *rules;	/* of the batch that is walked now */
 	uint64_t files[JOB_RATE_TICKS];	/* seen, at the last ticks */
 	unsigned int ticks;
@@ -67,6 +68,10 @@ struct jobs {
 	LIST_HEAD(, active) active;
 	unsigned int count;
 	uint64_t last;
+	const char *(*began)(void *private_data, const struct job_run *run);
+	void (*ended)(void *private_data, const char *report,
+		      const struct job_run *run);
+	void *watch_private;
 };
 
 /* What it runs by: the job as it is configured now; NULL: it is no more. */

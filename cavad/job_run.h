@@ -57,7 +57,13 @@ enum job_state {
 	W(found, "of those: infected") \
 	W(unscannable, "of those: unscannable") \
 	W(skipped, "over scan_size_maximum, or tiered") \
-	W(unanswered, "without a verdict")
+	W(unanswered, "without a verdict") \
+	W(tiered, "tiered files that were scanned") \
+	W(tiered_seen, "tiered files asked about") \
+	W(bytes_fetched, "bytes that servers have read for it") \
+	W(bytes_handed, "bytes that servers were sent for it") \
+	W(bytes_passed, "bytes of files whose descriptor clamd got") \
+	W(scan_time, "ms of its scans together")
 
 struct run_counts {
 #define W(name, text) uint64_t name;

@@ -60,6 +60,7 @@ struct cavad {
 	struct ip_pool *ip_pool;
 	struct zones *zones;	/* before ipc */
 	struct jobs *jobs;
+	struct reports *reports;
 	struct ipc *ipc;
 	struct api_tcp *tcp;	/* NULL = none */
 	struct live *live;
@@ -236,6 +237,7 @@ static int cavad_build_api(struct cavad *cavad)
 					  &cavad->counters),
 		.tcp = cavad->tcp,
 		.live = cavad->live,
+		.reports = cavad->reports,
 	};
 
 	if (parts.minutes == NULL) {
@@ -354,6 +356,12 @@ static int cavad_build(struct cavad *cavad)
 				  &cavad->jobs);
 	}
 	if (ret == 0) {
+		ret = reports_create(cavad, cavad->ev, config, cavad->store,
+				     cavad->servers, cavad->scans,
+				     &cavad->reports);
+	}
+	if (ret == 0) {
+		reports_watch_jobs(cavad->reports, cavad->jobs);
 		cavad_attach(cavad);
 		ret = cavad_build_api(cavad);
 	}
@@ -409,6 +417,7 @@ static int cavad_run(struct cavad *cavad)
 		}
 	}
 	(void)sd_notify(0, "STOPPING=1");
+	reports_stop(cavad->reports);
 	jobs_stop(cavad->jobs);
 	store_flush(cavad->store);
 	return cavad->status;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "cavad/object_check.h"
+#include "cavad/report.h"
 #include "cavad/schedule.h"
 #include "common/filter.h"
 
@@ -217,6 +218,12 @@ static const char *check_webhook(const char *text)
 	return NULL;
 }
 
+static const char *check_report_time(const char *text)
+{
+	return report_time_parse(text) >= 0 ? NULL :
+		"not a time of day, as 00:00 or 23:30:00";
+}
+
 static const struct {
 	const char *field;
 	const char *(*check)(const char *text);
@@ -236,6 +243,7 @@ static const struct {
 	{ "pool", object_check_name },
 	{ "file_extensions", check_extension },
 	{ "schedule", check_schedule },
+	{ "report_time", check_report_time },
 	{ "paths_to_include", check_path },
 	{ "paths_to_exclude", check_excluded_path },
 	{ "exempt_accounts", check_account },

@@ -331,12 +331,24 @@ static uint32_t scan_duration(const struct scan *scan, bool from_record)
 	return ms < 1 ? 1 : (uint32_t)ms;
 }
 
+#define FROM_CLIENTS (SCAN_FROM(SCAN_ON_ACCESS) | SCAN_FROM(SCAN_NOTICE))
+
+const char *scan_report(const struct scan *scan)
+{
+	const char *report = scan->report;
+
+	if (report == NULL && (scan->sources & FROM_CLIENTS) != 0) {
+		report = scan->scans->report;
+	}
+	return report == NULL ? "" : report;
+}
+
 static void scan_tell(struct scan *scan, const struct verdict *verdict,
 		      bool from_record, uint32_t duration)
 {
 	const struct scan_facts facts = {
 		.sources = scan->sources,
-		.report = scan->report != NULL ? scan->report : "",
+		.report = scan_report(scan),
 		.ident = scan->have_ident ? &scan->ident : NULL,
 		.path = scan->path,
 		.name = scan_name(scan),
@@ -374,6 +386,10 @@ static void scan_answer_all(struct scan *scan, const struct verdict *verdict,
 		w->answer.verdict = *verdict;
 		w->answer.duration = duration;
 		w->answer.from_record = from_record;
+		w->answer.tiered = scan->tiered;
+		w->answer.bytes_fetched = scan->bytes_fetched;
+		w->answer.bytes_sent = scan->bytes_sent;
+		w->answer.bytes_passed = scan->bytes_passed;
 		if (scan->have_ident) {
 			w->answer.ident = scan->ident;
 		}
@@ -451,6 +467,16 @@ int scans_watch(struct scans *s,
 	watch->private_data = private_data;
 	LIST_INSERT_HEAD(&s->watches, watch, entry);
 	return 0;
+}
+
+void scans_set_report(struct scans *s, const char *id)
+{
+	char *report = talloc_strdup(s, id);
+
+	if (report != NULL) {
+		talloc_free(s->report);
+		s->report = report;
+	}
 }
 
 bool scans_room(const struct scans *s, bool urgent)

@@ -65,6 +65,8 @@ struct scan_answer {
 	char *path;		/* absolute, as it is now */
 	uint32_t duration;	/* ms, 0 = answered from the record */
 	bool from_record;
+	bool tiered;
+	uint64_t bytes_fetched, bytes_sent, bytes_passed; /* scan_facts */
 };
 
 /*
@@ -82,7 +84,8 @@ int scan_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
 struct scan_facts {
 	unsigned int sources;	/* SCAN_FROM() of all whose question it
 				 * answers */
-	const char *report;	/* of the first of them that has one, or "" */
+	const char *report;	/* of the first of them that has one; else
+				 * that of clients', or "" */
 	const struct ident *ident;	/* NULL: no file was found */
 	const char *path;	/* absolute, as it is now */
 	const char *name;	/* the same; a stream's has its token */
@@ -99,6 +102,9 @@ struct scan_facts {
 };
 
 #define SCAN_FROM(source) (1U << (source))
+
+/* The report of scans for clients that are part of no other; copied. */
+void scans_set_report(struct scans *s, const char *id);
 
 /*
  * fn is called once for each scan that ends with an answer, before those

@@ -135,6 +135,7 @@ struct scans {
 	unsigned int (*turn_fn)(void *private_data);	/* of ip_pool */
 	void *turn_private;
 	LIST_HEAD(, scan_watch) watches;
+	char *report;		/* of clients' scans, or NULL */
 	struct tevent_timer *full_timer;	/* while that event is up */
 };
 
@@ -158,6 +159,9 @@ void scan_waiters_in_time(struct scan *scan);
  */
 void scan_finish(struct scan *scan, const struct verdict *verdict,
 		 bool from_record);
+
+/* The id of the report that it is part of, or "". */
+const char *scan_report(const struct scan *scan);
 
 /* Starts what may run, soon. */
 void scans_wake(struct scans *s);

@@ -43,6 +43,7 @@
 #include <string.h>
 
 #include "cavad/store_private.h"
+#include "cavad/store_row.h"
 #include "common/buf.h"
 #include "common/log.h"
 
@@ -53,7 +54,9 @@ static const char *const store_tables[] = {
 	[STORE_META] = "meta", [STORE_PENDING] = "pending",
 	[STORE_RESULT] = "result", [STORE_AVVENDOR] = "avvendor",
 	[STORE_ZONE] = "zone", [STORE_RUN] = "run",
-	[STORE_EVENT] = "event", [STORE_OBJECT] = "object", NULL
+	[STORE_EVENT] = "event", [STORE_OBJECT] = "object",
+	[STORE_REPORT] = "report",
+	[STORE_REPORT_INDEX] = "report_index", NULL
 };
 
 /* The thread ends before the database closes. */
@@ -616,28 +619,6 @@ int store_zone_list(struct store *s, TALLOC_CTX *mem_ctx,
 }
 
 /* Rows that have a number: runs of jobs, events. */
-
-static uint64_t store_number(struct db_bytes key)
-{
-	const uint8_t *bytes = key.data;
-	uint64_t id = 0;
-	size_t i;
-
-	for (i = 0; i < key.len && i < 8; i++) {
-		id = id << 8 | bytes[i];
-	}
-	return id;
-}
-
-static struct db_bytes store_number_key(uint64_t id, uint8_t bytes[8])
-{
-	unsigned int i;
-
-	for (i = 0; i < 8; i++) {
-		bytes[i] = (uint8_t)(id >> (56 - 8 * i));
-	}
-	return (struct db_bytes) { bytes, 8 };
-}
 
 struct tevent_req *store_run_put_send(TALLOC_CTX *mem_ctx,
 				      struct tevent_context *ev,

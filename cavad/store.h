@@ -19,6 +19,8 @@
  *   event     id, u64 -> an event that was or is: event_history.h
  *   run       number, u64 -> a run of a job: its record (job_run.h)
  *   object    class, NUL, name -> what was changed of it (overlay.h)
+ *   report    number, u64 -> a report: its record (report.h)
+ *   report_index  text -> number of a report (report.c)
  *
  * Not for network file systems. Open it once, after every fork.
  *

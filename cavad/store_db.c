@@ -314,10 +314,26 @@ static int db_seek(MDB_cursor *cursor, struct db_bytes after, MDB_val *k,
 	return mdb_cursor_get(cursor, k, v, MDB_NEXT);
 }
 
-void db_each(struct db_txn *t, unsigned int table, struct db_bytes after,
-	     bool (*fn)(void *private_data, struct db_bytes key,
-			struct db_bytes value),
-	     void *private_data)
+/* The same backwards: on the last row before `before`. */
+static int db_seek_back(MDB_cursor *cursor, struct db_bytes before,
+			MDB_val *k, MDB_val *v)
+{
+	int ret;
+
+	if (before.data == NULL) {
+		return mdb_cursor_get(cursor, k, v, MDB_LAST);
+	}
+	*k = db_val(before);
+	ret = mdb_cursor_get(cursor, k, v, MDB_SET_RANGE);
+	return mdb_cursor_get(cursor, k, v, ret == MDB_NOTFOUND ? MDB_LAST :
+			      MDB_PREV);
+}
+
+static void db_walk(struct db_txn *t, unsigned int table,
+		    struct db_bytes from, bool back,
+		    bool (*fn)(void *private_data, struct db_bytes key,
+			       struct db_bytes value),
+		    void *private_data)
 {
 	MDB_cursor *cursor = NULL;
 	MDB_val k = { 0 };
@@ -333,13 +349,15 @@ void db_each(struct db_txn *t, unsigned int table, struct db_bytes after,
 		t->error = db_errno(ret);
 		return;
 	}
-	ret = db_seek(cursor, after, &k, &v);
+	ret = back ? db_seek_back(cursor, from, &k, &v) :
+		     db_seek(cursor, from, &k, &v);
 	while (ret == 0) {
 		more = fn(private_data, db_bytes_of(k), db_bytes_of(v));
 		if (!more) {
 			break;
 		}
-		ret = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
+		ret = mdb_cursor_get(cursor, &k, &v, back ? MDB_PREV :
+				     MDB_NEXT);
 	}
 	if (ret != 0 && ret != MDB_NOTFOUND) {
 		t->error = db_errno(ret);
@@ -380,6 +398,23 @@ uint64_t db_used(struct db_txn *t)
 	}
 	n = info.me_last_pgno + 1;
 	return (uint64_t)(n > free_pages ? n - free_pages : 0) * st.ms_psize;
+}
+
+void db_each(struct db_txn *t, unsigned int table, struct db_bytes after,
+	     bool (*fn)(void *private_data, struct db_bytes key,
+			struct db_bytes value),
+	     void *private_data)
+{
+	db_walk(t, table, after, false, fn, private_data);
+}
+
+void db_each_back(struct db_txn *t, unsigned int table,
+		  struct db_bytes before,
+		  bool (*fn)(void *private_data, struct db_bytes key,
+			     struct db_bytes value),
+		  void *private_data)
+{
+	db_walk(t, table, before, true, fn, private_data);
 }
 
 uint64_t db_count(struct db_txn *t, unsigned int table)

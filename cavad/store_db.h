@@ -18,7 +18,7 @@
 #include <stdint.h>
 #include <talloc.h>
 
-#define DB_TABLES_MAX 16
+#define DB_TABLES_MAX 32
 #define DB_KEY_MAX 511		/* what liblmdb is built with */
 
 struct db;
@@ -65,6 +65,13 @@ void db_each(struct db_txn *t, unsigned int table, struct db_bytes after,
 	     bool (*fn)(void *private_data, struct db_bytes key,
 			struct db_bytes value),
 	     void *private_data);
+
+/* The same backwards: each row before `before` (NULL: from the last). */
+void db_each_back(struct db_txn *t, unsigned int table,
+		  struct db_bytes before,
+		  bool (*fn)(void *private_data, struct db_bytes key,
+			     struct db_bytes value),
+		  void *private_data);
 
 uint64_t db_count(struct db_txn *t, unsigned int table);
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "cavad/event_history.h"
+#include "cavad/report.h"
 #include "cavad/store.c"
 #include "tests/fuzz/fuzz.h"
 
@@ -15,13 +16,21 @@ size_t fuzz_seed(unsigned int i, uint8_t data[FUZZ_MAX])
 	const struct ident ident = { .ino = 7, .handle_len = 8 };
 	const struct verdict v = { .result = VERDICT_CLEAN, .stamp = 20 };
 	const struct job_run run = { .job = "docs", .why = "" };
+	const struct report report = {
+		.kind = REPORT_KIND_JOB, .start = 20, .files = 7,
+		.name = "mine", .policy = "docs", .service = "ICAP",
+	};
 	struct buf b = buf_writer(data, FUZZ_MAX);
 
 	if (i == 2) {
 		job_run_put(&b, &run);
 		return b.pos;
 	}
-	if (i > 2) {
+	if (i == 3) {
+		report_put(&b, &report);
+		return b.pos;
+	}
+	if (i > 3) {
 		return 0;
 	}
 	buf_put_u8(&b, 1);
@@ -34,6 +43,30 @@ size_t fuzz_seed(unsigned int i, uint8_t data[FUZZ_MAX])
 	buf_put_str(&b, "D\\user");
 	buf_put_str(&b, "192.0.2.7");
 	return b.pos;
+}
+
+/* What parses is written and read as the same. */
+static void fuzz_report(struct report *r)
+{
+	uint8_t bytes[2][2 * REPORT_RECORD_MAX];
+	struct buf b[2] = { buf_writer(bytes[0], sizeof(bytes[0])),
+			    buf_writer(bytes[1], sizeof(bytes[1])) };
+	struct buf in;
+
+	if (r == NULL) {
+		return;
+	}
+	report_put(&b[0], r);
+	in = buf_reader(bytes[0], b[0].pos);
+	r = report_get(r, 1, &in);
+	if (b[0].error != 0 || r == NULL) {
+		abort();
+	}
+	report_put(&b[1], r);
+	if (b[0].pos != b[1].pos ||
+	    memcmp(bytes[0], bytes[1], b[0].pos) != 0) {
+		abort();
+	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -58,6 +91,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	b = buf_reader(data, size);
 	(void)event_record_get(frame, 1, &b);
+	b = buf_reader(data, size);
+	fuzz_report(report_get(frame, 1, &b));
 	talloc_free(frame);
 	return 0;
 }

@@ -1,0 +1,71 @@
+/*
+ * What report.c (the life of reports) and report_part.c (runs and individual
+ * scans) share, and nobody else.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#ifndef CAVAD_REPORT_PRIVATE_H
+#define CAVAD_REPORT_PRIVATE_H
+
+#include <sys/queue.h>
+
+#include "cavad/report.h"
+#include "cavad/report_seen.h"
+#include "cavad/store_row.h"
+
+/* A report in memory. */
+struct report_open {
+	LIST_ENTRY(report_open) entry;
+	struct reports *all;
+	struct report *r;
+	char id[REPORT_ID_MAX];
+	bool held;		/* of this day, or of a run under way */
+	unsigned int parts;	/* individual scans under way */
+	unsigned int writes;
+	bool dirty;
+};
+
+struct reports {
+	struct tevent_context *ev;
+	const struct config *config;
+	struct store *store;
+	struct servers *servers;
+	struct scans *scans;
+	struct jobs *jobs;	/* NULL at first */
+	uint64_t last;		/* number */
+	LIST_HEAD(, report_open) open;
+	struct report_open *day;
+	struct report_seen seen;	/* infected files of this day */
+	bool failed;		/* to be written, and said so */
+};
+
+/* From report.c. */
+
+/* Takes r. NULL = no memory. */
+struct report_open *report_open(struct reports *all, struct report *r);
+struct report_open *report_open_find(struct reports *all, const char *id);
+
+/* Frees it unless somebody adds to it, or it is not written yet. */
+void report_release(struct report_open *o);
+
+/* number 0: removes it. */
+void report_index(struct reports *all, const char *key, uint64_t number);
+struct report *report_indexed_row(TALLOC_CTX *mem_ctx, struct reports *all,
+				  const char *key);
+
+/* The next one, on `all`. NULL = no memory. */
+struct report *report_new(struct reports *all, enum report_kind kind,
+			  const char *policy, time_t start);
+
+struct tevent_req *report_put_send(TALLOC_CTX *mem_ctx, struct reports *all,
+				   const struct report *r);
+
+/* Writes what is dirty; now, or soon. */
+void report_save(struct report_open *o);
+
+/* From report_part.c. */
+
+/* The numbers of its run as they are now. */
+void report_of_run(struct reports *all, struct report *r);
+
+#endif
