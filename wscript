@@ -38,7 +38,7 @@ def options(opt):
     own.add_option("--werror", action="store_true",
                    help="warnings are errors (CI)")
     own.add_option("--sanitize", default="",
-                   help="e.g. address,undefined (not for the module)")
+                   help="e.g. address,undefined")
     own.add_option("--long", action="store_true",
                    help="test: full sizes instead of scaled-down ones")
     own.add_option("--only", default="",
@@ -50,6 +50,8 @@ def samba_file(ctx, name):
 
 
 def configure(conf):
+    if "fuzzer" in conf.options.sanitize:
+        conf.environ["CC"] = "clang"    # libFuzzer is a part of it
     conf.load("compiler_c")
     conf.env.append_value("CFLAGS", [
         "-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Wshadow",
@@ -65,8 +67,10 @@ def configure(conf):
     conf.env.PROGRAM_LINKFLAGS = ["-pie"]
     if conf.options.sanitize:
         flag = "-fsanitize=" + conf.options.sanitize
-        conf.env.PROGRAM_CFLAGS += [flag, "-fno-omit-frame-pointer"]
+        conf.env.SANITIZE = [flag, "-fno-omit-frame-pointer"]
+        conf.env.PROGRAM_CFLAGS += conf.env.SANITIZE
         conf.env.PROGRAM_LINKFLAGS += [flag]
+        conf.env.LIBFUZZER = "fuzzer" in conf.options.sanitize
     else:
         conf.env.append_value("DEFINES", ["_FORTIFY_SOURCE=2"])
     for name in PKGS.split():
@@ -148,36 +152,56 @@ def install_rest(bld, glob):
 
 
 def build_tests(bld, glob, define, program):
+    env = bld.env
     tests = bld.path.find_node("tests").abspath()
     define = define + ['TESTS_DIR="%s"' % tests,
                        'SOURCE_DIR="%s"' % bld.path.abspath()]
     fuzz_main = glob("tests/fuzz/fuzz_main.c")
-    for source, more in (
-            [(t, []) for t in glob(["tests/unit/test_*.c",
-                                    "tests/bench/bench_*.c"])] +
-            [(t, fuzz_main) for t in glob("tests/fuzz/fuzz_*.c",
-                                          excl="tests/fuzz/fuzz_main.c")]):
-        bld.program(target="%s/%s" % (source.parent.name, source.name[:-2]),
-                    source=[source] + more, defines=define,
-                    use="daemon common CMOCKA " + DAEMON, install_path=None,
-                    **program)
+    fuzz = dict(program, linkflags=list(env.PROGRAM_LINKFLAGS))
+    fuzz_define = []
+    if env.LIBFUZZER:
+        fuzz["linkflags"] += ["-fsanitize=fuzzer"]
+        fuzz_define = ["FUZZ_LIBFUZZER=1"]
+    for source in glob(["tests/unit/test_*.c", "tests/bench/bench_*.c"]):
+        build_test(bld, source, [], define, program)
+    for source in glob("tests/fuzz/fuzz_*.c", excl="tests/fuzz/fuzz_main.c"):
+        build_test(bld, source, fuzz_main, define + fuzz_define, fuzz)
+    if not env.SANITIZE:
+        build_fail_malloc(bld)
 
 
-# The module resolves Samba's symbols from the smbd that loads it; what it
-# has of common/ stays hidden inside.
+# Preloaded to unit tests by tests/alloc.py; ASan would be in its way.
+def build_fail_malloc(bld):
+    env = bld.env.derive()
+    env.cshlib_PATTERN = "%s.so"
+    bld.shlib(target="unit/fail_malloc", source="tests/unit/fail_malloc.c",
+              cflags=["-fPIC"], env=env, install_path=None)
+
+
+def build_test(bld, source, more, define, program):
+    bld.program(target="%s/%s" % (source.parent.name, source.name[:-2]),
+                source=[source] + more, defines=define,
+                use="daemon common CMOCKA " + DAEMON, install_path=None,
+                **program)
+
+
+# The module resolves Samba's symbols from the smbd that loads it, and those
+# of a sanitizer from what is preloaded to it (tests/sanitize.py); what it has
+# of common/ stays hidden inside.
 def build_module(bld, glob):
     source = samba_file(bld, "source").abspath()
     includes = []
     for name in SAMBA_DIRS.split():
         includes += ["-isystem", os.path.join(source, name)]
-    shared = {"cflags": ["-fPIC", "-fvisibility=hidden"] + includes +
+    flags = ["-fPIC", "-fvisibility=hidden"] + bld.env.SANITIZE
+    shared = {"cflags": flags + includes +
               ["-Wno-unused-parameter", "-Wno-missing-prototypes",
                "-Wno-shadow"],
               "includes": "."}
     shared_common = glob("common/*.c", excl=["common/cee_*.c",
                                              "common/log.c"])
     bld.objects(target="module_common", source=shared_common,
-                cflags=["-fPIC", "-fvisibility=hidden"], includes=".",
+                cflags=flags, includes=".",
                 use="TALLOC TEVENT NETTLE")
     bld.objects(target="module_hooks", source=glob("vfs_cava/*.c"),
                 defines=SAMBA_DEFINES.split() +
@@ -194,7 +218,7 @@ def build_module(bld, glob):
 # That of Samba's waf looks for its lock where there is none.
 def distclean(ctx):
     """removes build/out and the configuration; keeps Samba's source"""
-    for name in ("build/out", "build/sanitize"):
+    for name in ("build/out", "build/sanitize", "build/libfuzzer"):
         shutil.rmtree(ctx.path.make_node(name).abspath(), ignore_errors=True)
     for lock in ctx.path.ant_glob(".lock-w*", quiet=True):
         lock.delete()
@@ -230,17 +254,57 @@ def torture(ctx):
 def lint(ctx):
     """checks the rules of HACKING.md that a machine can check"""
     in_build(ctx, "/usr/bin/python3", "tests/lint.py")
+    run(ctx, "tests/analyze.py")
 
 
-def sanitize(ctx):
-    """unit, daemon and fuzz tests with ASan, UBSan; --long: fuzz longer"""
+# A configuration and folder of its own, beside build/out.
+def other_build(ctx, name, sanitize, *words):
     environment = dict(os.environ, PYTHONDONTWRITEBYTECODE="1",
-                       WAFLOCK=".lock-waf-sanitize")
-    subprocess.run([sys.executable, sys.argv[0], "--out=build/sanitize",
-                    "--sanitize=address,undefined", "configure", "build"],
+                       WAFLOCK=".lock-waf-" + name)
+    subprocess.run([sys.executable, sys.argv[0], "--out=build/" + name,
+                    "--sanitize=" + sanitize, "configure", "build", *words],
                    cwd=ctx.path.abspath(), env=environment, check=True)
-    ret = subprocess.run(["/usr/bin/python3", "tests/sanitize.py", "600" if
-                          ctx.options.long else "10", ctx.options.only],
+
+
+def run(ctx, *command):
+    ret = subprocess.run(["/usr/bin/python3", *command],
                          cwd=ctx.path.abspath()).returncode
     if ret != 0:
         sys.exit(ret)
+
+
+def soak(ctx):
+    """faults at random among 20 clients, 1 min; --long: 200, 10 min"""
+    long = ctx.options.long
+    os.environ["CAVA_SOAK_SECONDS"] = "600" if long else "60"
+    os.environ["CAVA_SOAK_CLIENTS"] = "200" if long else "20"
+    in_build(ctx, "/usr/bin/python3", "-m", "pytest", "-q", "-s", "-p",
+             "no:cacheprovider", "tests/smb/test_chaos.py")
+
+
+def alloc(ctx):
+    """unit tests with allocations that fail; --long: each of them"""
+    in_build(ctx, "/usr/bin/python3", "tests/alloc.py", "--only",
+             ctx.options.only, *(["--long"] if ctx.options.long else []))
+
+
+def asan(ctx):
+    """unit, daemon, fuzz and SMB tests with ASan, UBSan; --long: more"""
+    other_build(ctx, "sanitize", "address,undefined")
+    run(ctx, "tests/sanitize.py", "600" if ctx.options.long else "10",
+        ctx.options.only)
+
+
+def fuzz(ctx):
+    """fuzz targets under libFuzzer; --long: ten million inputs each"""
+    names = ["fuzz/" + node.name[:-2] for node in
+             ctx.path.ant_glob("tests/fuzz/fuzz_*.c",
+                               excl="tests/fuzz/fuzz_main.c")]
+    if shutil.which("clang") is None:
+        raise Errors.WafError("libFuzzer is a part of clang; as root: "
+                              "apt-get install clang libclang-rt-dev")
+    Scripting.run_command("build")      # those write the seeds
+    other_build(ctx, "libfuzzer", "fuzzer-no-link,address,undefined",
+                "--targets=" + ",".join(names))
+    run(ctx, "tests/fuzz.py", *(["--long"] if ctx.options.long else []),
+        "--only", ctx.options.only)

@@ -163,10 +163,15 @@ static json_t *object_filter_json(struct api *api, const char *name)
 	struct zone_status zone = { .id = 0 };
 	char id[16] = "";
 	json_t *json = NULL;
+	int ret = 0;
 
 	if (filter == NULL) {
-		object_defaults(frame, &object_filter, &none);
+		ret = object_defaults(frame, &object_filter, &none);
 		filter = &none;
+	}
+	if (ret != 0) {
+		talloc_free(frame);
+		return NULL;
 	}
 	json = object_json(api, &kind_filters, name, filter);
 	(void)object_zone(api, name, &zone);

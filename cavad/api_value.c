@@ -210,12 +210,15 @@ static json_t *value_default(const struct object_class *class,
 {
 	void *object = talloc_zero_size(NULL, class->size);
 	json_t *json = NULL;
+	int ret = 0;
 
 	if (object == NULL) {
 		return NULL;
 	}
-	object_defaults(object, class, object);
-	json = api_value_set(class, object, f);
+	ret = object_defaults(object, class, object);
+	if (ret == 0) {
+		json = api_value_set(class, object, f);
+	}
 	talloc_free(object);
 	return json;
 }

@@ -37,10 +37,15 @@ static json_t *api_zone(const struct config *config,
 	const struct filter_object *filter = config_zone(config, z->name);
 	char *profile = NULL;
 	json_t *json = NULL;
+	int ret = 0;
 
 	if (filter == NULL) {
-		object_defaults(frame, &object_filter, &object);
 		filter = &object;
+		ret = object_defaults(frame, &object_filter, &object);
+	}
+	if (ret != 0) {
+		talloc_free(frame);
+		return NULL;
 	}
 	profile = object_get(frame, &object_filter, filter, "scan_profile");
 	json = json_pack("{s:s, s:b, s:s?, s:b, s:I, s:o}",

@@ -14,6 +14,7 @@
 struct config *config_create(TALLOC_CTX *mem_ctx)
 {
 	struct config *c = talloc_zero(mem_ctx, struct config);
+	int ret = 0;
 
 	if (c == NULL) {
 		return NULL;
@@ -21,12 +22,14 @@ struct config *config_create(TALLOC_CTX *mem_ctx)
 	c->filters = talloc_zero_array(c, struct filter_object *, 1);
 	c->servers = talloc_zero_array(c, struct server_object *, 1);
 	c->jobs = talloc_zero_array(c, struct job_object *, 1);
-	if (c->filters == NULL || c->servers == NULL || c->jobs == NULL) {
-		talloc_free(c);
-		return NULL;
+	ret = object_defaults(c, &object_settings, &c->settings);
+	if (ret == 0) {
+		ret = object_defaults(c, &object_cee, &c->cee);
 	}
-	object_defaults(c, &object_settings, &c->settings);
-	object_defaults(c, &object_cee, &c->cee);
+	if (ret != 0 || c->filters == NULL || c->servers == NULL ||
+	    c->jobs == NULL) {
+		TALLOC_FREE(c);
+	}
 	return c;
 }
 
@@ -97,13 +100,14 @@ void *config_make(struct config *c, const struct object_class *class,
 	size_t count = config_count(c, class);
 	const char **object = talloc_zero_size(c, class->size);
 	void *list = NULL;
+	int ret = 0;
 
 	if (object == NULL) {
 		return NULL;
 	}
-	object_defaults(c, class, object);
+	ret = object_defaults(c, class, object);
 	*object = talloc_strdup(c, name);	/* its first member */
-	if (*object == NULL) {
+	if (ret != 0 || *object == NULL) {
 		return NULL;
 	}
 	if (class == &object_filter) {

@@ -108,8 +108,12 @@ static int change_fields(struct change_build *b, const struct live_change *c,
 		return change_nomem(b);
 	}
 	if (object == NULL) {
-		object_defaults(scratch, c->class, scratch);
+		ret = object_defaults(scratch, c->class, scratch);
 		*scratch = c->name;	/* its first member */
+	}
+	if (ret != 0) {
+		talloc_free(scratch);
+		return change_nomem(b);
 	}
 	for (i = 0; i < c->count && ret == 0; i++) {
 		ret = change_field(b, c, scratch, record, &c->pairs[i]);

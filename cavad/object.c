@@ -173,7 +173,7 @@ static char *object_field_hint(TALLOC_CTX *mem_ctx,
 					       other->named ? " NAME" : "");
 		}
 	}
-	for (i = 0; class->fields[i].name != NULL && i < FIELDS_MAX - 1; i++) {
+	for (i = 0; i < FIELDS_MAX - 1 && class->fields[i].name != NULL; i++) {
 		names[i] = class->fields[i].name;
 	}
 	meant = near_name(names, name);
@@ -236,8 +236,8 @@ int object_set(TALLOC_CTX *mem_ctx, const struct object_class *class,
 }
 
 /* The defaults are ours: what is wrong with one is a bug. */
-void object_defaults(TALLOC_CTX *mem_ctx, const struct object_class *class,
-		     void *object)
+int object_defaults(TALLOC_CTX *mem_ctx, const struct object_class *class,
+		    void *object)
 {
 	const struct object_field *f = NULL;
 	union object_value value;
@@ -247,6 +247,9 @@ void object_defaults(TALLOC_CTX *mem_ctx, const struct object_class *class,
 	for (f = class->fields; f->name != NULL; f++) {
 		ret = object_value_parse(mem_ctx, f, f->def, false, &value,
 					 &why);
+		if (ret == ENOMEM) {
+			return ret;
+		}
 		if (ret != 0) {
 			log_error("object.def: default of %s: %s", f->name,
 				  why == NULL ? strerror(ret) : why);
@@ -254,6 +257,7 @@ void object_defaults(TALLOC_CTX *mem_ctx, const struct object_class *class,
 		}
 		object_value_store(f, object, &value);
 	}
+	return 0;
 }
 
 char *object_get(TALLOC_CTX *mem_ctx, const struct object_class *class,

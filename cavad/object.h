@@ -103,9 +103,12 @@ uint64_t object_field_bit(const struct object_class *class,
 struct object_origin *object_origin(const struct object_class *class,
 				    void *object);
 
-/* Sets every field to its default; strings are allocated on mem_ctx. */
-void object_defaults(TALLOC_CTX *mem_ctx, const struct object_class *class,
-		     void *object);
+/*
+ * Sets every field to its default; strings are allocated on mem_ctx. 0 or
+ * ENOMEM.
+ */
+int object_defaults(TALLOC_CTX *mem_ctx, const struct object_class *class,
+		    void *object);
 
 /*
  * Sets one field from text. 0; ENOENT (no such field), EINVAL. On an error

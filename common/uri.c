@@ -29,11 +29,12 @@ char *uri_of_path(TALLOC_CTX *mem_ctx, const char *path)
 	const unsigned char *p = (const unsigned char *)path;
 	size_t start = strlen(URI_START);
 	char *uri = talloc_array(mem_ctx, char, start + 3 * strlen(path) + 1);
-	char *to = uri + start;
+	char *to = NULL;
 
 	if (uri == NULL) {
 		return NULL;
 	}
+	to = uri + start;
 	memcpy(uri, URI_START, start);
 	for (; *p != '\0'; p++) {
 		if (uri_plain(*p)) {

@@ -475,7 +475,7 @@ end()		# SIGNAL PART...
 			family="$pid $(descendants "$pid" | tr '\n' ' ')"
 			case $signal in
 			KILL) kill -KILL $family 2>/dev/null || true ;;
-			*) kill -TERM "$pid" ;;
+			*) kill -TERM "$pid" 2>/dev/null || true ;;
 			esac
 			n=0
 			until gone $family; do

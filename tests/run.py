@@ -72,6 +72,10 @@ def programs(only):
     for path in sorted((ROOT / "tests").glob("*.t.sh")):
         if only in path.name:
             jobs.append((["bash", str(path)], path.name))
+    if only in "alloc":
+        jobs.append((["/usr/bin/python3", "tests/alloc.py"], "alloc"))
+    if only in "analyze":
+        jobs.append((["/usr/bin/python3", "tests/analyze.py"], "analyze"))
     if only in "lint":
         jobs.append((["/usr/bin/python3", "tests/lint.py"], "lint"))
     return jobs

@@ -1,0 +1,125 @@
+#!/usr/bin/python3
+"""Fails one allocation of a unit test after the other (fail_malloc.c): the
+code may report an error, and may not crash or wait for ever.
+
+Some of each quick program; with --long every one, up to thousands. That a
+test itself does not look at what it allocates is no finding. Ends with a
+line `N passed, N failed`.
+
+SPDX-License-Identifier: GPL-3.0-or-later
+"""
+import argparse
+import concurrent.futures
+import os
+import pathlib
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+OUT = ROOT / "build/out"
+PRELOAD = OUT / "unit/fail_malloc.so"
+CRASHED = 99
+QUICK, FEW = 0.5, 10            # s of a program, failures of it
+SLOW, MANY = 30, 3000
+STUCK = 60                      # s
+
+
+def run(program, number, count=None):
+    """(exit status or None, what it said)"""
+    environment = dict(os.environ, LD_PRELOAD=str(PRELOAD),
+                       FAIL_MALLOC=str(number))
+    if count:
+        environment["FAIL_MALLOC_COUNT"] = count
+    process = subprocess.Popen([program], env=environment, cwd=ROOT,
+                               stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, text=True,
+                               stderr=subprocess.STDOUT, errors="replace",
+                               start_new_session=True)
+    try:
+        output, _ = process.communicate(timeout=STUCK)
+        return process.returncode, output
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, 9)
+        return None, process.communicate()[0]
+
+
+def frames(program, output):
+    """["function at file:line"] of the program, innermost first."""
+    at = re.findall(r"%s\(\+(0x[0-9a-f]+)\)" % re.escape(str(program)),
+                    output)
+    if not at:
+        return []
+    text = subprocess.run(["addr2line", "-f", "-p", "-s", "-e", program, *at],
+                          stdout=subprocess.PIPE, text=True).stdout
+    files = subprocess.run(["addr2line", "-e", program, *at],
+                           stdout=subprocess.PIPE, text=True).stdout
+    return list(zip(text.splitlines(), files.splitlines()))
+
+
+def finding(program, number):
+    """None, or what is wrong when that allocation fails."""
+    code, output = run(program, number)
+    if code is None:
+        return "allocation %d: it is stuck" % number
+    if code != CRASHED and code >= 0:
+        return None
+    stack = frames(program, output)
+    if stack and "/tests/" in stack[0][1]:
+        return None
+    return "allocation %d: status %d\n    %s" % (
+        number, code, "\n    ".join(name for name, _ in stack[:6]) or
+        output[-1500:])
+
+
+def check(program, long):
+    """(findings, line of the report)"""
+    with tempfile.NamedTemporaryFile() as count:
+        start = time.monotonic()
+        code, output = run(program, 0, count.name)
+        took = time.monotonic() - start
+        total = int(pathlib.Path(count.name).read_text() or 0)
+    if took > (SLOW if long else QUICK):
+        return [], "takes %.1f s" % took
+    if code != 0:
+        return ["it fails without: %s" % output[-1500:]], ""
+    most = min(total, MANY if long else FEW)
+    numbers = sorted(random.sample(range(1, total + 1), most))
+    found = [f for f in (finding(program, n) for n in numbers) if f]
+    return found, "%d of %d allocations failed" % (most, total)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--long", action="store_true")
+    parser.add_argument("--only", default="")
+    parser.add_argument("--seed", default=str(time.time_ns()))
+    options = parser.parse_args()
+    if not os.environ.get("ALLOC_INSIDE"):      # what crashes leaves files
+        os.environ["ALLOC_INSIDE"] = "1"
+        os.execvp("unshare", ["unshare", "-m", "--propagation", "private",
+                              "bash", "-c",
+                              "mount -t tmpfs none /tmp && exec \"$@\"",
+                              "bash", "/usr/bin/python3", *sys.argv])
+    print("seed %s" % options.seed)
+    random.seed(options.seed)
+    programs = [OUT / "unit" / path.stem
+                for path in sorted((ROOT / "tests/unit").glob("test_*.c"))
+                if options.only in path.stem]
+    results = []
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        jobs = [(p, pool.submit(check, p, options.long)) for p in programs]
+        for program, job in jobs:
+            found, line = job.result()
+            results.append(not found)
+            print("%-28s %s%s" % (program.name, line, "".join(
+                "\n  " + f for f in found)), flush=True)
+    print("%d passed, %d failed" % (results.count(True),
+                                    results.count(False)))
+    return 1 if False in results or not results else 0
+
+
+sys.exit(main())

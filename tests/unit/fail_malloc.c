@@ -1,0 +1,169 @@
+/*
+ * Preloaded to a unit test: one of its allocations fails, that number
+ * FAIL_MALLOC (the first is 1). Counted are those of the program itself, of
+ * talloc and tevent. At the end the count is in the file FAIL_MALLOC_COUNT.
+ *
+ * A crash is a stack trace on stderr and the exit status 99: cmocka, which
+ * would go on with the next test, does not get the signals.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <execinfo.h>
+#include <fcntl.h>
+#include <link.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FAIL_RANGES 8
+#define FAIL_FRAMES 40
+#define FAIL_CRASHED 99
+
+void *__libc_malloc(size_t n);
+void *__libc_calloc(size_t n, size_t size);
+void *__libc_realloc(void *p, size_t n);
+
+static struct {
+	uintptr_t start, end;
+} fail_ranges[FAIL_RANGES];
+static unsigned int fail_num;
+static atomic_long fail_count;
+static long fail_at;
+static pid_t fail_pid;
+
+static int fail_range(struct dl_phdr_info *info, size_t size, void *unused)
+{
+	int i = 0;
+
+	(void)size;
+	(void)unused;
+	if (info->dlpi_name[0] != '\0' &&
+	    strstr(info->dlpi_name, "/libtalloc.") == NULL &&
+	    strstr(info->dlpi_name, "/libtevent.") == NULL) {
+		return 0;
+	}
+	for (i = 0; i < info->dlpi_phnum && fail_num < FAIL_RANGES; i++) {
+		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+
+		if (p->p_type == PT_LOAD && (p->p_flags & PF_X) != 0) {
+			fail_ranges[fail_num].start = info->dlpi_addr +
+				p->p_vaddr;
+			fail_ranges[fail_num].end = info->dlpi_addr +
+				p->p_vaddr + p->p_memsz;
+			fail_num++;
+		}
+	}
+	return 0;
+}
+
+static bool fail_due(const void *caller)
+{
+	uintptr_t at = (uintptr_t)caller;
+	unsigned int i = 0;
+
+	for (i = 0; i < fail_num; i++) {
+		if (at >= fail_ranges[i].start && at < fail_ranges[i].end) {
+			return atomic_fetch_add(&fail_count, 1) + 1 ==
+				fail_at;
+		}
+	}
+	return false;
+}
+
+#define FAIL_HERE() do { \
+	if (fail_due(__builtin_return_address(0))) { \
+		errno = ENOMEM; \
+		return NULL; \
+	} \
+} while (0)
+
+void *malloc(size_t n)
+{
+	FAIL_HERE();
+	return __libc_malloc(n);
+}
+
+void *calloc(size_t n, size_t size)
+{
+	FAIL_HERE();
+	return __libc_calloc(n, size);
+}
+
+void *realloc(void *p, size_t n)
+{
+	FAIL_HERE();
+	return __libc_realloc(p, n);
+}
+
+static void fail_crashed(int number)
+{
+	void *frames[FAIL_FRAMES];
+	int n = backtrace(frames, FAIL_FRAMES);
+
+	(void)number;
+	backtrace_symbols_fd(frames, n, STDERR_FILENO);
+	_exit(FAIL_CRASHED);
+}
+
+static bool fail_is_crash(int number)
+{
+	return number == SIGSEGV || number == SIGBUS || number == SIGABRT ||
+		number == SIGFPE || number == SIGILL;
+}
+
+int sigaction(int number, const struct sigaction *act,
+	      struct sigaction *old)
+{
+	static int (*real)(int, const struct sigaction *, struct sigaction *);
+
+	if (act != NULL && fail_is_crash(number) &&
+	    act->sa_handler != fail_crashed) {
+		return 0;
+	}
+	if (real == NULL) {
+		*(void **)&real = dlsym(RTLD_NEXT, "sigaction");
+	}
+	return real(number, act, old);
+}
+
+__attribute__((constructor)) static void fail_start(void)
+{
+	const struct sigaction crash = { .sa_handler = fail_crashed };
+	const char *at = getenv("FAIL_MALLOC");
+	void *frames[1];
+	int number = 0;
+
+	(void)backtrace(frames, 1);	/* which loads what it needs */
+	for (number = 1; number < NSIG; number++) {
+		if (fail_is_crash(number)) {
+			sigaction(number, &crash, NULL);
+		}
+	}
+	fail_pid = getpid();
+	fail_at = at == NULL ? 0 : atol(at);
+	dl_iterate_phdr(fail_range, NULL);
+}
+
+__attribute__((destructor)) static void fail_end(void)
+{
+	const char *path = getenv("FAIL_MALLOC_COUNT");
+	char text[32] = "";
+	int fd = -1;
+	int len = 0;
+
+	if (path == NULL || getpid() != fail_pid) {
+		return;
+	}
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	len = snprintf(text, sizeof(text), "%ld\n", fail_count);
+	(void)!write(fd, text, len);
+	close(fd);
+}
