@@ -55,7 +55,8 @@ struct login_known {
 struct login_from {
 	char from[LOGIN_FROM_SIZE];
 	time_t since;		/* when the window began; 0 = unused */
-	unsigned int count;
+	unsigned int count;	/* those under way, too */
+	unsigned int wrong;
 };
 
 struct logins {
@@ -368,11 +369,12 @@ static void login_failed(struct logins *l, const char *from, const char *name)
 	struct login_from *f = login_from(l, from);
 
 	l->counters->api_login_failures++;
-	if (f->count == 1) {
+	f->wrong++;
+	if (f->wrong == 1) {
 		event_log(l->events, EVENT_CAVA_LOGIN_FAILED, from,
 			  "as %.*s", ACCOUNT_NAME_MAX, name);
 	}
-	if (f->count == LOGIN_FAILURES) {
+	if (f->wrong == LOGIN_FAILURES) {
 		event_log(l->events, EVENT_CAVA_LOGIN_FAILED, from,
 			  "%d times, the last one as %.*s; it is refused for "
 			  "up to %d s", LOGIN_FAILURES, ACCOUNT_NAME_MAX,

@@ -209,6 +209,21 @@ def test_slow_clients_keep_nobody_out(world):
     wait_for("room", lambda: world.get(STATUS)[0] == 401)
 
 
+@pytest.mark.skipif(not os.environ.get("CAVA_TEST_LONG"),
+                    reason="takes the 30 s that a request may")
+def test_deadline(world):
+    """In the greeting of TLS, and in a request: not for ever."""
+    context = ssl.create_default_context(cafile=world.dir / "cert.pem")
+    silent = socket.create_connection(("127.0.0.1", world.port), 60)
+    tls = context.wrap_socket(
+        socket.create_connection(("127.0.0.1", world.port), 60),
+        server_hostname="127.0.0.1")
+    with silent, tls:
+        tls.sendall(b"GET / HTTP/1.1\r\nX: ")
+        assert silent.recv(1) == b""
+        assert tls.recv(1) == b""
+
+
 def test_body_limit(world, tmp_path):
     (tmp_path / "body").write_bytes(b"{" + b" " * 1048576)
     code, _, _ = world.get(ZONES, "-H", "Expect:", "--data-binary",

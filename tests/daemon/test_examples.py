@@ -46,7 +46,16 @@ def test_cavad_conf_is_accepted():
 
 
 def test_commented_lines_are_accepted_too(tmp_path):
+    """With files of ours in the place of those of the API on TCP."""
     text = re.sub(r"^;", "", CAVAD_CONF.read_text(), flags=re.M)
+    hashed = run("mkpasswd", "-m", "yescrypt", "secret").stdout
+    for name, content in (("cert.pem", ""), ("key.pem", ""),
+                          ("accounts", "admin:" + hashed)):
+        path = tmp_path / name
+        path.touch(0o600)
+        path.write_text(content)
+        assert "/etc/cavad/" + name in text
+        text = text.replace("/etc/cavad/" + name, str(path))
     done = check(text, tmp_path)
     assert done.returncode == 0, done.stdout
 

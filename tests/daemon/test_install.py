@@ -83,6 +83,8 @@ def expected():
         "COPYING", "HACKING.md", "NEWS.md", "README.md", "SECURITY.md",
         "cavad.conf.example", "cee_agent.conf.example", "smb.conf.example")]
     some += ["%s/%s" % (DOC, p.name) for p in (ROOT / "docs").glob("*.md")]
+    some += [DOC + "/monitoring/cavad.json", DOC +
+             "/monitoring/cavad.rules.yml"]
     some += ["%s/share/man/man%s/%s" % (PREFIX, p.suffix[1:], p.name)
              for p in (ROOT / "docs/man").glob("*.[158]")]
     programs = [PREFIX + "/sbin/cavad", PREFIX + "/bin/cavactl",
