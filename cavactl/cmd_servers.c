@@ -86,7 +86,7 @@ static enum cavactl_exit servers_state(const struct cavactl *ctl,
 	json_t *reply = NULL;
 	json_t *servers = NULL;
 	enum cavactl_exit ret = cavactl_call(
-		ctl, "GET", "/platform/11/avscan/nodes/1/status", NULL,
+		ctl, "GET", "/platform/11/avscan/nodes/local/status", NULL,
 		&reply);
 
 	(void)args;

@@ -166,7 +166,7 @@ static enum cavactl_exit status(const struct cavactl *ctl, const char **args)
 	json_t *reply = NULL;
 	const json_t *node = NULL;
 	enum cavactl_exit ret = cavactl_call(
-		ctl, "GET", "/platform/11/avscan/nodes/1/status", NULL,
+		ctl, "GET", "/platform/11/avscan/nodes/local/status", NULL,
 		&reply);
 
 	(void)args;

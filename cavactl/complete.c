@@ -27,7 +27,7 @@ static const struct {
 	const char *list;
 	const char *member;
 } complete_names[] = {
-	{ "SERVER", "/platform/11/avscan/nodes/1/status",
+	{ "SERVER", "/platform/11/avscan/nodes/local/status",
 	  "nodes", "server_name" },
 	{ "JOB", "/platform/11/avscan/schedules", "schedules", "job_name" },
 	{ "ZONE", "/platform/11/avscan/zones", "zones", "zone_name" },

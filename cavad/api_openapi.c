@@ -95,6 +95,9 @@ static json_t *openapi_object_field(const struct object_class *class,
 		json_object_set(json, "maxLength",
 				json_object_get(said, "maximum"));
 	}
+	if (json_is_true(json_object_get(said, "nullable"))) {
+		json_object_set_new(json, "nullable", json_true());
+	}
 	json_decref(said);
 	return json;
 }

@@ -182,7 +182,8 @@ static bool api_status_here(struct api_call *call)
 	char here[24] = "";
 
 	snprintf(here, sizeof(here), "%" PRIu64, node);
-	if (strcmp(call->tail, here) == 0) {
+	if (strcmp(call->tail, here) == 0 ||
+	    strcmp(call->tail, "local") == 0) {
 		return true;
 	}
 	api_error(call, 404, "lnn", "this is node %s, not %.100s; a node's "

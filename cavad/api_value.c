@@ -24,6 +24,26 @@ static bool value_triggers(const struct object_field *f)
 	       strcmp(f->choices, "profile|yes|no") == 0;
 }
 
+/* The model has a string of at least one character. */
+static bool value_or_null(const struct object_field *f)
+{
+	return strcmp(f->name, "ip_pool") == 0 ||
+	       strcmp(f->name, "schedule") == 0;
+}
+
+/* NULL: it is empty. */
+static json_t *value_one_string(const struct object_class *class,
+				const void *object,
+				const struct object_field *f)
+{
+	char *text = object_get(NULL, class, object, f->name);
+	json_t *json = text == NULL || text[0] == '\0' ? json_null() :
+		       json_string(text);
+
+	talloc_free(text);
+	return json;
+}
+
 static json_t *value_list(const char **list)
 {
 	json_t *json = json_array();
@@ -49,6 +69,9 @@ json_t *api_value_set(const struct object_class *class, const void *object,
 {
 	union object_value value;
 
+	if (value_or_null(f)) {
+		return value_one_string(class, object, f);
+	}
 	object_value_load(f, object, &value);
 	switch (f->type) {
 	case OBJECT_BOOL:
@@ -94,6 +117,9 @@ json_t *api_value(const struct object_class *class, const void *object,
 
 static const char *value_wanted(const struct object_field *f)
 {
+	if (value_or_null(f)) {
+		return "a string";
+	}
 	switch (f->type) {
 	case OBJECT_BOOL:
 		return "true or false";
@@ -150,7 +176,8 @@ char *api_value_text(TALLOC_CTX *mem_ctx, const struct object_field *f,
 	bool number = f->type == OBJECT_UINT || f->type == OBJECT_TIME ||
 		      f->type == OBJECT_SIZE;
 	bool flag = f->type == OBJECT_BOOL || value_triggers(f);
-	bool string = f->type == OBJECT_STR || f->type == OBJECT_ENUM;
+	bool string = f->type == OBJECT_STR || f->type == OBJECT_ENUM ||
+		      value_or_null(f);
 	char *text = NULL;
 
 	*why = NULL;
@@ -175,6 +202,9 @@ char *api_value_text(TALLOC_CTX *mem_ctx, const struct object_field *f,
 
 static const char *value_type(const struct object_field *f)
 {
+	if (value_or_null(f)) {
+		return "string";
+	}
 	switch (f->type) {
 	case OBJECT_BOOL:
 		return "boolean";
@@ -241,6 +271,9 @@ json_t *api_value_schema(const struct object_class *class,
 			(json_int_t)(f->min / unit)));
 		json_object_set_new(json, "maximum", json_integer(
 			(json_int_t)(f->max / unit)));
+	}
+	if (value_or_null(f)) {
+		json_object_set_new(json, "nullable", json_true());
 	}
 	if (f->type == OBJECT_TIME) {
 		json_object_set_new(json, "unit", json_string("s"));

@@ -2,8 +2,9 @@
  * A field of an object as the platform API has it, and back to the text that
  * object_set() takes.
  *
- * Where the two differ: a size that the API has in kB, and what triggers a
- * scan, which is true or false there, by what scan_profile comes to.
+ * Where the two differ: a size that the API has in kB; what triggers a scan,
+ * which is true or false there, by what scan_profile comes to; ip_pool, which
+ * is one string; and a schedule or an ip_pool that is not set, which is null.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */

@@ -370,7 +370,7 @@ EOF
 status()
 {
 	curl -sf --max-time 5 --unix-socket "$DIR/run/api.sock" \
-		http://cavad/platform/11/avscan/nodes/1/status
+		http://cavad/platform/11/avscan/nodes/local/status
 }
 
 servers_online()

@@ -278,7 +278,7 @@ class World:
         return reply
 
     def status(self):
-        reply = self.call("GET", "/platform/11/avscan/nodes/1/status")
+        reply = self.call("GET", "/platform/11/avscan/nodes/local/status")
         assert reply.code == 200, reply.body
         return reply.json["nodes"][0]["status"]
 
