@@ -12,11 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cavad/api_private.h"
+#include "cavad/api_page.h"
 #include "cavad/schedule.h"
 #include "common/uri.h"
 
-#define RUNS_LISTED 100
 #define TIMES_SHOWN 5
 
 struct api_started {
@@ -92,22 +91,59 @@ static json_t *api_run(struct api_call *call, const struct job_run *run)
 	return json;
 }
 
+static bool api_run_count(void *private_data, struct job_run *run)
+{
+	uint64_t *count = private_data;
+
+	(void)run;
+	(*count)++;
+	return true;
+}
+
+/* The run behind id in the order of the page; 0 = there is none. */
+static uint64_t api_run_next(const struct api_page *page, uint64_t id,
+			     uint64_t last)
+{
+	if (page->descending) {
+		return id == 0 ? last : id - 1;
+	}
+	return id >= last ? 0 : id + 1;
+}
+
 void api_runs(struct api_call *call)
 {
-	json_t *list = json_array();
-	uint64_t id = jobs_last(call->api->jobs);
+	static const char *const sorts[] = { "id", NULL };
+	static const struct api_page_spec spec = { sorts, true, NULL };
+	uint64_t last = jobs_last(call->api->jobs);
 	struct job_run *run = NULL;
+	struct api_page page;
+	const char *behind = NULL;
+	json_t *list = NULL;
+	uint64_t total = 0;
+	uint64_t id = 0;
 
-	for (; id > 0 && json_array_size(list) < RUNS_LISTED; id--) {
+	if (!api_page(call, &spec, &page)) {
+		return;
+	}
+	(void)store_run_each(call->api->store, 0, api_run_count, &total);
+	list = json_array();
+	id = page.after == NULL ? 0 : strtoull(page.after, NULL, 10);
+	while ((id = api_run_next(&page, id, last)) != 0 &&
+	       json_array_size(list) < page.limit) {
 		run = job_view(call, call->api->jobs, id);
-		if (run != NULL) {
+		if (run != NULL && page.offset > 0) {
+			page.offset--;
+		} else if (run != NULL) {
 			json_array_append_new(list, api_run(call, run));
+			behind = talloc_asprintf(call, "%llu",
+						 (unsigned long long)id);
 		}
 		talloc_free(run);
 	}
-	api_reply(call, 200, json_pack("{s:o, s:n, s:I}", "jobs", list,
-				       "resume", "total", (json_int_t)
-				       json_array_size(list)));
+	if (json_array_size(list) < page.limit) {
+		behind = NULL;
+	}
+	api_page_reply(call, &page, "jobs", list, behind, total);
 }
 
 /* 0: what stands there is no number, which has been said. */

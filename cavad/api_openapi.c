@@ -228,11 +228,41 @@ static json_t *openapi_shape(const char **at)
 	return json;
 }
 
+/* Objects: of a list, of one, or what there is one of. */
+static json_t *openapi_objects(const struct api_route *r)
+{
+	const struct api_kind *kind = r->kind;
+	char *name = talloc_asprintf(NULL, "#/components/schemas/%s",
+				     kind->class->name);
+	json_t *ref = json_pack("{s:s?}", "$ref", name);
+	json_t *properties = json_object();
+	json_t *schema = json_pack("{s:s, s:[s], s:o}", "type", "object",
+				   "required", kind->plural,
+				   "properties", properties);
+
+	talloc_free(name);
+	if (kind->name_field != NULL) {
+		ref = json_pack("{s:s, s:o}", "type", "array", "items", ref);
+	}
+	json_object_set_new(properties, kind->plural, ref);
+	if (r->fn == api_object_list) {
+		json_object_set_new(properties, "resume", json_pack(
+			"{s:s, s:b}", "type", "string", "nullable", 1));
+		json_object_set_new(properties, "total", json_pack(
+			"{s:s}", "type", "integer"));
+	}
+	return schema;
+}
+
 static json_t *openapi_reply(const struct api_route *r)
 {
 	const char *at = NULL;
 	size_t i = 0;
 
+	if (r->kind != NULL && (r->fn == api_object_list ||
+				r->fn == api_object_view)) {
+		return openapi_objects(r);
+	}
 	for (i = 0; i < sizeof(openapi_replies) / sizeof(openapi_replies[0]);
 	     i++) {
 		if (openapi_replies[i].fn == r->fn) {
@@ -299,16 +329,51 @@ static json_t *openapi_responses(const struct api_route *r)
 	return responses;
 }
 
-static json_t *openapi_operation(const struct api_route *r, const char *name)
+/* What a list takes behind ?, when its reply can be resumed. */
+static void openapi_page(json_t *parameters, const struct api_route *r)
 {
-	json_t *op = json_pack("{s:s, s:o}", "summary", r->text,
-			       "responses", openapi_responses(r));
+	static const struct {
+		const char *name;
+		const char *type;
+	} rows[] = {
+		{ "limit", "integer" }, { "resume", "string" },
+		{ "sort", "string" }, { "dir", "string" },
+		{ "offset", "integer" },
+	};
+	json_t *reply = openapi_reply(r);
+	json_t *properties = json_object_get(reply, "properties");
+	size_t i = 0;
+
+	if (json_object_get(properties, "resume") != NULL) {
+		for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+			json_array_append_new(parameters, json_pack(
+				"{s:s, s:s, s:{s:s}}", "name", rows[i].name,
+				"in", "query", "schema", "type",
+				rows[i].type));
+		}
+	}
+	json_decref(reply);
+}
+
+static json_t *openapi_parameters(const struct api_route *r, const char *name)
+{
+	json_t *parameters = json_array();
 
 	if (name != NULL) {
-		json_object_set_new(op, "parameters", json_pack(
-			"[{s:s, s:s, s:b, s:{s:s}}]", "name", name, "in",
+		json_array_append_new(parameters, json_pack(
+			"{s:s, s:s, s:b, s:{s:s}}", "name", name, "in",
 			"path", "required", 1, "schema", "type", "string"));
 	}
+	openapi_page(parameters, r);
+	return parameters;
+}
+
+static json_t *openapi_operation(const struct api_route *r, const char *name)
+{
+	json_t *op = json_pack("{s:s, s:o, s:o}", "summary", r->text,
+			       "responses", openapi_responses(r),
+			       "parameters", openapi_parameters(r, name));
+
 	if (r->fields != NULL) {
 		json_object_set_new(op, "requestBody",
 				    openapi_body(r->fields));

@@ -118,7 +118,8 @@ void metrics_sample(struct metrics *m, const char *name,
 {
 	metrics_add(m, "%s%s", name, type == METRIC_COUNTER ? "_total" : "");
 	metrics_labels(m, labels);
-	metrics_add(m, " %.17g\n", value);
+	metrics_add(m, value == (double)(int64_t)value ? " %.0f\n" :
+		    " %.6g\n", value);
 }
 
 void metrics_histogram(struct metrics *m, const char *name,
@@ -134,7 +135,7 @@ void metrics_histogram(struct metrics *m, const char *name,
 			    (unsigned long long)count);
 	}
 	count += h->bucket[i];
-	metrics_add(m, "%s_bucket{le=\"+Inf\"} %llu\n%s_sum %.17g\n"
+	metrics_add(m, "%s_bucket{le=\"+Inf\"} %llu\n%s_sum %.3f\n"
 		    "%s_count %llu\n", name, (unsigned long long)count, name,
 		    (double)h->sum / 1000, name, (unsigned long long)count);
 }

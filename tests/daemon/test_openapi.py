@@ -129,6 +129,13 @@ def test_replies(world, description):
          {"type": "AVScan", "paths": [str(world.root / "tree")]}),
         ("GET", "/platform/10/job/jobs", None),
         ("GET", "/platform/11/avscan/schedules", None),
+        ("GET", "/platform/11/avscan/settings", None),
+        ("GET", "/platform/11/avscan/cee", None),
+        ("GET", "/platform/11/avscan/servers", None),
+        ("GET", "/platform/11/avscan/filters", None),
+        ("GET", "/platform/11/avscan/jobs", None),
+        ("GET", "/platform/11/avscan/schema", None),
+        ("GET", "/platform/11/avscan/export", None),
         ("POST", "/platform/11/avscan/schedules", {"schedule": "every day"}),
     ]
     for method, path, body in calls:
@@ -178,3 +185,15 @@ def test_bodies(world, description):
                            {"no_such_field": 1})
         assert reply.code == 400, route
         assert "no_such_field" in reply.message
+
+
+def test_pages(world, description):
+    """Lists that can be resumed take what is said that they take."""
+    for path, item in description["paths"].items():
+        names = [p["name"] for p in item.get("get", {}).get("parameters", [])
+                 if p["in"] == "query"]
+        if names:
+            assert names == ["limit", "resume", "sort", "dir", "offset"]
+            reply = world.call("GET", path + "?limit=1&dir=ASC&offset=0")
+            assert reply.code == 200, reply.body
+            assert world.call("GET", path + "?limit=0").code == 400, path

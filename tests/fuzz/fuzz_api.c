@@ -39,6 +39,7 @@
 #define job_running fuzz_job_running
 #define job_next fuzz_job_next
 #define jobs_last fuzz_jobs_last
+#define store_run_each fuzz_run_each
 #define store_avvendor_put_send fuzz_account
 #define store_avvendor_del_send fuzz_account_gone
 #define store_avvendor_list fuzz_accounts
@@ -344,6 +345,17 @@ int64_t fuzz_job_next(struct jobs *jobs, const struct job_object *job)
 {
 	(void)jobs;
 	(void)job;
+	return 0;
+}
+
+int fuzz_run_each(struct store *s, uint64_t after,
+		  bool (*fn)(void *private_data, struct job_run *run),
+		  void *private_data)
+{
+	(void)s;
+	(void)after;
+	(void)fn;
+	(void)private_data;
 	return 0;
 }
 
