@@ -21,6 +21,12 @@
 #define live_try fuzz_live_try
 #define live_change_send fuzz_live_change
 #define zone_status fuzz_zone
+#define report_part_begin fuzz_part
+#define report_part_id fuzz_part_id
+#define api_reports fuzz_status
+#define api_reports_remove fuzz_status
+#define api_report_view fuzz_status
+#define api_report_remove fuzz_status
 #define api_status fuzz_status
 #define api_metrics fuzz_status
 #define api_history fuzz_status
@@ -60,7 +66,7 @@
 
 static struct config *fuzz_config;
 static struct overlay *fuzz_over;
-static struct api fuzz_api;
+static struct api *fuzz_api;
 static unsigned int fuzz_replies;
 
 void fuzz_reply(struct api_call *call, unsigned int code, char *text)
@@ -359,6 +365,24 @@ int fuzz_run_each(struct store *s, uint64_t after,
 	return 0;
 }
 
+struct report_part *fuzz_part(TALLOC_CTX *mem_ctx, struct reports *r,
+			      const char *id, const char *policy,
+			      const char **why)
+{
+	(void)r;
+	(void)why;
+	if ((id != NULL && id[0] == '\0') || policy[0] == '\0') {
+		abort();
+	}
+	return talloc_zero_size(mem_ctx, 1);
+}
+
+const char *fuzz_part_id(const struct report_part *part)
+{
+	(void)part;
+	return "M-1";
+}
+
 uint64_t fuzz_jobs_last(const struct jobs *jobs)
 {
 	(void)jobs;
@@ -464,13 +488,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (path != NULL && body != NULL && path < body) {
 		*path++ = '\0';
 		*body++ = '\0';
-		call->api = &fuzz_api;
+		if (fuzz_api == NULL) {
+			fuzz_api = talloc_zero(NULL, struct api);
+		}
+		call->api = fuzz_api;
 		call->user = "root";
 		if (fuzz_config == NULL) {
 			fuzz_over = overlay_create(NULL);
 			(void)config_build(NULL, "f", FUZZ_CONF, fuzz_over,
 					   &fuzz_config, &why);
-			fuzz_api.config = fuzz_config;
+			fuzz_api->config = fuzz_config;
 		}
 		fuzz_replies = 0;
 		fuzz_take_query(path);
