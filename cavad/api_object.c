@@ -543,8 +543,10 @@ void api_object_audit(struct api_call *call, const struct live_change *change)
 
 		text = pair->text == NULL ? talloc_asprintf_append(
 			text, ", %s set back", pair->field) :
-			talloc_asprintf_append(text, ", %s = %s", pair->field,
-					       pair->text);
+			talloc_asprintf_append(
+				text, ", %s = %s", pair->field,
+				api_value_shown(call, pair->field,
+						pair->text));
 	}
 	api_audit(call, what, "%s", text == NULL ? "changed" : text);
 }

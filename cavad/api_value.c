@@ -11,6 +11,7 @@
 #include "common/filter.h"
 
 #define KB 1024
+#define HIDDEN "***"
 
 static bool value_in_kb(const struct object_field *f)
 {
@@ -41,6 +42,35 @@ static json_t *value_one_string(const struct object_class *class,
 		       json_string(text);
 
 	talloc_free(text);
+	return json;
+}
+
+char *api_value_shown(TALLOC_CTX *mem_ctx, const char *field,
+		      const char *text)
+{
+	const char *host = strstr(text, "://");
+	size_t len = 0;
+
+	if (strcmp(field, "event_webhook") == 0 && host != NULL) {
+		host += 3;
+		len = strcspn(host, "/?#");
+	}
+	while (len > 0 && host[len - 1] != '@') {
+		len--;
+	}
+	if (len == 0) {
+		return talloc_strdup(mem_ctx, text);
+	}
+	return talloc_asprintf(mem_ctx, "%.*s" HIDDEN "@%s",
+			       (int)(host - text), text, host + len);
+}
+
+static json_t *value_string(const struct object_field *f, const char *text)
+{
+	char *shown = api_value_shown(NULL, f->name, text == NULL ? "" : text);
+	json_t *json = json_string(shown == NULL ? "" : shown);
+
+	talloc_free(shown);
 	return json;
 }
 
@@ -86,7 +116,7 @@ json_t *api_value_set(const struct object_class *class, const void *object,
 	case OBJECT_TIME:
 		return json_integer((json_int_t)value.number);
 	case OBJECT_STR:
-		return json_string(value.text == NULL ? "" : value.text);
+		return value_string(f, value.text);
 	case OBJECT_LIST:
 		return value_list(value.list);
 	case OBJECT_ENUM:
@@ -188,6 +218,12 @@ char *api_value_text(TALLOC_CTX *mem_ctx, const struct object_field *f,
 		text = value_number_text(mem_ctx, f, value, why);
 	} else if (string && json_is_string(value)) {
 		text = talloc_strdup(mem_ctx, json_string_value(value));
+		if (text != NULL && strstr(text, "://" HIDDEN "@") != NULL) {
+			*why = talloc_strdup(mem_ctx, HIDDEN " stands for a "
+					     "secret that is not shown: say "
+					     "it, or leave the field out");
+			text = NULL;
+		}
 	} else if (f->type == OBJECT_LIST && json_is_array(value)) {
 		text = value_list_text(mem_ctx, value);
 	}

@@ -24,6 +24,13 @@ json_t *api_value_set(const struct object_class *class, const void *object,
 		      const struct object_field *f);
 
 /*
+ * A value as text without what is secret in it: user and password of a web
+ * hook's URL are "***". NULL = no memory.
+ */
+char *api_value_shown(TALLOC_CTX *mem_ctx, const char *field,
+		      const char *text);
+
+/*
  * On mem_ctx. NULL: *why (on mem_ctx) says what is wanted, or NULL = no
  * memory. Ranges and the like are for object_set() to look at.
  */

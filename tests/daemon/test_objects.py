@@ -117,6 +117,28 @@ def test_sighup_keeps_what_was_set(world):
     wait_for("the file", lambda: settings(world)["scan_timeout"] == 30)
 
 
+def test_secrets_are_not_shown(world):
+    url = "https://me:s3cr@t@192.0.2.1:1/hook?a@b"
+    done(world.call("PUT", BASE + "settings", {"event_webhook": url}))
+    shown = "https://***@192.0.2.1:1/hook?a@b"
+    assert settings(world)["event_webhook"] == shown
+    assert get(world, "export")["settings"]["event_webhook"] == shown
+    # what was read is written back: it is kept, for it is no change
+    done(world.call("PUT", BASE + "settings", settings(world)))
+    document = get(world, "export")
+    assert done(world.call("POST", BASE + "apply", document), 200).json[
+        "changes"] == []
+    reply = world.call("PUT", BASE + "settings", {
+        "event_webhook": "https://***@192.0.2.2/"})
+    assert reply.code == 400 and "stands for a secret" in reply.message
+    assert (b"s3cr@t" in (world.state / "data.mdb").read_bytes())
+    wait_for("the event", lambda: any(
+        "event_webhook = https://***@" in json.dumps(event)
+        for event in get(world, "events")["events"]))
+    assert "s3cr" not in json.dumps(get(world, "events"))
+    assert "s3cr" not in world.cavad.log()
+
+
 # Servers.
 
 def test_server(world):

@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 
+#include "cavad/config.h"
 #include "cavad/event_history.h"
 #include "cavad/report.h"
 #include "cavad/store.c"
@@ -30,7 +31,14 @@ size_t fuzz_seed(unsigned int i, uint8_t data[FUZZ_MAX])
 		report_put(&b, &report);
 		return b.pos;
 	}
-	if (i > 3) {
+	if (i == 4) {		/* an object: field, text, ... */
+		buf_put_str(&b, "server_uri");
+		buf_put_str(&b, "cee://192.0.2.1:12228/vee");
+		buf_put_str(&b, "of_tomorrow");
+		buf_put_str(&b, "");
+		return b.pos;
+	}
+	if (i > 4) {
 		return 0;
 	}
 	buf_put_u8(&b, 1);
@@ -69,6 +77,35 @@ static void fuzz_report(struct report *r)
 	}
 }
 
+/* The same of an object; what it says is laid over a file, or refused. */
+static void fuzz_object(TALLOC_CTX *mem_ctx, const uint8_t *data, size_t size)
+{
+	static uint8_t bytes[OVERLAY_RECORD_MAX];
+	struct overlay *o = overlay_create(mem_ctx);
+	struct overlay *again = overlay_create(mem_ctx);
+	struct config_refusal refusal;
+	struct config *config = NULL;
+	struct buf b = buf_reader(data, size);
+
+	if (overlay_record_get(o, "server", "a", &b) != 0) {
+		if (o->count != 0) {
+			abort();
+		}
+		return;
+	}
+	b = buf_writer(bytes, sizeof(bytes));
+	overlay_record_put(&b, o->list[0]);
+	b = buf_reader(bytes, b.pos);
+	if (overlay_record_get(again, "server", "a", &b) != 0 ||
+	    !overlay_equal(o->list[0], again->list[0])) {
+		abort();
+	}
+	if (config_build(mem_ctx, "f", "", o, &config, &refusal) != 0 &&
+	    refusal.text == NULL) {
+		abort();
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const struct db_bytes value = { data, size };
@@ -93,6 +130,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	(void)event_record_get(frame, 1, &b);
 	b = buf_reader(data, size);
 	fuzz_report(report_get(frame, 1, &b));
+	fuzz_object(frame, data, size);
 	talloc_free(frame);
 	return 0;
 }
