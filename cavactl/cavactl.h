@@ -72,6 +72,8 @@ extern const struct cavactl_command commands_jobs[];
 extern const struct cavactl_command commands_scan[];
 extern const struct cavactl_command commands_avvendor[];
 extern const struct cavactl_command commands_complete[];
+extern const struct cavactl_command commands_explain[];
+extern const struct cavactl_command commands_selftest[];
 
 /* --- options --- */
 
@@ -113,5 +115,12 @@ enum cavactl_exit cavactl_show(const struct cavactl *ctl, const char *path,
 			       const struct output_column *columns,
 			       void (*prepare)(json_t *row),
 			       const char *none);
+
+/*
+ * Absolute, with the directory's links resolved; the last part stays as it
+ * is, so that a link is refused and not followed. The caller's to free(); NULL
+ * and errno.
+ */
+char *cavactl_absolute(const char *path);
 
 #endif

@@ -27,11 +27,7 @@ static const struct output_column scan_columns[] = {
 	{ NULL, NULL, 0 }
 };
 
-/*
- * Absolute, with the directory's links resolved; the last part stays as it
- * is, so that a link is refused and not followed. The caller's to free().
- */
-static char *scan_absolute(const char *path)
+char *cavactl_absolute(const char *path)
 {
 	char *one = strdup(path);
 	char *two = strdup(path);
@@ -147,11 +143,26 @@ static enum cavactl_exit scan_directory(const struct cavactl *ctl,
 	return ret == CAVACTL_OK ? run_follow(ctl, id) : ret;
 }
 
+/* A server of its choice gives a verdict of its own. Takes name. */
+static json_t *scan_body(const struct cavactl *ctl, json_t *name)
+{
+	const char *server = cavactl_option(ctl, "server");
+	json_t *body = json_pack("{s:o, s:b}", "file", name,
+				 "ignore_previous_scan_status",
+				 (int)(cavactl_flag(ctl, "force") ||
+				       server != NULL));
+
+	if (server != NULL) {
+		json_object_set_new(body, "server", json_string(server));
+	}
+	return body;
+}
+
 static enum cavactl_exit scan_one(const struct cavactl *ctl, const char *path,
 				  json_t *rows)
 {
 	enum cavactl_exit ret = CAVACTL_OK;
-	char *file = scan_absolute(path);
+	char *file = cavactl_absolute(path);
 	struct stat st;
 	json_t *body = NULL;
 	json_t *reply = NULL;
@@ -165,9 +176,7 @@ static enum cavactl_exit scan_one(const struct cavactl *ctl, const char *path,
 		free(file);
 		return ret;
 	}
-	body = json_pack("{s:o, s:b}", "file", scan_name(file),
-			 "ignore_previous_scan_status",
-			 (int)cavactl_flag(ctl, "force"));
+	body = scan_body(ctl, scan_name(file));
 	ret = cavactl_call(ctl, "POST", "/platform/11/antivirus/scan", body,
 			   &reply);
 	if (ret == CAVACTL_OK) {
@@ -188,12 +197,15 @@ static enum cavactl_exit scan(const struct cavactl *ctl, const char **args)
 		[CAVACTL_REFUSED] = 2, [CAVACTL_INFECTED] = 3,
 		[CAVACTL_UNREACHABLE] = 4,
 	};
+	unsigned int counts[CAVACTL_UNREACHABLE + 1] = { 0 };
 	enum cavactl_exit worst = CAVACTL_OK;
 	json_t *rows = json_array();
+	bool many = args[1] != NULL && ctl->format == OUTPUT_TEXT;
 
 	for (; *args != NULL; args++) {
 		enum cavactl_exit ret = scan_one(ctl, *args, rows);
 
+		counts[ret]++;
 		if (rank[ret] > rank[worst]) {
 			worst = ret;
 		}
@@ -205,11 +217,18 @@ static enum cavactl_exit scan(const struct cavactl *ctl, const char **args)
 		output_csv(rows, scan_columns);
 	}
 	json_decref(rows);
+	if (many && worst != CAVACTL_UNREACHABLE) {
+		printf("%u clean, %u infected, %u without a verdict\n",
+		       counts[CAVACTL_OK], counts[CAVACTL_INFECTED],
+		       counts[CAVACTL_NO_VERDICT] + counts[CAVACTL_REFUSED] +
+		       counts[CAVACTL_UNREACHABLE]);
+	}
 	return worst;
 }
 
 static const struct cavactl_option scan_options[] = {
 	{ "force", 'f', NULL, "even if the verdict is current" },
+	{ "server", 'S', "NAME", "by that antivirus server alone" },
 	{ NULL, '\0', NULL, NULL }
 };
 

@@ -24,6 +24,7 @@ struct api {
 	/* given to api_create() */
 	struct tevent_context *ev;
 	const struct config *config;
+	struct files *files;
 	struct store *store;
 	struct servers *servers;
 	struct scans *scans;

@@ -95,4 +95,11 @@ struct api_route {
 /* i from 0; NULL after the last. */
 const struct api_route *api_route_row(size_t i);
 
+/*
+ * The file that `text` (NULL = not given) of field or query `name` means: an
+ * absolute path, or a URI of one. NULL: it is none, and the call is answered.
+ */
+const char *api_path(struct api_call *call, const char *name,
+		     const char *text);
+
 #endif

@@ -2,7 +2,9 @@
  * POST /platform/11/antivirus/scan: one file, now.
  *
  * OneFS's reply is report_id and result; the rest of the verdict is beside
- * them. ignore_previous_scan_status is true unless the request says
+ * them. policy: the name of a job, whose pool of servers scans the file;
+ * server: that one alone; selftest: it is a test file, and what is found no
+ * threat. ignore_previous_scan_status is true unless the request says
  * otherwise, as there. A file whose name is no UTF-8 is named by a file URI,
  * in the request and in the reply (common/uri.h).
  *
@@ -24,6 +26,8 @@ const struct api_field api_scan_fields[] = {
 	{ "ignore_previous_scan_status", JSON_TRUE, false, 0 },
 	{ "policy", JSON_STRING, false, 255 },
 	{ "report_id", JSON_STRING, false, 255 },
+	{ "server", JSON_STRING, false, 128 },
+	{ "selftest", JSON_TRUE, false, 0 },
 	{ NULL, JSON_NULL, false, 0 }
 };
 
@@ -61,23 +65,22 @@ static int api_scanning_destructor(struct api_scanning *s)
 	return 0;
 }
 
-/* The path that is meant; NULL when it is none, which has been said. */
-static const char *api_scan_path(struct api_call *call)
+const char *api_path(struct api_call *call, const char *name,
+		     const char *text)
 {
-	const char *file = json_string_value(json_object_get(call->body,
-							     "file"));
 	char *path = NULL;
 	int ret = 0;
 
-	if (uri_is(file)) {
-		ret = uri_path(call, file, &path);
-		file = path;
+	if (text != NULL && uri_is(text)) {
+		ret = uri_path(call, text, &path);
+		text = path;
 	}
-	if (ret == 0 && file[0] == '/' && strlen(file) < API_PATH_MAX) {
-		return file;
+	if (ret == 0 && text != NULL && text[0] == '/' &&
+	    strlen(text) < API_PATH_MAX) {
+		return text;
 	}
-	api_error(call, 400, "file", "file must be an absolute path below "
-		  "check_root (%s), or a URI of it (file:///...)",
+	api_error(call, 400, name, "%s must be an absolute path below "
+		  "check_root (%s), or a URI of it (file:///...)", name,
 		  call->api->config->settings.check_root);
 	return NULL;
 }
@@ -93,6 +96,9 @@ static struct api_scanning *api_scan_begin(struct api_call *call)
 	struct api_scan_link *link = talloc_zero(call, struct api_scan_link);
 	const char *why = NULL;
 
+	if (json_is_true(json_object_get(call->body, "selftest"))) {
+		policy = "SELFTEST";
+	}
 	if (s != NULL) {
 		s->call = call;
 		s->part = report_part_begin(s, call->api->reports, id,
@@ -113,6 +119,47 @@ static struct api_scanning *api_scan_begin(struct api_call *call)
 	return s;
 }
 
+/* That server alone. False: there is none, and the call is answered. */
+static bool api_scan_server(struct api_call *call,
+			    struct scan_request *request)
+{
+	const char *name = json_string_value(json_object_get(call->body,
+							     "server"));
+	size_t i = 0;
+
+	if (name == NULL) {
+		return true;
+	}
+	for (i = 0; i < servers_count(call->api->servers); i++) {
+		struct server_status s = servers_status(call->api->servers,
+							i);
+
+		if (strcmp(s.name, name) == 0) {
+			request->asked = name;
+			request->pool = s.pool;
+			return true;
+		}
+	}
+	api_error(call, 404, "server", "there is no server %s; cavactl "
+		  "servers lists them", name);
+	return false;
+}
+
+/* As the job of that name would, if there is one: by its pool. */
+static void api_scan_policy(struct api_call *call,
+			    struct scan_request *request)
+{
+	const char *name = json_string_value(json_object_get(call->body,
+							     "policy"));
+	const struct job_object *job = name == NULL ? NULL :
+		config_job(call->api->config, name);
+
+	if (job != NULL) {
+		request->pool = job->pool;
+		request->tiered = job->scan_cloudpool_files;
+	}
+}
+
 void api_scan(struct api_call *call)
 {
 	struct scan_request request = { .source = SCAN_MANUAL };
@@ -123,8 +170,14 @@ void api_scan(struct api_call *call)
 	if (!api_body(call, api_scan_fields)) {
 		return;
 	}
-	request.path = api_scan_path(call);
+	request.path = api_path(call, "file", json_string_value(
+		json_object_get(call->body, "file")));
 	if (request.path == NULL) {
+		return;
+	}
+	request.tiered = zones_tiered(call->api->zones, request.path);
+	api_scan_policy(call, &request);
+	if (!api_scan_server(call, &request)) {
 		return;
 	}
 	s = api_scan_begin(call);
@@ -133,7 +186,9 @@ void api_scan(struct api_call *call)
 	}
 	ignore = json_object_get(call->body, "ignore_previous_scan_status");
 	request.ignore_previous = ignore == NULL || json_is_true(ignore);
-	request.tiered = zones_tiered(call->api->zones, request.path);
+	if (json_is_true(json_object_get(call->body, "selftest"))) {
+		request.source = SCAN_SELFTEST;
+	}
 	request.user = call->user;
 	request.client = "API";
 	request.report = report_part_id(s->part);

@@ -215,7 +215,7 @@ void api_status(struct api_call *call)
 	(void)store_pending_count(api->store, &pending, NULL);
 	status = json_pack(
 		"{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:I, s:I,"
-		" s:s}",
+		" s:s, s:s}",
 		"system_status", state, "blocking_events", blocking,
 		"events", events,
 		"cee_version", api_known(first.version),
@@ -227,7 +227,7 @@ void api_status(struct api_call *call)
 		"cavad_version", CAVA_VERSION,
 		"smb_connections", (json_int_t)ipc_count(api->ipc),
 		"pending_scans", (json_int_t)pending,
-		"check_share", s->check_share);
+		"check_share", s->check_share, "check_root", s->check_root);
 	api_reply(call, 200, json_pack(
 		"{s:[{s:i, s:i, s:s, s:o}], s:[], s:i}",
 		"nodes", "id", (int)s->node, "lnn", (int)s->node,

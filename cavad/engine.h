@@ -33,6 +33,8 @@ struct engine_scan {
 				 * not answer; 0 = timeout. Not for engines */
 	const char *pool;	/* whose servers; NULL = the default one. Not
 				 * for engines */
+	const char *server;	/* that one of the pool alone, or NULL. Not
+				 * for engines */
 };
 
 struct engine_answer {

@@ -371,6 +371,61 @@ static bool history_changed_since(void *private_data, uint64_t id,
 	return history_keep(r, row);
 }
 
+/* .what, or a detail "path". */
+static bool history_is_about(const struct event_row *row, const char *path)
+{
+	const struct event_detail *d = row->event.details;
+
+	if (strcmp(row->event.what, path) == 0) {
+		return true;
+	}
+	for (; d != NULL && d->name != NULL; d++) {
+		if (strcmp(d->name, "path") == 0 &&
+		    strcmp(d->value, path) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+struct history_about {
+	struct history_rows rows;
+	const char *path;
+};
+
+static bool history_about(void *private_data, uint64_t id, struct buf *b)
+{
+	struct history_about *a = private_data;
+	struct event_row *row = event_record_get(a->rows.h, id, b);
+
+	if (row == NULL || !history_is_about(row, a->path)) {
+		talloc_free(row);
+		return true;
+	}
+	return history_keep(&a->rows, row);
+}
+
+int event_history_about(struct event_history *h, const char *path,
+			bool (*fn)(void *private_data,
+				   const struct event_row *row),
+			void *private_data)
+{
+	struct history_about a = { .rows = { .h = h }, .path = path };
+	uint64_t after = h->last_id > EVENT_HISTORY_RECENT ?
+			 h->last_id - EVENT_HISTORY_RECENT : 0;
+	size_t i = 0;
+	int ret = store_event_each(h->store, after, history_about, &a);
+
+	ret = ret != 0 ? ret : a.rows.error;
+	for (i = a.rows.count; ret == 0 && i > 0; i--) {
+		if (!fn(private_data, a.rows.rows[i - 1])) {
+			break;
+		}
+	}
+	talloc_free(a.rows.rows);
+	return ret;
+}
+
 static int history_order(const void *a, const void *b)
 {
 	const struct event_row *const *x = a;

@@ -62,6 +62,16 @@ int event_history_list(struct event_history *h, TALLOC_CTX *mem_ctx,
 /* Rows that there are. 0 or errno. */
 int event_history_count(struct event_history *h, uint64_t *count);
 
+/*
+ * Calls fn for those of the last EVENT_HISTORY_RECENT that are about a file,
+ * newest first, until it returns false. Borrowed rows. 0 or errno.
+ */
+#define EVENT_HISTORY_RECENT 1000
+int event_history_about(struct event_history *h, const char *path,
+			bool (*fn)(void *private_data,
+				   const struct event_row *row),
+			void *private_data);
+
 /* 0; ENOENT; errno. */
 int event_history_get(struct event_history *h, TALLOC_CTX *mem_ctx,
 		      uint64_t id, struct event_row **row);

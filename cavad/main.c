@@ -223,6 +223,7 @@ static int cavad_build_api(struct cavad *cavad)
 	const struct api parts = {
 		.ev = cavad->ev,
 		.config = cavad->config,
+		.files = cavad->files,
 		.store = cavad->store,
 		.servers = cavad->servers,
 		.scans = cavad->scans,

@@ -75,7 +75,8 @@ static int scan_destructor(struct scan *scan)
 
 static bool scan_source_urgent(enum scan_source source)
 {
-	return source == SCAN_ON_ACCESS || source == SCAN_MANUAL;
+	return source == SCAN_ON_ACCESS || source == SCAN_MANUAL ||
+	       source == SCAN_SELFTEST;
 }
 
 /* NULL = no memory. */
@@ -104,6 +105,9 @@ static struct scan *scan_create(struct scans *s,
 				     request->client : "");
 	scan->share = talloc_strdup(scan, request->share != NULL ?
 				    request->share : "");
+	if (request->asked != NULL) {
+		scan->asked = talloc_strdup(scan, request->asked);
+	}
 	if (scan->path == NULL || scan->user == NULL ||
 	    scan->client == NULL || scan->share == NULL) {
 		talloc_free(scan);
@@ -236,6 +240,7 @@ static void scan_count_request(struct counters *c, enum scan_source source)
 		c->on_demand_scan_requests++;
 		break;
 	case SCAN_MANUAL:
+	case SCAN_SELFTEST:
 		c->manual_scan_requests++;
 		break;
 	case SCAN_JOB:
@@ -580,6 +585,21 @@ struct scans *scans_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 }
 
 /* What is owed. */
+
+const char *scan_step(const struct scans *s, const struct ident *ident)
+{
+	static const char *const steps[] = {
+		[SCAN_LOOKUP] = "is there a verdict already?",
+		[SCAN_QUEUED] = "queued",
+		[SCAN_BEGIN] = "the file is being opened",
+		[SCAN_ASK] = "a server is being asked",
+		[SCAN_PAUSE] = "the file has changed meanwhile, it begins anew",
+		[SCAN_END] = "the verdict is being written",
+	};
+	const struct scan *scan = scan_find(s, ident);
+
+	return scan == NULL ? NULL : steps[scan->state];
+}
 
 bool scan_was_infected(struct scans *s, const struct ident *ident)
 {

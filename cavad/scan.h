@@ -41,7 +41,10 @@ void scans_on_share(struct scans *s,
 void scans_on_turn(struct scans *s, unsigned int (*fn)(void *private_data),
 		   void *private_data);
 
-enum scan_source { SCAN_ON_ACCESS, SCAN_NOTICE, SCAN_MANUAL, SCAN_JOB };
+enum scan_source {
+	SCAN_ON_ACCESS, SCAN_NOTICE, SCAN_MANUAL, SCAN_JOB,
+	SCAN_SELFTEST		/* a test file: what is found is no threat */
+};
 
 struct scan_request {
 	enum scan_source source;
@@ -55,6 +58,7 @@ struct scan_request {
 	const char *client;
 	const char *share;	/* NULL = by the path */
 	const char *pool;	/* of servers; NULL = by the path */
+	const char *asked;	/* that server of the pool alone; NULL = any */
 	const char *report;	/* id of the report it is part of; NULL = of
 				 * on-access's, if it is a client's */
 };
@@ -122,6 +126,9 @@ int scans_watch(struct scans *s,
  * verdict. A handle that still writes does not count.
  */
 bool scan_owed(struct scans *s, const struct ident *ident);
+
+/* What a scan of it that is under way does, for people, or NULL. */
+const char *scan_step(const struct scans *s, const struct ident *ident);
 
 /* Is the last verdict that the store has of it "infected"? */
 bool scan_was_infected(struct scans *s, const struct ident *ident);

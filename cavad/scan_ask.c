@@ -151,6 +151,7 @@ void scan_ask(struct scan *scan)
 		.timeout = scan_time(scan),
 		.overdue = scan_overdue(scan),
 		.pool = scan->pool->name,
+		.server = scan->asked,
 	};
 
 	scan->state = SCAN_ASK;

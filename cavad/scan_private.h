@@ -69,6 +69,7 @@ struct scan {
 	char *user;
 	char *client;
 	char *share;
+	char *asked;		/* that server alone, or NULL */
 	unsigned int sources;	/* as in struct scan_facts */
 	char *report;
 	char server[VERDICT_TEXT_MAX];	/* that was picked last */

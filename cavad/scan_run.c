@@ -435,6 +435,13 @@ static void scan_end_failed(struct scan *scan, int error)
 	scan_fail_error(scan, error);
 }
 
+static void scan_tell_selftest(const struct scan *scan)
+{
+	event_log(scan->scans->events, EVENT_CAVA_SELFTEST, scan_name(scan),
+		  "%s, found by %s (%s)", scan->verdict.threat,
+		  scan->verdict.server, scan->verdict.engine);
+}
+
 static void scan_tell_infected(const struct scan *scan)
 {
 	const struct verdict *v = &scan->verdict;
@@ -469,7 +476,11 @@ static void scan_done(struct scan *scan)
 	s->counters->files_processed++;
 	s->counters->bytes_scanned += v->content.size;
 	if (v->result == VERDICT_INFECTED) {
-		scan_tell_infected(scan);
+		if (scan->sources & SCAN_FROM(SCAN_SELFTEST)) {
+			scan_tell_selftest(scan);
+		} else {
+			scan_tell_infected(scan);
+		}
 	}
 	scan_finish(scan, v, false);
 }

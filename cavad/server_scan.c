@@ -174,6 +174,12 @@ struct tevent_req *servers_scan_send(TALLOC_CTX *mem_ctx,
 			return tevent_req_post(req, ev);
 		}
 	}
+	if (scan->server != NULL) {
+		ask->scan.server = talloc_strdup(ask, scan->server);
+		if (tevent_req_nomem(ask->scan.server, req)) {
+			return tevent_req_post(req, ev);
+		}
+	}
 	if (scan->unc != NULL) {
 		ask->scan.unc = talloc_strdup(ask, scan->unc);
 		if (tevent_req_nomem(ask->scan.unc, req)) {
@@ -260,6 +266,14 @@ static bool server_tried(const struct server_ask *ask,
 	return false;
 }
 
+/* Is it another one that was asked for? */
+static bool server_other(const struct server_ask *ask,
+			 const struct server *server)
+{
+	return ask->scan.server != NULL &&
+	       strcmp(ask->scan.server, server->object->name) != 0;
+}
+
 /* Without any server at all that is up already. */
 static void server_pool_missing(const struct servers *s, const char *pool)
 {
@@ -296,7 +310,7 @@ static enum server_pick server_pick(const struct servers *s,
 		struct server *server = pool->in_use[i];
 		bool probe = server->probe_open && server_room(server);
 
-		if (server_tried(ask, server)) {
+		if (server_tried(ask, server) || server_other(ask, server)) {
 			continue;
 		}
 		if (server->state != SERVER_ONLINE && !probe) {

@@ -668,7 +668,7 @@ static const char *zones_find(const struct zones *z, const char *path,
 	return zone;
 }
 
-static const char *zones_name(const struct zones *z, const char *path)
+const char *zones_name(const struct zones *z, const char *path)
 {
 	const struct zone_share *share = NULL;
 
@@ -681,6 +681,14 @@ const char *zones_share(const struct zones *z, const char *path)
 
 	zones_find(z, path, &share);
 	return share == NULL ? "" : share->name;
+}
+
+const char *zones_root(const struct zones *z, const char *path)
+{
+	const struct zone_share *share = NULL;
+
+	zones_find(z, path, &share);
+	return share == NULL ? "" : share->root;
 }
 
 const char *zones_pool(const struct zones *z, const char *path)

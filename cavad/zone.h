@@ -48,8 +48,10 @@ struct zone_member *zone_enter(TALLOC_CTX *mem_ctx, struct zones *z,
  */
 const char *zones_pool(const struct zones *z, const char *path);
 
-/* The share that holds it, by the same rule; "" = none. Borrowed. */
+/* By the same rule, the zone, the share ("" = none), and its root. Borrowed. */
+const char *zones_name(const struct zones *z, const char *path);
 const char *zones_share(const struct zones *z, const char *path);
+const char *zones_root(const struct zones *z, const char *path);
 
 /* Are tiered files fetched for scans there? */
 bool zones_tiered(const struct zones *z, const char *path);

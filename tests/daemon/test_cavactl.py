@@ -146,8 +146,10 @@ def test_scan_many(world):
     missing = world.root / "m3"
     out, _ = run(world, "scan", str(missing), str(clean), str(bad),
                  code=INFECTED)
-    assert [line.split(": ")[1].split()[0] for line in out.splitlines()] == [
+    *lines, last = out.splitlines()
+    assert [line.split(": ")[1].split()[0] for line in lines] == [
         "failed", "clean", "infected"]
+    assert last == "1 clean, 1 infected, 1 without a verdict"
     run(world, "scan", str(clean), str(missing), code=NO_VERDICT)
     out, err = run(world, "scan", "/no/such/dir/x", str(clean), code=REFUSED)
     assert "clean" in out

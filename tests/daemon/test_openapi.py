@@ -121,6 +121,7 @@ def test_replies(world, description):
         ("GET", "/platform/11/avscan/zones", None),
         ("POST", "/platform/11/antivirus/scan", {"file": str(path)}),
         ("POST", "/platform/11/avscan/probe", {"server": "av"}),
+        ("POST", "/platform/11/avscan/selftest", None),
         ("POST", "/platform/11/avscan/avvendor", {"account": "svc"}),
         ("GET", "/platform/11/avscan/avvendor", None),
         ("GET", "/platform/11/avscan/events", None),

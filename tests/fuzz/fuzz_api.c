@@ -1,6 +1,6 @@
 /* includes: cavad/api.c cavad/api_apply.c cavad/api_avvendor.c
- * cavad/api_events.c cavad/api_jobs.c cavad/api_object.c cavad/api_page.c
- * cavad/api_probe.c cavad/api_scan.c */
+ * cavad/api_events.c cavad/api_explain.c cavad/api_jobs.c cavad/api_object.c
+ * cavad/api_page.c cavad/api_probe.c cavad/api_scan.c */
 /*
  * A request of the API: it gets one answer, in JSON, and what goes on to a
  * scan or to the database is what the fields promise. Input: a method, a
@@ -34,7 +34,11 @@
 #define api_session_open fuzz_status
 #define api_session_view fuzz_status
 #define api_session_close fuzz_status
+#define api_selftest fuzz_status
 #define api_zones fuzz_zones
+#define explain_send fuzz_explain_send
+#define servers_count fuzz_servers_count
+#define servers_status fuzz_servers_status
 #define scan_send fuzz_scan_send
 #define zones_tiered fuzz_tiered
 #define probe_send fuzz_probe_send
@@ -54,6 +58,7 @@
 #include "cavad/api_apply.c"
 #include "cavad/api_avvendor.c"
 #include "cavad/api_events.c"
+#include "cavad/api_explain.c"
 #include "cavad/api_jobs.c"
 #include "cavad/api_object.c"
 #include "cavad/api_page.c"
@@ -291,6 +296,33 @@ struct tevent_req *fuzz_scan_send(TALLOC_CTX *mem_ctx,
 	return NULL;
 }
 
+struct tevent_req *fuzz_explain_send(TALLOC_CTX *mem_ctx,
+				     struct tevent_context *ev,
+				     const struct explain_parts *parts,
+				     const char *path)
+{
+	(void)mem_ctx;
+	(void)ev;
+	(void)parts;
+	if (path[0] != '/' || strlen(path) > API_PATH_MAX) {
+		abort();
+	}
+	return NULL;
+}
+
+size_t fuzz_servers_count(const struct servers *s)
+{
+	(void)s;
+	return 1;
+}
+
+struct server_status fuzz_servers_status(const struct servers *s, size_t i)
+{
+	(void)s;
+	(void)i;
+	return (struct server_status) { .name = "av", .pool = "default" };
+}
+
 struct tevent_req *fuzz_job_start(TALLOC_CTX *mem_ctx, struct jobs *jobs,
 				  const struct job_start *start,
 				  uint64_t *id, char **why)
@@ -435,6 +467,9 @@ size_t fuzz_seed(unsigned int i, uint8_t data[FUZZ_MAX])
 		"GET /platform/11/avscan/events?resume=WzEsMSwiaWQiLHRydWUs"
 			"IjciLFtudWxsLG51bGwsbnVsbCxudWxsXV0=\n",
 		"POST /platform/11/antivirus/scan\n{\"file\": \"/srv/a\"}",
+		"POST /platform/11/antivirus/scan\n{\"file\": \"/srv/a\", "
+		"\"server\": \"av\", \"selftest\": true}",
+		"GET /platform/11/avscan/explain?path=/srv/a\n",
 		"POST /platform/11/antivirus/scan\n{\"file\": \"/srv/\\u00e4\","
 			" \"ignore_previous_scan_status\": false, "
 			"\"policy\": \"p\", \"report_id\": \"r\"}",
