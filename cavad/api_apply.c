@@ -456,7 +456,7 @@ static void apply_done(struct tevent_req *subreq)
 	for (i = 0; i < a->count; i++) {
 		if (a->changes[i].kind != LIVE_MODIFY ||
 		    a->changes[i].count > 0) {
-			api_object_audit(a->call, &a->changes[i]);
+			api_object_made(a->call, &a->changes[i]);
 		}
 	}
 	api_reply(a->call, 200, json_pack("{s:O, s:b}", "changes", a->rows,

@@ -524,7 +524,8 @@ void api_object_refused(struct api_call *call,
 	api_error(call, code, refusal->field, "%s", refusal->text);
 }
 
-void api_object_audit(struct api_call *call, const struct live_change *change)
+static void object_audit(struct api_call *call,
+			 const struct live_change *change)
 {
 	char *what = talloc_asprintf(call, "%s%s%s", change->class->name,
 				     change->name[0] == '\0' ? "" : " ",
@@ -551,6 +552,22 @@ void api_object_audit(struct api_call *call, const struct live_change *change)
 	api_audit(call, what, "%s", text == NULL ? "changed" : text);
 }
 
+void api_object_made(struct api_call *call, const struct live_change *change)
+{
+	struct jobs *jobs = call->api->jobs;
+
+	object_audit(call, change);
+	if (change->class != &object_job) {
+		return;
+	}
+	if (change->kind != LIVE_MODIFY) {
+		job_forget(jobs, change->name);
+	} else if (change->new_name != NULL &&
+		   strcasecmp(change->new_name, change->name) != 0) {
+		job_forget(jobs, change->new_name);
+	}
+}
+
 static void object_changed(struct tevent_req *subreq)
 {
 	struct object_work *work = tevent_req_callback_data(
@@ -566,7 +583,7 @@ static void object_changed(struct tevent_req *subreq)
 		return;
 	}
 	for (i = 0; i < work->count; i++) {
-		api_object_audit(call, &work->changes[i]);
+		api_object_made(call, &work->changes[i]);
 	}
 	if (work->count == 1 && work->changes[0].kind == LIVE_CREATE) {
 		api_reply(call, 201, json_pack("{s:s}", "id",

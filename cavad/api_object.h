@@ -45,8 +45,8 @@ bool api_object_change(struct api_call *call, const struct api_kind *kind,
 void api_object_refused(struct api_call *call,
 			const struct live_refusal *refusal);
 
-/* In the audit trail. */
-void api_object_audit(struct api_call *call, const struct live_change *change);
+/* It is in force: for the audit trail, and for the schedules of jobs. */
+void api_object_made(struct api_call *call, const struct live_change *change);
 
 /* The name of the zone, by its id or name; NULL = there is none. Borrowed. */
 const char *api_zone_name(const struct api *api, const char *text);

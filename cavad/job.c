@@ -493,6 +493,11 @@ uint64_t job_running(struct jobs *jobs, const char *job)
 	return 0;
 }
 
+void job_forget(struct jobs *jobs, const char *job)
+{
+	job_due_forget(jobs->due, job);
+}
+
 int64_t job_last(struct jobs *jobs, const struct job_object *job)
 {
 	return job_due_last(jobs->due, job->name);

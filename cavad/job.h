@@ -81,6 +81,9 @@ uint64_t job_running(struct jobs *jobs, const char *job);
 /* When it runs next, s since the epoch; 0 = by hand only. */
 int64_t job_next(struct jobs *jobs, const struct job_object *job);
 
+/* It is removed, or made anew: no run of an earlier one was missed. */
+void job_forget(struct jobs *jobs, const char *job);
+
 /* When its schedule last started a run, s since the epoch; 0 = never. */
 int64_t job_last(struct jobs *jobs, const struct job_object *job);
 

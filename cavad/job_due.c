@@ -157,6 +157,28 @@ static void due_started(struct job_due *d, const char *job, time_t now)
 	}
 }
 
+/* There is no other word in the database for "not known" than 0. */
+void job_due_forget(struct job_due *d, const char *job)
+{
+	char key[DUE_KEY_MAX];
+	struct due *due = NULL;
+	struct tevent_req *req = NULL;
+
+	LIST_FOREACH(due, &d->list, entry) {
+		if (strcasecmp(due->name, job) == 0) {
+			LIST_REMOVE(due, entry);
+			talloc_free(due);
+			break;
+		}
+	}
+	snprintf(key, sizeof(key), "job %s", job);
+	req = store_meta_put_send(d, d->ev, d->store, key, "0 ");
+	if (req != NULL) {
+		tevent_req_set_callback(req, due_kept, NULL);
+	}
+	due_started(d, job, 0);
+}
+
 int64_t job_due_last(struct job_due *d, const char *job)
 {
 	char key[DUE_KEY_MAX];

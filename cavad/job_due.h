@@ -25,6 +25,9 @@ void job_due_look(struct job_due *d, time_t now,
 		  void (*start)(void *private_data, const char *job),
 		  void *private_data);
 
+/* What is known of a job of that name. */
+void job_due_forget(struct job_due *d, const char *job);
+
 /* When it was started last; 0 = never. */
 int64_t job_due_last(struct job_due *d, const char *job);
 

@@ -17,6 +17,7 @@
 #define api_http_header fuzz_header
 #define api_http_said fuzz_said
 #define api_challenge fuzz_challenge
+#define job_forget fuzz_job_forget
 #define job_last fuzz_job_last
 #define live_try fuzz_live_try
 #define live_change_send fuzz_live_change
@@ -193,6 +194,12 @@ const char *fuzz_challenge(struct api_call *call)
 {
 	(void)call;
 	return "";
+}
+
+void fuzz_job_forget(struct jobs *jobs, const char *job)
+{
+	(void)jobs;
+	(void)job;
 }
 
 int64_t fuzz_job_last(struct jobs *jobs, const struct job_object *job)
