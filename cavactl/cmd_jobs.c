@@ -181,7 +181,7 @@ const struct cavactl_command commands_jobs[] = {
 	{ "jobs", "", 0, 0,
 	  "jobs, and when they run next", jobs_list, .watch = true },
 	{ "jobs runs", "", 0, 0,
-	  "the last hundred runs, and how far they are", jobs_runs,
+	  "runs, the last one first, and how far they are", jobs_runs,
 	  .examples = "jobs runs --watch", .watch = true },
 	{ "jobs runs view", "RUN", 1, 1,
 	  "all there is to know of a run", runs_view,

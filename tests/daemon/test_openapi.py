@@ -92,8 +92,10 @@ def nullable(schema):
     if not isinstance(schema, dict):
         return schema
     schema = {key: nullable(value) for key, value in schema.items()}
-    if schema.pop("nullable", False):
-        schema["type"] = [schema["type"], "null"]
+    if schema.get("nullable") is True:      # not a property of that name
+        del schema["nullable"]
+        if "type" in schema:    # else it is anything, null as well
+            schema["type"] = [schema["type"], "null"]
     return schema
 
 
@@ -107,9 +109,8 @@ def check(description, method, path, reply):
         assert not reply.body
         return
     schema = nullable(content["application/json"]["schema"])
-    jsonschema.Draft4Validator(
-        schema, resolver=jsonschema.RefResolver("", description)).validate(
-            reply.json)
+    resolver = jsonschema.RefResolver("", nullable(description))
+    jsonschema.Draft4Validator(schema, resolver=resolver).validate(reply.json)
 
 
 def test_replies(world, description):
