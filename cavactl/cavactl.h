@@ -74,6 +74,9 @@ extern const struct cavactl_command commands_avvendor[];
 extern const struct cavactl_command commands_complete[];
 extern const struct cavactl_command commands_explain[];
 extern const struct cavactl_command commands_selftest[];
+extern const struct cavactl_command commands_threats[];
+extern const struct cavactl_command commands_quarantine[];
+extern const struct cavactl_command commands_allow[];
 
 /* --- options --- */
 
@@ -122,5 +125,17 @@ enum cavactl_exit cavactl_show(const struct cavactl *ctl, const char *path,
  * and errno.
  */
 char *cavactl_absolute(const char *path);
+
+/*
+ * Rows of threats, as many pages as it takes for `wanted`; NULL and *ret. And
+ * to be shown: takes them.
+ */
+json_t *threats_fetch(const struct cavactl *ctl, const char *query,
+		      size_t wanted, enum cavactl_exit *ret);
+enum cavactl_exit threats_show(const struct cavactl *ctl, json_t *rows,
+			       const char *none);
+
+/* --reason and --expires, into the body. False: which has been said. */
+bool allow_terms(const struct cavactl *ctl, json_t *body);
 
 #endif

@@ -15,7 +15,8 @@
 static const struct cavactl_command *const tables[] = {
 	commands_status, commands_servers, commands_probe, commands_zones,
 	commands_events, commands_jobs, commands_scan, commands_explain,
-	commands_selftest, commands_avvendor, commands_complete,
+	commands_selftest, commands_avvendor, commands_threats,
+	commands_quarantine, commands_allow, commands_complete,
 };
 
 const struct cavactl_option command_options[] = {

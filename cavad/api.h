@@ -39,6 +39,8 @@ struct api {
 	struct api_tcp *tcp;	/* NULL: not on TCP */
 	struct live *live;
 	struct reports *reports;
+	struct threats *threats;
+	struct allows *allows;
 
 	/* its own */
 	struct api_http *http;

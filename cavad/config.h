@@ -28,6 +28,7 @@ struct config {
 	struct config *taken;	/* whose filters are in force, or NULL */
 	int64_t signatures;	/* the oldest of the servers online, s since
 				 * the epoch; set while cavad runs */
+	bool allows;		/* there is an allow-list; set like it */
 };
 
 /*

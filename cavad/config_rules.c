@@ -166,6 +166,7 @@ struct filter config_filter(const struct config *c, const char *zone)
 	f.sync_wait = s->sync_wait;
 	f.size_maximum = s->scan_size_maximum;
 	f.signature_min = config_signature_min(c, false);
+	f.allows = c->allows;
 	return f;
 }
 

@@ -35,6 +35,10 @@
 	C(scan_blocked, "SMB operations that waited") \
 	C(scan_blocked_sync, "of those: all of its smbd waited (sync_wait)") \
 	C(scan_changed, "scans thrown away since the file changed") \
+	C(threats_allowed, "questions answered by the allow-list") \
+	C(threats_quarantined, "files quarantined (threat_response)") \
+	C(threats_truncated, "files emptied (threat_response)") \
+	C(threats_deleted, "files deleted (threat_response)") \
 	C(scan_busy, "readers of files that kept changing, answered at once") \
 	C(scan_refused, "scans refused at once, scan_maximum being reached") \
 	C(scan_current, "questions answered from a current record") \

@@ -117,6 +117,47 @@ struct tevent_req *files_end_send(TALLOC_CTX *mem_ctx,
 				  const struct files_end *end);
 int files_end_recv(struct tevent_req *req, struct files_ended *ended);
 
+/* What is done about one file, and lasts. */
+enum files_action {
+	FILES_QUARANTINE = 1,	/* its record says so from now on */
+	FILES_RELEASE,		/* no more: as if its scan were outdated */
+	FILES_TRUNCATE,
+	FILES_DELETE
+};
+
+struct files_respond {
+	enum files_action action;
+	bool have_ident;	/* else by path alone */
+	struct ident ident;
+	const char *path;	/* absolute; a hint when have_ident */
+	struct content content;	/* TRUNCATE, DELETE: only while it is that */
+};
+
+struct files_responded {
+	enum files_status status;	/* CHANGED: nothing was done */
+	int error;		/* with FILES_IO; ETXTBSY: somebody has it
+				 * open for writing, and nothing was done */
+	struct ident ident;
+	char *path;		/* absolute, as it is, or was */
+	struct content content;	/* afterwards */
+	struct verdict record;	/* QUARANTINE, RELEASE: what it says now, or
+				 * with NO_ATTRIBUTE what the store shall say;
+				 * .result NONE: nothing */
+	bool was;		/* QUARANTINE, RELEASE: it was quarantined */
+	uint32_t links;		/* DELETE: other names that it still has */
+};
+
+/*
+ * On the identified file only, never on what a path leads to by then. Not of
+ * named streams. Freeing the request takes nothing back.
+ */
+struct tevent_req *files_respond_send(TALLOC_CTX *mem_ctx,
+				      struct tevent_context *ev,
+				      struct files *f,
+				      const struct files_respond *respond);
+int files_respond_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
+		       struct files_responded *responded);
+
 /*
  * The next spooled notices: encoded NOTICE messages in whole frames (u32
  * length, message) as spool_read() has them. len 0 = nothing (more). The

@@ -302,6 +302,129 @@ int files_end_recv(struct tevent_req *req, struct files_ended *ended)
 	return ret;
 }
 
+struct files_respond_state {
+	struct tevent_context *ev;
+	struct files *f;
+	struct files_respond respond;
+	unsigned int tries;
+	struct files_responded responded;	/* .path on this state */
+};
+
+static void files_respond_try(struct tevent_req *req);
+static void files_respond_done(struct tevent_req *subreq);
+static void files_respond_waited(struct tevent_req *subreq);
+
+struct tevent_req *files_respond_send(TALLOC_CTX *mem_ctx,
+				      struct tevent_context *ev,
+				      struct files *f,
+				      const struct files_respond *respond)
+{
+	struct files_respond_state *state = NULL;
+	struct tevent_req *req = NULL;
+
+	req = tevent_req_create(mem_ctx, &state, struct files_respond_state);
+	if (req == NULL) {
+		return NULL;
+	}
+	state->ev = ev;
+	state->f = f;
+	state->respond = *respond;
+	state->respond.path = talloc_strdup(state, respond->path);
+	if (tevent_req_nomem(state->respond.path, req)) {
+		return tevent_req_post(req, ev);
+	}
+	if (strlen(respond->path) >= FILES_PATH_MAX) {
+		tevent_req_error(req, ENAMETOOLONG);
+		return tevent_req_post(req, ev);
+	}
+	files_respond_try(req);
+	if (!tevent_req_is_in_progress(req)) {
+		return tevent_req_post(req, ev);
+	}
+	return req;
+}
+
+static void files_respond_try(struct tevent_req *req)
+{
+	struct files_respond_state *state =
+		tevent_req_data(req, struct files_respond_state);
+	uint8_t msg[FILES_MSG_MAX];
+	struct buf b = files_msg_start(msg, FILES_MSG_RESPOND, 0);
+	struct tevent_req *subreq = NULL;
+
+	files_msg_put_respond(&b, &state->respond);
+	subreq = files_ask_send(state, state->ev, state->f, &b,
+				FILES_MSG_RESPOND, 0, false);
+	if (tevent_req_nomem(subreq, req)) {
+		return;
+	}
+	tevent_req_set_callback(subreq, files_respond_done, req);
+}
+
+static void files_respond_done(struct tevent_req *subreq)
+{
+	struct tevent_req *req =
+		tevent_req_callback_data(subreq, struct tevent_req);
+	struct files_respond_state *state =
+		tevent_req_data(req, struct files_respond_state);
+	struct files_responded *r = &state->responded;
+	const char *path = "";
+	struct buf b;
+	int ret = files_ask_reply(subreq, &b);
+
+	if (ret == 0) {
+		files_msg_get_responded(&b, r, &path);
+		ret = buf_finish(&b);
+	}
+	if (ret == 0) {
+		r->path = talloc_strdup(state, path);
+		ret = r->path == NULL ? ENOMEM : 0;
+	}
+	TALLOC_FREE(subreq);
+	if (tevent_req_error(req, ret)) {
+		return;
+	}
+	if (r->status != FILES_IO || r->error != EAGAIN ||
+	    ++state->tries >= FILES_BUSY_TRIES) {
+		tevent_req_done(req);
+		return;
+	}
+	TALLOC_FREE(r->path);
+	subreq = tevent_wakeup_send(state, state->ev,
+				    tevent_timeval_current_ofs(
+					0, FILES_BUSY_RETRY * 1000));
+	if (tevent_req_nomem(subreq, req)) {
+		return;
+	}
+	tevent_req_set_callback(subreq, files_respond_waited, req);
+}
+
+static void files_respond_waited(struct tevent_req *subreq)
+{
+	struct tevent_req *req =
+		tevent_req_callback_data(subreq, struct tevent_req);
+
+	tevent_wakeup_recv(subreq);
+	TALLOC_FREE(subreq);
+	files_respond_try(req);
+}
+
+int files_respond_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
+		       struct files_responded *responded)
+{
+	struct files_respond_state *state =
+		tevent_req_data(req, struct files_respond_state);
+	int ret = req_error(req);
+
+	if (ret == 0) {
+		*responded = state->responded;
+		responded->path = talloc_move(mem_ctx,
+					      &state->responded.path);
+	}
+	tevent_req_received(req);
+	return ret;
+}
+
 struct tevent_req *files_spool_send(TALLOC_CTX *mem_ctx,
 				    struct tevent_context *ev,
 				    struct files *f, uint64_t offset)

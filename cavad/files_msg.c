@@ -210,6 +210,58 @@ void files_msg_get_ended(struct buf *b, struct files_ended *ended)
 	content_get(b, &ended->content);
 }
 
+void files_msg_put_respond(struct buf *b, const struct files_respond *r)
+{
+	buf_put_u8(b, r->action);
+	buf_put_u8(b, r->have_ident);
+	if (r->have_ident) {
+		ident_put(b, &r->ident);
+	}
+	buf_put_str(b, r->path);
+	content_put(b, &r->content);
+}
+
+void files_msg_get_respond(struct buf *b, struct files_respond *r)
+{
+	uint8_t action = buf_get_u8(b);
+
+	if (action < FILES_QUARANTINE || action > FILES_DELETE) {
+		msg_bad(b);
+	}
+	*r = (struct files_respond) { .action = action };
+	r->have_ident = msg_get_bool(b);
+	if (r->have_ident) {
+		ident_get(b, &r->ident);
+	}
+	r->path = msg_get_path(b);
+	content_get(b, &r->content);
+}
+
+void files_msg_put_responded(struct buf *b, const struct files_responded *r)
+{
+	buf_put_u8(b, r->status);
+	buf_put_u32(b, r->error);
+	ident_put(b, &r->ident);
+	buf_put_str(b, r->path);
+	content_put(b, &r->content);
+	msg_put_verdict(b, &r->record);
+	buf_put_u8(b, r->was);
+	buf_put_u32(b, r->links);
+}
+
+void files_msg_get_responded(struct buf *b, struct files_responded *r,
+			     const char **path)
+{
+	r->status = msg_get_status(b);
+	r->error = buf_get_u32(b);
+	ident_get(b, &r->ident);
+	*path = msg_get_path(b);
+	content_get(b, &r->content);
+	msg_get_verdict(b, &r->record);
+	r->was = msg_get_bool(b);
+	r->links = buf_get_u32(b);
+}
+
 void files_msg_put_walk(struct buf *b, const struct files_walk *walk)
 {
 	buf_put_str(b, walk->path);

@@ -47,7 +47,10 @@ enum files_number {
 				 * writer, and its reply comes; go on */
 
 	/* to a walker, and its reply */
-	FILES_MSG_WALK		/* files_walk; files_walked */
+	FILES_MSG_WALK,		/* files_walk; files_walked */
+
+	/* to a worker, and its reply */
+	FILES_MSG_RESPOND	/* files_respond; files_responded */
 };
 
 /* A writer on data[FILES_MSG_MAX] with number and id in place. */
@@ -67,6 +70,14 @@ void files_msg_get_begun(struct buf *b, struct files_begun *begun,
 /* *record is where end->record points if there is one. */
 void files_msg_get_end(struct buf *b, struct files_end *end,
 		       struct verdict *record);
+
+void files_msg_put_respond(struct buf *b, const struct files_respond *r);
+void files_msg_get_respond(struct buf *b, struct files_respond *r);
+void files_msg_put_responded(struct buf *b, const struct files_responded *r);
+
+/* *path points into the data; r->path is left alone. */
+void files_msg_get_responded(struct buf *b, struct files_responded *r,
+			     const char **path);
 
 /* ->path, ->cursor and the lists of ->rules point into the data. */
 void files_msg_put_walk(struct buf *b, const struct files_walk *walk);

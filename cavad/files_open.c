@@ -472,6 +472,45 @@ int files_reopen(int path_fd, int *result)
 	return *result == -1 ? errno : 0;
 }
 
+enum files_status files_unlink(const struct files_root *root,
+			       const struct files_found *found, int *error)
+{
+	char dir[FILES_PATH_MAX] = ".";
+	const char *rel = root_relative(root, found->path);
+	const char *name = rel == NULL ? NULL : strrchr(rel, '/');
+	struct ident ident;
+	int dir_fd = -1;
+	int fd = -1;
+	int ret = rel == NULL ? EXDEV : 0;
+
+	if (name != NULL) {
+		snprintf(dir, sizeof(dir), "%.*s", (int)(name - rel), rel);
+	}
+	name = name == NULL ? rel : name + 1;
+	ret = ret != 0 ? ret : open_beneath(root, dir, O_PATH | O_DIRECTORY,
+					    &dir_fd);
+	if (ret != 0) {
+		*error = ret;
+		return FILES_IO;
+	}
+	fd = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	ret = fd == -1 ? errno : ident_of_fd(fd, &ident);
+	if (ret == 0 && ident_equal(&ident, &found->ident)) {
+		ret = unlinkat(dir_fd, name, 0) == 0 ? 0 : errno;
+	} else if (ret == 0) {
+		ret = ENOENT;
+	}
+	if (fd != -1) {
+		close(fd);
+	}
+	close(dir_fd);
+	*error = ret;
+	if (ret == ENOENT || ret == EISDIR) {
+		return FILES_CHANGED;
+	}
+	return ret == 0 ? FILES_OK : FILES_IO;
+}
+
 int files_open_directory(const struct files_root *root, const char *dir,
 			 char path[FILES_PATH_MAX], int *result)
 {

@@ -44,6 +44,13 @@ int files_open_directory(const struct files_root *root, const char *dir,
 			 char path[FILES_PATH_MAX], int *result);
 
 /*
+ * Removes the name of what files_find() found, if it still leads to that.
+ * FILES_OK; FILES_CHANGED: it does not; FILES_IO with *error.
+ */
+enum files_status files_unlink(const struct files_root *root,
+			       const struct files_found *found, int *error);
+
+/*
  * A read-only descriptor of what files_find() found. 0 or errno, EAGAIN
  * when somebody's write lease has to be given back first.
  */

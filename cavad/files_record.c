@@ -48,6 +48,19 @@ static bool same_but_ctime(const struct content *a, const struct content *b)
 	return a->size == b->size && a->mtime == b->mtime;
 }
 
+bool files_record_keep(const struct verdict *there, struct verdict *v)
+{
+	if (!verdict_quarantined(there) || verdict_quarantined(v)) {
+		return false;
+	}
+	if (v->result != VERDICT_INFECTED) {
+		memcpy(v->threat, there->threat, sizeof(v->threat));
+	}
+	v->result = VERDICT_INFECTED;
+	v->reason = VERDICT_REASON_QUARANTINED;
+	return true;
+}
+
 /* Errors that say "not on this file", as opposed to a failing disk. */
 static bool no_attribute(int error)
 {
@@ -91,29 +104,43 @@ static void take_back(int fd, const struct verdict *record)
 	}
 }
 
-/* One try. *again: it took longer than T was ahead. */
-static enum files_status write_once(int fd, const struct content *before,
-				    struct files_ended *ended, bool *again)
+enum files_status files_record_put(int fd, struct files_ended *ended)
 {
 	uint8_t rec[VERDICT_RECORD_MAX];
-	struct verdict *v = &ended->record;
-	size_t len = 0;
+	size_t len = verdict_encode(&ended->record, rec, sizeof(rec));
 	int ret = 0;
 
-	v->content = *before;
-	v->stamp = clock_ns(CLOCK_REALTIME) + FILES_STAMP_AHEAD;
-	len = verdict_encode(v, rec, sizeof(rec));
 	if (len == 0) {
 		ended->error = EMSGSIZE;
 		return FILES_IO;
 	}
 	ret = fsetxattr(fd, VERDICT_XATTR, rec, len, 0);
 	if (ret == -1 && no_attribute(errno)) {
-		return keep_in_store(fd, ended);
+		return FILES_NO_ATTRIBUTE;
 	}
 	if (ret == -1) {
 		ended->error = errno;
 		return FILES_IO;
+	}
+	return FILES_OK;
+}
+
+/* One try. *again: it took longer than T was ahead. */
+static enum files_status write_once(int fd, const struct content *before,
+				    struct files_ended *ended, bool *again)
+{
+	struct verdict *v = &ended->record;
+	enum files_status status = FILES_OK;
+	int ret = 0;
+
+	v->content = *before;
+	v->stamp = clock_ns(CLOCK_REALTIME) + FILES_STAMP_AHEAD;
+	status = files_record_put(fd, ended);
+	if (status == FILES_NO_ATTRIBUTE) {
+		return keep_in_store(fd, ended);
+	}
+	if (status != FILES_OK) {
+		return status;
 	}
 	ret = content_of_fd(fd, &ended->content);
 	if (ret != 0) {
@@ -150,11 +177,15 @@ enum files_status files_record_write(int fd, const struct content *before,
 {
 	enum files_status status = FILES_OK;
 	struct content expected = *before;
+	struct verdict there;
 	bool again = true;
 	int tries = 0;
-	int ret = 0;
+	int ret = verdict_read(fd, &there);
 
 	ended->record = *record;
+	if (ret == 0 && files_record_keep(&there, &ended->record)) {
+		record = &there;	/* is not taken back either */
+	}
 	if (written_to && record->result != VERDICT_INFECTED) {
 		return keep_of_writer(fd, before, ended);
 	}

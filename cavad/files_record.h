@@ -25,6 +25,15 @@ enum files_status files_record_write(int fd, const struct content *before,
 				     struct files_ended *ended,
 				     struct files_written *written);
 
+/* Sets ended->record as it is: FILES_OK, NO_ATTRIBUTE, or IO and .error. */
+enum files_status files_record_put(int fd, struct files_ended *ended);
+
+/*
+ * Pure. A quarantine outlives every later verdict: is it in the record that
+ * is there and not in *v? Then it is in *v now.
+ */
+bool files_record_keep(const struct verdict *there, struct verdict *v);
+
 /* Is T certainly behind us, for whatever is stamped from now on? */
 bool files_record_due(int64_t stamp);
 

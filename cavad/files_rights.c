@@ -4,7 +4,7 @@
  * Writing security.* takes CAP_SYS_ADMIN, so this process is near to root
  * whatever else is dropped. Three fences stand around it:
  *
- * 1. Capabilities: the four below, in all sets, the bounding set included.
+ * 1. Capabilities: the five below, in all sets, the bounding set included.
  * 2. An empty network namespace, where the host allows one.
  * 3. A list of the system calls it needs; any other one fails with EPERM.
  *    None that makes a socket, runs a program, mounts, traces, loads, or
@@ -38,6 +38,7 @@ static const cap_value_t rights_capabilities[] = {
 	CAP_DAC_READ_SEARCH,	/* any file whatever its mode, and by handle */
 	CAP_LEASE,		/* a lease on somebody else's file */
 	CAP_FOWNER,		/* O_NOATIME on somebody else's file */
+	CAP_DAC_OVERRIDE,	/* threat_response: truncate, delete */
 };
 
 enum rights_who { WORKER = 1, PARENT = 2, BOTH = WORKER | PARENT };
@@ -91,6 +92,9 @@ static const struct {
 	{ SCMP_SYS(renameat2), BOTH },
 	{ SCMP_SYS(unlink), BOTH },
 	{ SCMP_SYS(unlinkat), BOTH },
+
+	/* files_respond.c */
+	{ SCMP_SYS(ftruncate), BOTH },
 
 	/* files_settle.c */
 	{ SCMP_SYS(pipe2), BOTH },

@@ -313,6 +313,7 @@ static bool file_wanted(struct walk *w, int fd, struct content *now)
 	}
 	switch (state) {
 	case VERDICT_STATE_INFECTED:
+	case VERDICT_STATE_QUARANTINED:
 		c->infected++;
 		c->current++;
 		return false;

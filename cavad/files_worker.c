@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "cavad/files_held.h"
+#include "cavad/files_respond.h"
 #include "cavad/files_settle.h"
 #include "cavad/files_stream.h"
 #include "cavad/files_worker.h"
@@ -370,6 +371,27 @@ static int handle_spool_done(struct worker *w, uint32_t id, struct buf *in)
 	return files_msg_send(w->sock, &out, -1, 0);
 }
 
+static int handle_respond(struct worker *w, uint32_t id, struct buf *in)
+{
+	struct buf out = files_msg_start(w->out, FILES_MSG_RESPOND, id);
+	struct files_responded responded = { .path = NULL };
+	struct files_found found = { .fd = -1 };
+	struct files_respond respond;
+	int ret = 0;
+
+	files_msg_get_respond(in, &respond);
+	ret = buf_finish(in);
+	if (ret != 0) {
+		return ret;
+	}
+	files_respond(w->root, &respond, &found, &responded);
+	if (found.fd != -1) {
+		close(found.fd);
+	}
+	files_msg_put_responded(&out, &responded);
+	return files_msg_send(w->sock, &out, -1, 0);
+}
+
 static int worker_serve(struct worker *w)
 {
 	struct buf in;
@@ -398,6 +420,8 @@ static int worker_serve(struct worker *w)
 		return handle_spool(w, id, &in);
 	case FILES_MSG_SPOOL_DONE:
 		return handle_spool_done(w, id, &in);
+	case FILES_MSG_RESPOND:
+		return handle_respond(w, id, &in);
 	default:
 		return EBADMSG;
 	}

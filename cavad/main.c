@@ -21,6 +21,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "cavad/allow_gone.h"
 #include "cavad/api.h"
 #include "cavad/event_delivery.h"
 #include "cavad/history.h"
@@ -55,7 +56,10 @@ struct cavad {
 	struct event_delivery *delivery;
 	struct counters counters;
 	struct servers *servers;
+	struct threats *threats;
+	struct allows *allows;
 	struct scans *scans;
+	struct allow_gone *allow_gone;
 	struct check *check;
 	struct ip_pool *ip_pool;
 	struct zones *zones;	/* before ipc */
@@ -239,6 +243,8 @@ static int cavad_build_api(struct cavad *cavad)
 		.tcp = cavad->tcp,
 		.live = cavad->live,
 		.reports = cavad->reports,
+		.threats = cavad->threats,
+		.allows = cavad->allows,
 	};
 
 	if (parts.minutes == NULL) {
@@ -287,6 +293,53 @@ static void cavad_attach(struct cavad *cavad)
 	live_attach(cavad->live, &parts);
 }
 
+static unsigned int cavad_response(void *private_data, const char *path)
+{
+	const struct cavad *cavad = private_data;
+
+	return zones_response(cavad->zones, path);
+}
+
+/* An entry came or went: what open handles were cleared by holds no more. */
+static void cavad_allowed(void *private_data, const struct allow *entry,
+			  bool there, const char *why)
+{
+	struct cavad *cavad = private_data;
+	char *what = talloc_asprintf(cavad, "allow %llu",
+				     (unsigned long long)entry->id);
+
+	cavad->config->allows = allows_any(cavad->allows);
+	(void)zones_changed(cavad->zones);
+	ipc_config_changed(cavad->ipc);
+	if (!there) {
+		event_audit(cavad->events, what == NULL ? "" : what, "cavad",
+			    "%s: what it let through is scanned again", why);
+		allow_gone_look(cavad->allow_gone);
+	}
+	talloc_free(what);
+}
+
+/* What is infected: before the zones, whose filters tell of an allow-list. */
+static int cavad_build_threats(struct cavad *cavad)
+{
+	int ret = threats_create(cavad, cavad->ev, cavad->store,
+				 cavad->events, &cavad->threats);
+
+	if (ret == 0) {
+		ret = allows_create(cavad, cavad->ev, cavad->store,
+				    cavad_allowed, cavad, &cavad->allows);
+	}
+	if (ret != 0) {
+		return ret;
+	}
+	cavad->config->allows = allows_any(cavad->allows);
+	scans_use_threats(cavad->scans, cavad->threats, cavad->allows,
+			  cavad_response, cavad);
+	cavad->allow_gone = allow_gone_create(cavad, cavad->ev, cavad->scans,
+					      cavad->threats, cavad->allows);
+	return cavad->allow_gone == NULL ? ENOMEM : 0;
+}
+
 static int cavad_build(struct cavad *cavad)
 {
 	const struct settings *s = &cavad->config->settings;
@@ -331,9 +384,13 @@ static int cavad_build(struct cavad *cavad)
 	if (cavad->scans == NULL) {
 		return ENOMEM;
 	}
-	ret = check_create(cavad, cavad->ev, config, cavad->store,
-			   cavad->servers, cavad->scans, cavad->events,
-			   &cavad->counters, &cavad->check);
+	ret = cavad_build_threats(cavad);
+	if (ret == 0) {
+		ret = check_create(cavad, cavad->ev, config, cavad->store,
+				   cavad->servers, cavad->scans,
+				   cavad->events, &cavad->counters,
+				   &cavad->check);
+	}
 	if (ret == 0) {
 		ret = ip_pool_create(cavad, cavad->ev, config, cavad->events,
 				     &cavad->ip_pool);

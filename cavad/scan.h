@@ -13,9 +13,11 @@
 #ifndef CAVAD_SCAN_H
 #define CAVAD_SCAN_H
 
+#include "cavad/allow.h"
 #include "cavad/files.h"
 #include "cavad/server.h"
 #include "cavad/store.h"
+#include "cavad/threat.h"
 
 struct scans;
 
@@ -40,6 +42,16 @@ void scans_on_share(struct scans *s,
 /* fn says which name of ip_pool servers are told; without: the first. */
 void scans_on_turn(struct scans *s, unsigned int (*fn)(void *private_data),
 		   void *private_data);
+
+/*
+ * What is infected is kept in `threats`, let through by `allows`, and
+ * answered as fn says for the file of a path (enum threat_response).
+ */
+void scans_use_threats(struct scans *s, struct threats *threats,
+		       struct allows *allows,
+		       unsigned int (*fn)(void *private_data,
+					  const char *path),
+		       void *private_data);
 
 enum scan_source {
 	SCAN_ON_ACCESS, SCAN_NOTICE, SCAN_MANUAL, SCAN_JOB,

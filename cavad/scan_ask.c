@@ -330,5 +330,5 @@ static void scan_asked(struct tevent_req *subreq)
 		event_clear(s->events, EVENT_CAVA_NOT_FETCHED, server);
 	}
 	scan_verdict_of(scan, &answer, server);
-	scan_end(scan);
+	scan_judge(scan);
 }

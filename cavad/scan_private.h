@@ -100,6 +100,11 @@ struct scan {
 	unsigned int voids;
 	int64_t began;		/* us, 0 = not yet */
 	struct verdict verdict;
+	enum verdict_result said;	/* by the server */
+	bool digested;
+	uint8_t digest[DIGEST_SIZE];	/* of what is infected */
+	uint64_t allow;		/* the entry that lets it through, or 0 */
+	enum threat_response response;
 	bool let_go;		/* the verdict is none for a record */
 	bool again;		/* and none at all: begin again */
 	bool ended_again;	/* a worker was lost at the end */
@@ -119,6 +124,10 @@ struct scans {
 	struct servers *servers;
 	struct events *events;
 	struct counters *counters;
+	struct threats *threats;	/* NULL: none are kept */
+	struct allows *allows;
+	unsigned int (*response_fn)(void *private_data, const char *path);
+	void *response_private;
 	struct debts *debts;
 	struct spooled *spooled;
 	struct outstanding *outstanding;
@@ -209,6 +218,28 @@ bool scan_stream_news(const struct scan *scan, const struct verdict *v);
 
 /* Where the verdict goes; known: there is one under the identity. */
 struct ident scan_result_key(struct scan *scan, bool known);
+
+/* From scan_threat.c. */
+
+/* A server has answered: goes on to scan_end(). */
+void scan_judge(struct scan *scan);
+
+/*
+ * A current record says infected: does that stand? *v says afterwards
+ * whether it is allowed. False: it is to be scanned once more.
+ */
+bool scan_known_infected(struct scan *scan, const struct ident *ident,
+			 struct verdict *v);
+
+/* The store has it quarantined: so has scan->verdict then. */
+bool scan_keep_quarantine(struct scan *scan);
+
+/* Infected, and recorded: answers it, and the scan ends. */
+void scan_found(struct scan *scan);
+
+/* It is not infected any more, or not there. */
+void scan_cleared(struct scan *scan, enum threat_state state,
+		  const char *why);
 
 /* From scan_run.c. */
 

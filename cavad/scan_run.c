@@ -54,6 +54,9 @@ static void scan_fail(struct scan *scan, enum verdict_reason reason,
 		.reason = reason,
 	};
 
+	if (reason == VERDICT_REASON_GONE) {
+		scan_cleared(scan, THREAT_GONE, "the file is gone");
+	}
 	c->scan_fails++;
 	if (reason == VERDICT_REASON_TIMEOUT) {
 		c->scan_timeouts++;
@@ -183,8 +186,9 @@ static bool scan_current(struct scan *scan, const struct files_begun *begun,
 	int ret;
 
 	ret = store_result_get(scan->scans->store, &begun->ident, v);
-	if (ret == 0 && content_equal(&v->content, &begun->content) &&
-	    !verdict_is_old(v, min)) {
+	if (ret == 0 && (verdict_quarantined(v) ||
+			 (content_equal(&v->content, &begun->content) &&
+			  !verdict_is_old(v, min)))) {
 		return true;
 	}
 	if (scan_is_stream(scan)) {
@@ -196,6 +200,7 @@ static bool scan_current(struct scan *scan, const struct files_begun *begun,
 	v->content = begun->content;
 	return state == VERDICT_STATE_CLEAN ||
 	       state == VERDICT_STATE_INFECTED ||
+	       state == VERDICT_STATE_QUARANTINED ||
 	       state == VERDICT_STATE_UNSCANNABLE;
 }
 
@@ -263,13 +268,15 @@ static void scan_looked_up(struct tevent_req *subreq)
 		scan_fail_status(scan, begun.status, begun.error);
 		return;
 	}
-	current = scan_current(scan, &begun, &v);
+	current = scan_current(scan, &begun, &v) &&
+		  scan_known_infected(scan, &begun.ident, &v);
 	if (current && !scan->ignore_previous) {
 		scan->have_ident = true;
 		scan->ident = begun.ident;
 		s->counters->scan_current++;
 		if (scan_stream_news(scan, &v)) {
 			scan->verdict = v;
+			scan->verdict.reason = VERDICT_REASON_NONE;
 			scan_store(scan);
 			return;
 		}
@@ -311,7 +318,9 @@ void scan_begin(struct scan *scan)
 		.ident = scan->ident,
 		.path = scan->path,
 		.lock = !scan_is_stream(scan),
-		.want_fd = servers_want_fd(s->servers, scan->pool->name),
+		/* what is infected is hashed */
+		.want_fd = s->threats != NULL ||
+			   servers_want_fd(s->servers, scan->pool->name),
 	};
 
 	if (scan->began == 0) {
@@ -435,38 +444,6 @@ static void scan_end_failed(struct scan *scan, int error)
 	scan_fail_error(scan, error);
 }
 
-static void scan_tell_selftest(const struct scan *scan)
-{
-	event_log(scan->scans->events, EVENT_CAVA_SELFTEST, scan_name(scan),
-		  "%s, found by %s (%s)", scan->verdict.threat,
-		  scan->verdict.server, scan->verdict.engine);
-}
-
-static void scan_tell_infected(const struct scan *scan)
-{
-	const struct verdict *v = &scan->verdict;
-	const char *user = scan->user[0] != '\0' ? scan->user : "unknown";
-	const char *client = scan->client[0] != '\0' ? scan->client :
-			     "unknown";
-	const struct event_detail details[] = {
-		{ "user", scan->user },
-		{ "client", scan->client },
-		{ "share", scan_share(scan) },
-		{ "path", scan_name(scan) },
-		{ "threat", v->threat },
-		{ "server", v->server },
-		{ "action", "denied" },
-		{ NULL, NULL },
-	};
-
-	event_log_details(scan->scans->events, EVENT_SW_AVSCAN_CAVA_INFECTED,
-			  scan_name(scan), details, "threat %s, found by %s "
-			  "(%s); user %s, client %s, share %s; it cannot be "
-			  "read any more", v->threat, v->server, v->engine,
-			  user, client, details[2].value[0] != '\0' ?
-			  details[2].value : "unknown");
-}
-
 /* Counted when it is on the file, or in the store instead. */
 static void scan_done(struct scan *scan)
 {
@@ -476,11 +453,11 @@ static void scan_done(struct scan *scan)
 	s->counters->files_processed++;
 	s->counters->bytes_scanned += v->content.size;
 	if (v->result == VERDICT_INFECTED) {
-		if (scan->sources & SCAN_FROM(SCAN_SELFTEST)) {
-			scan_tell_selftest(scan);
-		} else {
-			scan_tell_infected(scan);
-		}
+		scan_found(scan);
+		return;
+	}
+	if (v->result == VERDICT_CLEAN) {
+		scan_cleared(scan, THREAT_REPAIRED, "found clean");
 	}
 	scan_finish(scan, v, false);
 }
@@ -602,8 +579,10 @@ static void scan_ended(struct tevent_req *subreq)
 static void scan_store(struct scan *scan)
 {
 	struct scans *s = scan->scans;
-	struct ident key = scan_result_key(scan, scan_wants_store(scan));
+	struct ident key;
 
+	(void)scan_keep_quarantine(scan);
+	key = scan_result_key(scan, scan_wants_store(scan));
 	scan->subreq = store_result_put_send(scan, s->ev, s->store, &key,
 					     &scan->verdict);
 	if (scan->subreq == NULL) {

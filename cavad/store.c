@@ -56,7 +56,9 @@ static const char *const store_tables[] = {
 	[STORE_ZONE] = "zone", [STORE_RUN] = "run",
 	[STORE_EVENT] = "event", [STORE_OBJECT] = "object",
 	[STORE_REPORT] = "report",
-	[STORE_REPORT_INDEX] = "report_index", NULL
+	[STORE_REPORT_INDEX] = "report_index",
+	[STORE_THREAT] = "threat", [STORE_THREAT_FILE] = "threat_file",
+	[STORE_THREAT_SCAN] = "threat_scan", [STORE_ALLOW] = "allow", NULL
 };
 
 /* The thread ends before the database closes. */

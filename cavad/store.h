@@ -21,6 +21,10 @@
  *   object    class, NUL, name -> what was changed of it (overlay.h)
  *   report    number, u64 -> a report: its record (report.h)
  *   report_index  text -> number of a report (report.c)
+ *   threat    id, u64 -> what was found in a file: its record (threat.h)
+ *   threat_file  file and name of the threat -> its id, u64 (threat.c)
+ *   threat_scan  report, NUL, id of the threat -> nothing
+ *   allow     id, u64 -> an entry of the allow-list: its record (allow.h)
  *
  * Not for network file systems. Open it once, after every fork.
  *

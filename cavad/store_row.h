@@ -16,7 +16,11 @@
 
 enum store_rows {
 	STORE_ROWS_REPORT,	/* report.h */
-	STORE_ROWS_REPORT_INDEX
+	STORE_ROWS_REPORT_INDEX,
+	STORE_ROWS_THREAT,	/* threat.h */
+	STORE_ROWS_THREAT_FILE,
+	STORE_ROWS_THREAT_SCAN,
+	STORE_ROWS_ALLOW	/* allow.h */
 };
 
 /* .error of record is that of the request. */

@@ -700,3 +700,11 @@ bool zones_tiered(const struct zones *z, const char *path)
 {
 	return config_filter(z->config, zones_name(z, path)).tiered;
 }
+
+unsigned int zones_response(const struct zones *z, const char *path)
+{
+	const struct filter_object *filter = config_zone(z->config,
+							 zones_name(z, path));
+
+	return filter == NULL ? 0 : filter->threat_response;
+}

@@ -56,6 +56,9 @@ const char *zones_root(const struct zones *z, const char *path);
 /* Are tiered files fetched for scans there? */
 bool zones_tiered(const struct zones *z, const char *path);
 
+/* Its threat_response: enum threat_response. */
+unsigned int zones_response(const struct zones *z, const char *path);
+
 /* What a member's filter let through unscanned. */
 void zone_count(struct zones *z, const struct proto_count *count);
 

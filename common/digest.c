@@ -5,7 +5,12 @@
  */
 #include "common/digest.h"
 
+#include <errno.h>
+#include <unistd.h>
+
 #include <nettle/sha2.h>
+
+#define DIGEST_CHUNK 32768
 
 _Static_assert(DIGEST_SIZE == SHA256_DIGEST_SIZE, "the size of SHA-256");
 
@@ -29,4 +34,34 @@ void digest_halves(const void *data, size_t len, uint64_t halves[2])
 	for (i = 0; i < 16; i++) {
 		halves[i / 8] = halves[i / 8] << 8 | digest[i];
 	}
+}
+
+int digest_of_fd(int fd, uint64_t max, const volatile bool *stop,
+		 uint8_t digest[DIGEST_SIZE])
+{
+	uint8_t chunk[DIGEST_CHUNK];
+	struct sha256_ctx ctx;
+	uint64_t offset = 0;
+	ssize_t got = 0;
+
+	sha256_init(&ctx);
+	while (!*stop) {
+		got = pread(fd, chunk, sizeof(chunk), (off_t)offset);
+		if (got == -1 && errno == EINTR) {
+			continue;
+		}
+		if (got == -1) {
+			return errno;
+		}
+		if (got == 0) {
+			sha256_digest(&ctx, DIGEST_SIZE, digest);
+			return 0;
+		}
+		offset += (uint64_t)got;
+		if (offset > max) {
+			return EFBIG;
+		}
+		sha256_update(&ctx, (size_t)got, chunk);
+	}
+	return ECANCELED;
 }

@@ -33,7 +33,15 @@ static struct filter_decision decide(enum filter_action action,
 static bool filter_infected(enum verdict_state state)
 {
 	return state == VERDICT_STATE_INFECTED ||
-		state == VERDICT_STATE_WAS_INFECTED;
+		state == VERDICT_STATE_WAS_INFECTED ||
+		state == VERDICT_STATE_QUARANTINED;
+}
+
+/* Known infected. Only cavad knows what is allowed. */
+static struct filter_decision filter_known(const struct filter *f,
+					   enum filter_action asked)
+{
+	return decide(f->allows ? asked : FILTER_DENY, VERDICT_REASON_NONE);
 }
 
 static enum filter_wait filter_wait(const struct filter *f)
@@ -124,7 +132,9 @@ static struct filter_decision filter_read(const struct filter *f,
 	case VERDICT_STATE_CLEAN:
 		return decide(FILTER_GO, VERDICT_REASON_NONE);
 	case VERDICT_STATE_INFECTED:
-		return decide(FILTER_DENY, VERDICT_REASON_NONE);
+		return filter_known(f, FILTER_ASK);
+	case VERDICT_STATE_QUARANTINED:
+		return decide(FILTER_DENY, VERDICT_REASON_QUARANTINED);
 	case VERDICT_STATE_WAS_INFECTED:
 		if (x->own_content) {
 			return decide(FILTER_GO, VERDICT_REASON_CREATED);
@@ -179,8 +189,11 @@ struct filter_decision filter_decide(const struct filter *f,
 		if (facts->gate) {
 			return filter_read(f, facts);
 		}
+		if (facts->state == VERDICT_STATE_QUARANTINED) {
+			return filter_read(f, facts);
+		}
 		if (facts->state == VERDICT_STATE_INFECTED) {
-			return decide(FILTER_DENY, VERDICT_REASON_NONE);
+			return filter_known(f, FILTER_GO);
 		}
 		return decide(FILTER_GO, VERDICT_REASON_NONE);
 	case FILTER_OPEN_REPLACE:
@@ -207,7 +220,7 @@ bool filter_allows(const struct filter *f, enum verdict_state before,
 		return true;
 	}
 	if (result == VERDICT_INFECTED) {
-		return false;
+		return reason == VERDICT_REASON_ALLOWED;
 	}
 	if (result == VERDICT_SKIPPED && reason == VERDICT_REASON_DISABLED) {
 		return true;

@@ -12,6 +12,10 @@
  * is let through unscanned, and counted by reason. No rule holds for a file
  * known infected, nor for one that was infected and has changed since.
  *
+ * A quarantine denies in every profile, and nobody is asked. Whether what is
+ * known infected is allowed by an administrator is cavad's to say, each time:
+ * no record says so, so that nothing is left of an entry that is gone.
+ *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 #ifndef COMMON_FILTER_H
@@ -67,6 +71,8 @@ struct filter {
 	bool no_extension_skip;	/* names without one are not scanned */
 	bool size_deny;		/* what is over size_maximum is denied */
 	bool tiered;		/* tiered files are scanned, too */
+	bool allows;		/* cavad has an allow-list: it is asked about
+				 * what is known infected */
 	uint32_t scan_timeout;	/* ms that SMB waits, 60000 */
 	uint32_t tiered_timeout;	/* the same for a tiered file */
 	uint32_t sync_wait;	/* ms a synchronous read waits, 2000 */
@@ -132,8 +138,9 @@ struct filter_decision filter_decide(const struct filter *f,
 
 /*
  * Pure. May a reader go on after this answer? Clean and "not owed": yes.
- * Infected: no. Too large: as size_deny says. Anything else: open_on_fail,
- * but never for a file that was last known infected.
+ * Infected: no, unless an administrator allows it. Too large: as size_deny
+ * says. Anything else: open_on_fail, but never for a file that was last known
+ * infected.
  */
 bool filter_allows(const struct filter *f, enum verdict_state before,
 		   enum verdict_result result, enum verdict_reason reason);

@@ -30,6 +30,7 @@ void filter_put(struct buf *b, const struct filter *f)
 	buf_put_u8(b, f->no_extension_skip);
 	buf_put_u8(b, f->size_deny);
 	buf_put_u8(b, f->tiered);
+	buf_put_u8(b, f->allows);
 	buf_put_u32(b, f->scan_timeout);
 	buf_put_u32(b, f->tiered_timeout);
 	buf_put_u32(b, f->sync_wait);
@@ -84,6 +85,7 @@ void filter_get(struct buf *b, struct filter *f)
 	f->no_extension_skip = filter_get_up_to(b, 1);
 	f->size_deny = filter_get_up_to(b, 1);
 	f->tiered = filter_get_up_to(b, 1);
+	f->allows = filter_get_up_to(b, 1);
 	f->scan_timeout = buf_get_u32(b);
 	f->tiered_timeout = buf_get_u32(b);
 	f->sync_wait = buf_get_u32(b);

@@ -186,6 +186,12 @@ static bool verdict_in_window(int64_t stamp, int64_t ctime)
 	return start <= ctime && ctime <= stamp;
 }
 
+bool verdict_quarantined(const struct verdict *v)
+{
+	return v->result == VERDICT_INFECTED &&
+		v->reason == VERDICT_REASON_QUARANTINED;
+}
+
 bool verdict_is_old(const struct verdict *v, int64_t signature_min)
 {
 	int64_t signatures = v->signature_time;
@@ -208,6 +214,9 @@ enum verdict_state verdict_state(const struct verdict *v,
 	}
 	if (v->result == VERDICT_SKIPPED) {
 		return VERDICT_STATE_MARKED;
+	}
+	if (verdict_quarantined(v)) {
+		return VERDICT_STATE_QUARANTINED;
 	}
 	current = v->content.size == now->size &&
 		v->content.mtime == now->mtime &&

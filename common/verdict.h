@@ -75,7 +75,9 @@ enum verdict_result {
 	V(25, PATH, "its path is excluded") \
 	V(26, EXEMPT, "the account or host is exempt") \
 	V(27, WAS_INFECTED, "it was infected and no scan has cleared it") \
-	V(28, TIERED, "tiered (offline); scan_cloudpool_files is off")
+	V(28, TIERED, "tiered (offline); scan_cloudpool_files is off") \
+	V(29, QUARANTINED, "quarantined") \
+	V(30, ALLOWED, "infected, and allowed by an administrator")
 
 enum verdict_reason {
 #define V(number, NAME, text) VERDICT_REASON_##NAME = number,
@@ -104,8 +106,15 @@ enum verdict_state {
 	VERDICT_STATE_STALE,	/* not infected, but no longer current */
 	VERDICT_STATE_MARKED,	/* it was left out as it was written */
 	VERDICT_STATE_INFECTED,	/* current */
-	VERDICT_STATE_WAS_INFECTED	/* infected, then changed */
+	VERDICT_STATE_WAS_INFECTED,	/* infected, then changed */
+	VERDICT_STATE_QUARANTINED	/* whatever became of the content */
 };
+
+/*
+ * Pure. A quarantine is the result "infected" with the reason "quarantined",
+ * in a record and in an answer: whoever does not know it denies all the same.
+ */
+bool verdict_quarantined(const struct verdict *v);
 
 /* Text for people and JSON: "clean", "infected", ... never NULL. */
 const char *verdict_result_text(enum verdict_result r);

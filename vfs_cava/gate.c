@@ -27,7 +27,7 @@ static enum gate_step gate_deny(struct gate *g, enum verdict_reason reason)
 	const char *path = cava_fd_path(talloc_tos(), g->fd);
 	const char *why = verdict_reason_text(reason);
 
-	if (g->infected) {
+	if (g->infected && reason != VERDICT_REASON_QUARANTINED) {
 		why = g->threat[0] != '\0' ? g->threat : "infected";
 	}
 	/* cavad says once that nobody answers; here each file would */
@@ -86,6 +86,13 @@ static bool gate_tiered(const struct gate *g)
 	return (attributes & FILE_ATTRIBUTE_OFFLINE) != 0;
 }
 
+/* Does the file itself not tell what cavad would say at the open? */
+static bool gate_asked(const struct gate *g)
+{
+	return g->database || (g->state == VERDICT_STATE_INFECTED &&
+			       g->cava->filter.allows);
+}
+
 enum gate_step gate_look(struct gate *g)
 {
 	struct filter_decision d;
@@ -102,13 +109,14 @@ enum gate_step gate_look(struct gate *g)
 	if (g->database && g->state == VERDICT_STATE_CLEAN) {
 		facts.state = VERDICT_STATE_STALE;	/* cavad knows better */
 	}
-	facts.gate = g->gate || (g->database && g->parkable);
+	facts.gate = g->gate || (g->parkable && gate_asked(g));
 	facts.own_content = g->own;
 	facts.database = g->database || g->stream != NULL;
 	facts.size = g->content.size;
 	g->tiered = g->stream == NULL &&
 		    facts.state != VERDICT_STATE_CLEAN &&
 		    facts.state != VERDICT_STATE_INFECTED &&
+		    facts.state != VERDICT_STATE_QUARANTINED &&
 		    gate_tiered(g);
 	facts.tiered = g->tiered;
 	cava_filter_facts(g->cava, g->fd, &facts);
@@ -131,7 +139,8 @@ enum gate_step gate_look(struct gate *g)
 	case FILTER_DENY:
 		break;
 	}
-	g->infected = g->state == VERDICT_STATE_INFECTED;
+	g->infected = g->state == VERDICT_STATE_INFECTED ||
+		      g->state == VERDICT_STATE_QUARANTINED;
 	if (g->infected) {
 		strlcpy(g->threat, v.threat, sizeof(g->threat));
 	}
@@ -177,7 +186,8 @@ static enum gate_step gate_fail(struct gate *g, enum verdict_reason reason)
 
 /*
  * A clean answer lets content through that is what was scanned: by the
- * record on the file, or, where there is none, by comparison.
+ * record on the file, or, where there is none, by comparison. So does one
+ * that it is infected and allowed.
  */
 static enum gate_step gate_clean(struct gate *g,
 				 const struct proto_answer *answer)
@@ -215,13 +225,16 @@ enum gate_step gate_answer(struct gate *g, int error,
 				 VERDICT_REASON_TIMEOUT :
 				 VERDICT_REASON_NO_CAVAD);
 	}
-	if (answer->result == VERDICT_CLEAN) {
+	if (answer->result == VERDICT_CLEAN ||
+	    (answer->result == VERDICT_INFECTED &&
+	     filter_allows(&g->cava->filter, g->state, answer->result,
+			   answer->reason))) {
 		return gate_clean(g, answer);
 	}
 	if (answer->result == VERDICT_INFECTED) {
 		g->infected = true;
 		strlcpy(g->threat, answer->threat, sizeof(g->threat));
-		return gate_deny(g, VERDICT_REASON_NONE);
+		return gate_deny(g, answer->reason);
 	}
 	return gate_without(g, answer->result, answer->reason);
 }

@@ -14,7 +14,7 @@ import types
 
 from cavad_world import ROOT
 
-VERSION = 2
+VERSION = 3
 WILL_WRITE, CLOSE, RENAME = range(3)
 TREE, OPEN, LIST = range(3)
 NONE, CLEAN, INFECTED, SKIPPED, UNSCANNABLE, FAILED = range(6)
@@ -27,7 +27,7 @@ GROUPS = {
     "content": "u64 size, u64 mtime, u64 ctime",
     "filter": "u8 enabled, u8 profile, u8 open_on_fail, u8 denial, "
               "u8 on_read, u8 on_close, u8 on_rename, u8 extensions_include, "
-              "u8 no_extension_skip, u8 size_deny, u8 tiered, "
+              "u8 no_extension_skip, u8 size_deny, u8 tiered, u8 allows, "
               "u32 scan_timeout, u32 tiered_timeout, u32 sync_wait, u64 size_maximum, "
               "u64 signature_min, list extensions, list paths, "
               "list accounts, list hosts",

@@ -139,6 +139,10 @@ def test_replies(world, description):
         ("GET", "/platform/11/avscan/schema", None),
         ("GET", "/platform/11/avscan/export", None),
         ("POST", "/platform/11/avscan/schedules", {"schedule": "every day"}),
+        ("GET", "/platform/3/antivirus/reports/threats", None),
+        ("POST", "/platform/11/avscan/allow",
+         {"kind": "threat", "threat": "T", "reason": "r"}),
+        ("GET", "/platform/11/avscan/allow", None),
     ]
     for method, path, body in calls:
         reply = world.call(method, path, body)

@@ -25,6 +25,11 @@ size_t fuzz_seed(unsigned int i, uint8_t data[FUZZ_MAX])
 	const struct files_walk walk = { .path = "/data", .cursor = "a/",
 					 .rules = FILTER_DEFAULT };
 	const struct files_walked walked = { .cursor = "a/b", .count = 1 };
+	const struct files_respond respond = { .action = FILES_DELETE,
+					       .have_ident = true,
+					       .path = "/data/a" };
+	const struct files_responded responded = { .path = (char *)"/data/a",
+						   .record = v };
 	struct buf b = files_msg_start(whole, FILES_MSG_BEGIN, 1);
 
 	switch (i) {
@@ -47,6 +52,12 @@ size_t fuzz_seed(unsigned int i, uint8_t data[FUZZ_MAX])
 		files_msg_put_walked(&b, &walked);
 		files_msg_put_candidate(&b, "/data/a", 7);
 		break;
+	case 6:
+		files_msg_put_respond(&b, &respond);
+		break;
+	case 7:
+		files_msg_put_responded(&b, &responded);
+		break;
 	default:
 		return 0;
 	}
@@ -65,6 +76,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct files_ended ended = { .error = 0 };
 	struct files_walk walk;
 	struct files_walked walked;
+	struct files_respond respond;
+	struct files_responded responded;
 	TALLOC_CTX *frame = talloc_new(NULL);
 	struct verdict record;
 	const char *path = NULL;
@@ -80,6 +93,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	files_msg_get_end(&b, &end, &record);
 	b = buf_reader(data, size);
 	files_msg_get_ended(&b, &ended);
+	b = buf_reader(data, size);
+	files_msg_get_respond(&b, &respond);
+	if (b.error == 0 && (respond.action < FILES_QUARANTINE ||
+			     respond.action > FILES_DELETE)) {
+		abort();
+	}
+	b = buf_reader(data, size);
+	files_msg_get_responded(&b, &responded, &path);
 	b = buf_reader(data, size);
 	files_msg_get_walk(&b, &walk);
 	b = buf_reader(data, size);

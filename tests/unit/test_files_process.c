@@ -434,13 +434,13 @@ static void test_rights(void **p)
 
 	begin_path(t, make_file(t, "a"));	/* it is set up by now */
 	for (i = 0; i < 2; i++) {
-		/* DAC_READ_SEARCH, FOWNER, SYS_ADMIN, LEASE */
+		/* DAC_OVERRIDE and _READ_SEARCH, FOWNER, SYS_ADMIN, LEASE */
 		assert_string_equal(proc_status(t, pids[i], "CapEff"),
-				    "000000001020000c");
+				    "000000001020000e");
 		assert_string_equal(proc_status(t, pids[i], "CapPrm"),
-				    "000000001020000c");
+				    "000000001020000e");
 		assert_string_equal(proc_status(t, pids[i], "CapBnd"),
-				    "000000001020000c");
+				    "000000001020000e");
 		assert_string_equal(proc_status(t, pids[i], "NoNewPrivs"),
 				    "1");
 #ifndef __SANITIZE_ADDRESS__

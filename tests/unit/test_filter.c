@@ -29,7 +29,8 @@ enum cell {
 	ASK,			/* scan and wait */
 	OWED,			/* wait if one is owed */
 	PASS,			/* unscanned, since the profile says so */
-	STUCK			/* denied: nobody will clear it */
+	STUCK,			/* denied: nobody will clear it */
+	KEPT			/* denied: quarantined */
 };
 
 static const struct {
@@ -42,6 +43,7 @@ static const struct {
 	{ VERDICT_STATE_CLEAN, { GO, GO, GO, GO } },
 	{ VERDICT_STATE_INFECTED, { DENY, DENY, DENY, DENY } },
 	{ VERDICT_STATE_WAS_INFECTED, { ASK, ASK, STUCK, STUCK } },
+	{ VERDICT_STATE_QUARANTINED, { KEPT, KEPT, KEPT, KEPT } },
 };
 
 static void assert_cell(struct filter_decision d, enum cell cell)
@@ -53,6 +55,7 @@ static void assert_cell(struct filter_decision d, enum cell cell)
 		[OWED] = { FILTER_ASK_OWED, VERDICT_REASON_NONE },
 		[PASS] = { FILTER_GO, VERDICT_REASON_PROFILE },
 		[STUCK] = { FILTER_DENY, VERDICT_REASON_WAS_INFECTED },
+		[KEPT] = { FILTER_DENY, VERDICT_REASON_QUARANTINED },
 	};
 
 	assert_int_equal(d.action, meant[cell].action);
@@ -176,12 +179,13 @@ static void test_opens(void **p)
 
 	(void)p;
 	f.profile = FILTER_STRICT;
-	for (state = VERDICT_STATE_NONE; state <= VERDICT_STATE_WAS_INFECTED;
+	for (state = VERDICT_STATE_NONE; state <= VERDICT_STATE_QUARANTINED;
 	     state++) {
 		x.operation = FILTER_OPEN;
 		x.state = (enum verdict_state)state;
 		assert_cell(filter_decide(&f, &x),
-			    state == VERDICT_STATE_INFECTED ? DENY : GO);
+			    state == VERDICT_STATE_INFECTED ? DENY :
+			    state == VERDICT_STATE_QUARANTINED ? KEPT : GO);
 		x.operation = FILTER_OPEN_REPLACE;	/* how it is fixed */
 		assert_cell(filter_decide(&f, &x), GO);
 	}
