@@ -168,7 +168,7 @@ def test_too_few(world):
 @pytest.mark.parametrize("text,said", [
     ("[filter a]\npool = icap\n", 'pool = "icap": no [server] has this pool'),
     ("[job a]\npool = icap\n", '[job a] pool = "icap": no [server] has this'),
-    ("[filter a]\npool = i/c\n", "a name has 1 to 40 characters"),
+    ("[filter a]\npool = i/c\n", "a name has 1 to 128 characters"),
     ("[server b]\nserver_uri = null:\npool =\n", 'pool = "": empty'),
     ("[cee]\nversion_minimum = new\n", "not numbers and dots"),
 ])
