@@ -1,8 +1,8 @@
 """Everything is killed, stopped and filled up at random while clients work:
 no scan is forgotten, nothing infected is read, nothing is stuck or grows.
 
-Half a minute and 6 clients; `./waf soak`: 20 clients, with --long 200 of them for
-10 minutes. The seed is printed; CAVA_SEED repeats it as far as timing
+Half a minute and 6 clients, with --long 10 minutes; `./waf soak`: 20 clients,
+with --long 200 of them for 10 minutes. The seed is printed; CAVA_SEED repeats it as far as timing
 allows.
 
 SPDX-License-Identifier: GPL-3.0-or-later
@@ -17,7 +17,8 @@ from chaos import Chaos, held
 from lab import ROOT
 from mounts import Mounts
 
-SECONDS = int(os.environ.get("CAVA_SOAK_SECONDS", 30))
+LONG = bool(os.environ.get("CAVA_TEST_LONG"))
+SECONDS = int(os.environ.get("CAVA_SOAK_SECONDS", 600 if LONG else 30))
 CLIENTS = int(os.environ.get("CAVA_SOAK_CLIENTS", 6))
 PARTS = ("cavad", "agent0", "agent1", "smbd")
 STUCK = 75              # s; smbd gives up a parked open after 70
