@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 
-from waflib import Errors, Scripting
+from waflib import Build, Errors, Options, Scripting
 
 APPNAME = "vfs_cava"
 VERSION = "0.1"
@@ -41,6 +41,9 @@ def options(opt):
                    help="e.g. address,undefined")
     own.add_option("--long", action="store_true",
                    help="test: full sizes instead of scaled-down ones")
+    own.add_option("--release", default="", metavar="SUITE",
+                   help="test, deb: in this release of Debian (trixie), in "
+                        "a root of its own below build/release")
     own.add_option("--only", default="",
                    help="test, sanitize: what has this in its name")
 
@@ -137,6 +140,10 @@ def install_rest(bld, glob):
             ("cavactl.fish", "fish/vendor_completions.d/cavactl.fish")):
         bld.install_as("${PREFIX}/share/" + folder,
                        "packaging/completion/" + shell)
+    for profile in glob("packaging/apparmor/*"):
+        bld(features="subst", source=profile, target="apparmor/" +
+            profile.name, SBINDIR=bld.env.PREFIX + "/sbin",
+            install_path="/etc/apparmor.d")
     for kind in ("sysusers", "tmpfiles"):
         for node in glob("packaging/*." + kind):
             bld.install_as("${PREFIX}/lib/%s.d/%s.conf" % (
@@ -198,8 +205,9 @@ def build_module(bld, glob):
               ["-Wno-unused-parameter", "-Wno-missing-prototypes",
                "-Wno-shadow"],
               "includes": "."}
-    shared_common = glob("common/*.c", excl=["common/cee_*.c",
-                                             "common/log.c"])
+    shared_common = glob("common/*.c", excl=[
+        "common/cee_*.c", "common/core.c", "common/log.c",
+        "common/watchdog.c"])
     bld.objects(target="module_common", source=shared_common,
                 cflags=flags, includes=".",
                 use="TALLOC TEVENT NETTLE")
@@ -235,10 +243,50 @@ def in_build(ctx, *command):
         sys.exit(ret)
 
 
+def in_release(ctx, command):
+    """Whether the command was for another release, and is done."""
+    options = ctx.options
+    if not options.release:
+        return False
+    words = [command] + (["--only=" + options.only] if options.only else [])
+    words += ["--" + name for name in ("long", "werror")
+              if getattr(options, name)]
+    ret = subprocess.run(["bash", "tests/release.sh", options.release] +
+                         words, cwd=ctx.path.abspath()).returncode
+    if ret != 0:
+        sys.exit(ret)
+    return True
+
+
 def test(ctx):
     """runs every test; ends with `N passed, N failed`"""
+    if in_release(ctx, "test"):
+        return
     in_build(ctx, "/usr/bin/python3", "tests/run.py",
              "--only", ctx.options.only)
+
+
+class stage(Build.InstallContext):
+    """installs below build/deb/stage as packages do, with the prefix /usr"""
+    cmd = "stage"
+
+    def load_envs(self):
+        super().load_envs()
+        self.env.PREFIX = "/usr"
+
+
+def deb(ctx):
+    """makes Debian packages in build/deb, for the Samba installed here"""
+    if in_release(ctx, "deb"):
+        return
+    where = ctx.path.make_node("build/deb").abspath()
+    shutil.rmtree(where, ignore_errors=True)
+    Options.options.destdir = where + "/stage"
+    Scripting.run_command("stage")
+    in_build(ctx, "/usr/bin/python3", "packaging/deb.py", where + "/stage",
+             where)
+    print("\n".join(str(node) for node in ctx.path.ant_glob(
+        "build/deb/*.deb", quiet=True)))
 
 
 def demo(ctx):

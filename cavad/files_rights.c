@@ -32,6 +32,7 @@
 #include <unistd.h>
 
 #include "cavad/files_rights.h"
+#include "common/core.h"
 
 static const cap_value_t rights_capabilities[] = {
 	CAP_SYS_ADMIN,		/* security.cava */
@@ -230,7 +231,8 @@ int files_rights_drop(int *no_network)
 	if (ret != 0) {
 		return ret;
 	}
-	return drop_capabilities();
+	ret = drop_capabilities();
+	return ret == 0 ? core_forbid() : ret;
 }
 
 #ifdef __SANITIZE_ADDRESS__

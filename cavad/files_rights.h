@@ -13,7 +13,7 @@
 int files_rights_close(int *keep, unsigned int num);
 
 /*
- * Capabilities and network of the parent. 0 or errno; *no_network is 0, or
+ * Capabilities, network and core of the parent. 0 or errno; *no_network is 0, or
  * the errno with which an empty network namespace was refused.
  */
 int files_rights_drop(int *no_network);

@@ -29,6 +29,7 @@
 #include "cavad/rights.h"
 #include "cavad/share.h"
 #include "common/log.h"
+#include "common/watchdog.h"
 
 #define CAVAD_CONF "/etc/cavad/cavad.conf"
 #define CAVAD_FDS 65536		/* descriptors: a socket for each smbd */
@@ -462,6 +463,7 @@ static int cavad_run(struct cavad *cavad)
 	}
 	ret = cavad_build(cavad);
 	ret = ret != 0 ? ret : cavad_signals(cavad);
+	ret = ret != 0 ? ret : watchdog_start(cavad, cavad->ev);
 	if (ret != 0) {
 		return 1;
 	}

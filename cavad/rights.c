@@ -15,6 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/core.h"
+
 int rights_find(TALLOC_CTX *mem_ctx, const char *user, struct rights *result,
 		char **error)
 {
@@ -115,6 +117,10 @@ int rights_drop(const struct rights *r)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
 	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {
 		return errno;
+	}
+	ret = core_forbid();
+	if (ret != 0) {
+		return ret;
 	}
 	if (setresuid(0, 0, 0) == 0 || geteuid() == 0 || getegid() == 0) {
 		return EPERM;	/* it did not stick */

@@ -28,8 +28,8 @@ int rights_directory(const char *path, uid_t uid, gid_t gid, mode_t mode);
 int rights_socket_directory(const char *socket_path);
 
 /*
- * Becomes that user for good: no groups, no capability, no way back, and
- * makes sure of it. 0 or errno.
+ * Becomes that user for good: no groups, no capability, no core, no way
+ * back, and makes sure of it. 0 or errno.
  */
 int rights_drop(const struct rights *r);
 

@@ -22,6 +22,7 @@
 
 #include "cee_agent/service.h"
 #include "cee_agent/smb.h"
+#include "common/core.h"
 #include "common/log.h"
 
 #define AGENT_CONFIG "/etc/cavad/cee_agent.conf"
@@ -200,10 +201,11 @@ static int main_run(TALLOC_CTX *mem_ctx, const char *path)
 			  strerror(ret));
 		return ret;
 	}
-	/* there are passwords in this memory */
-	prctl(PR_SET_DUMPABLE, 0);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	ret = smb_start(mem_ctx);
+	ret = core_forbid();
+	if (ret == 0) {
+		ret = smb_start(mem_ctx);
+	}
 	if (ret == 0) {
 		ret = main_serve(mem_ctx, &agent, fds);
 	}

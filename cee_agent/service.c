@@ -6,7 +6,7 @@
  *    and workers of the old configuration end after what they have to do.
  * 2. SIGTERM and SIGINT: nothing new is taken, what is under way is
  *    answered, for at most SERVICE_GRACE. A second one ends it at once.
- * 3. The watchdog is told from the loop, so that a loop that hangs is seen.
+ * 3. The watchdog is told from the loop.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -20,9 +20,10 @@
 #include "cee_agent/listener.h"
 #include "cee_agent/service.h"
 #include "common/log.h"
+#include "common/watchdog.h"
 
 #define SERVICE_GRACE 10	/* s for what is under way at the end */
-#define SERVICE_TICK 5		/* s, at most */
+#define SERVICE_TICK 5		/* s */
 
 struct service_retired {
 	struct service_retired *next;
@@ -33,7 +34,6 @@ struct service {
 	struct agent *agent;
 	int *fds;
 	struct service_retired *retired;
-	uint32_t tick;		/* us */
 	unsigned int stopping;	/* how often it was told */
 	bool late;		/* the grace is over */
 };
@@ -249,8 +249,7 @@ static void service_late(struct tevent_context *ev, struct tevent_timer *te,
 /* 0 or ENOMEM */
 static int service_schedule(struct service *s)
 {
-	struct timeval next = tevent_timeval_current_ofs(
-		s->tick / 1000000, s->tick % 1000000);
+	struct timeval next = tevent_timeval_current_ofs(SERVICE_TICK, 0);
 
 	return tevent_add_timer(s->agent->ev, s, next, service_ticked,
 				s) == NULL ? ENOMEM : 0;
@@ -264,10 +263,9 @@ static void service_ticked(struct tevent_context *ev, struct tevent_timer *te,
 	(void)ev;
 	(void)te;
 	(void)now;
-	sd_notify(0, "WATCHDOG=1");
 	service_reap(s);
 	if (service_schedule(s) != 0) {
-		log_error("out of memory: the watchdog will end this");
+		log_error("out of memory");
 	}
 }
 
@@ -275,7 +273,6 @@ static void service_ticked(struct tevent_context *ev, struct tevent_timer *te,
 static int service_watch(struct service *s)
 {
 	static const int signals[] = { SIGHUP, SIGTERM, SIGINT };
-	uint64_t watchdog = 0;
 	size_t i;
 
 	for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
@@ -284,10 +281,8 @@ static int service_watch(struct service *s)
 			return ENOMEM;
 		}
 	}
-	s->tick = SERVICE_TICK * 1000000;
-	if (sd_watchdog_enabled(0, &watchdog) > 0 &&
-	    watchdog / 3 < s->tick) {
-		s->tick = (uint32_t)(watchdog / 3);
+	if (watchdog_start(s, s->agent->ev) != 0) {
+		return ENOMEM;
 	}
 	return service_schedule(s);
 }

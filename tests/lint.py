@@ -33,6 +33,10 @@ COLUMNS_MAX = 80
 
 
 def tracked():
+    """All files where there is no repository, but for what is built."""
+    if not (ROOT / ".git").exists():
+        return [str(p.relative_to(ROOT)) for p in ROOT.rglob("*")
+                if p.is_file() and p.parts[len(ROOT.parts)] != "build"]
     names = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True,
                            text=True, stdout=subprocess.PIPE).stdout
     return [n for n in names.splitlines() if (ROOT / n).is_file()]

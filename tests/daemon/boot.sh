@@ -1,6 +1,6 @@
 #!/bin/bash
 # Starts a systemd of its own and has it run DIR/units.sh, whose output goes
-# to DIR/said: boot.sh DIR STAGE.
+# to DIR/said: boot.sh DIR STAGE. It has LIMIT seconds for that.
 #
 # Its root is this machine's, seen through an overlay in memory, with what is
 # in STAGE on top, DIR as /work and DIR/srv as /srv. It has its own mounts,
@@ -12,6 +12,7 @@ set -eu
 
 DIR=$1
 STAGE=$2
+LIMIT=${LIMIT:-80}
 GROUP=$(sed -n 's/^\S* \(\S*\) cgroup2 .*/\1/p' /proc/mounts | head -1)
 [ -n "$GROUP" ] || { echo "no cgroup2 is mounted"; exit 1; }
 GROUP=$GROUP/cava-test.$$
@@ -74,7 +75,7 @@ export -f inside
 ) || { echo "no namespaces"; exit 1; }
 (
 	echo "$BASHPID" > "$GROUP/cgroup.procs"
-	exec timeout -s KILL 80 unshare -m -n -p -u -i -C --fork \
+	exec timeout -s KILL "$LIMIT" unshare -m -n -p -u -i -C --fork \
 		--kill-child=KILL --propagation private bash -euc \
 		'inside "$@"' bash "$DIR" "$STAGE"
 ) || true

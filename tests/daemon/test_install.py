@@ -1,8 +1,7 @@
 """`./waf install` into a folder, what was installed at work, `uninstall`.
 
-waf runs in a mount namespace where a copy stands in for this tree: nothing
-that others build or read there is touched. The units run under a systemd of
-their own (boot.sh) where the machine can start one.
+The units run under a systemd of their own (boot.sh) where the machine can
+start one.
 
 SPDX-License-Identifier: GPL-3.0-or-later
 """
@@ -18,6 +17,8 @@ import tempfile
 
 import pytest
 
+from tree_copy import in_a_copy as waf
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 OUT = ROOT / "build" / "out"
 EICAR = (rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD-ANTIVIRUS-"
@@ -28,31 +29,6 @@ PREFIX, MODULES = (
     for name in ("PREFIX", "MODULESDIR"))
 UNITS = PREFIX + "/lib/systemd/system"
 DOC = PREFIX + "/share/doc/vfs_cava"
-
-
-# $1: an empty folder, $2: what to run in the copy. At the same path, so that
-# nothing is compiled again.
-IN_A_COPY = """
-for try in 1 2 3; do
-	rm -rf "$1/tree"
-	mkdir -p "$1/tree/build/samba"
-	ls -A | grep -vxe build -e .git | xargs cp -at "$1/tree" &&
-		cp -a build/out "$1/tree/build" && break
-done || exit 1
-mount --bind build/samba "$1/tree/build/samba" &&
-mount --rbind "$1/tree" . && cd "$PWD" && eval "$2"
-"""
-
-
-def waf(commands, dest):
-    with tempfile.TemporaryDirectory(prefix="install.") as copy:
-        done = subprocess.run(
-            ["unshare", "-m", "--propagation", "private", "bash", "-c",
-             IN_A_COPY, "bash", copy, commands], cwd=ROOT, text=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, umask=0o022,
-            env=dict(os.environ, DEST=str(dest)))
-    assert done.returncode == 0, done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +48,7 @@ def files(top):
 
 def expected():
     some = ["etc/cavad/cavad.conf.example", "etc/cavad/cee_agent.conf.example",
+            "etc/apparmor.d/cavad", "etc/apparmor.d/cee_agent",
             UNITS + "/cavad.service", UNITS + "/cee_agent.service",
             PREFIX + "/lib/sysusers.d/cavad.conf",
             PREFIX + "/lib/sysusers.d/cee_agent.conf",
@@ -145,6 +122,21 @@ def test_unit_is_understood(stage, unit, tmp_path):
     assert (done.returncode, ours) == (0, [])
     for page in re.findall(r"man:(\w+(?:\.\w+)?)\((\d)\)", text):
         assert (ROOT / "docs/man" / ".".join(page)).exists()
+
+
+@pytest.mark.parametrize("profile", ["cavad", "cee_agent"])
+def test_apparmor_profile_is_understood(stage, profile):
+    """Compiled only: this machine's kernel may have no AppArmor."""
+    path = stage / "etc/apparmor.d" / profile
+    assert "profile %s /%s/sbin/%s " % (profile, PREFIX, profile) in \
+        path.read_text()
+    done = subprocess.run(
+        ["/usr/sbin/apparmor_parser", "--skip-kernel-load", "--skip-cache",
+         str(path)], text=True, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    said = [line for line in done.stdout.splitlines()
+            if "interface file missing" not in line]    # no such kernel
+    assert (done.returncode, said) == (0, [])
 
 
 def test_accounts_and_folders(stage):

@@ -21,6 +21,11 @@ await()
 }
 online() { cavactl status | grep -q online; }
 port_open() { : > /dev/tcp/127.0.0.1/445; }
+# another UNIT PID: it runs, and that is another process
+another()
+{
+	[ "$(systemctl is-active "$1")" = active ] && [ "$(pid "$1")" != "$2" ]
+}
 # caps PID: what it may do, and may ever do
 caps() { sed -n 's/^Cap\(Eff\|Bnd\):\t*//p' "/proc/$1/status" | xargs; }
 
@@ -61,6 +66,20 @@ systemctl kill -s KILL --kill-who=main cavad
 wait $!
 systemctl restart cavad
 [ "$(pid cavad)" != "$first" ]
+
+echo "# cavad: a loop that hangs is killed and started again"
+grep -h "Max core file size  *0  *0 " "/proc/$(pid cavad)/limits"
+mkdir /run/systemd/system/cavad.service.d
+printf '[Service]\nWatchdogSec=2\n' \
+	> /run/systemd/system/cavad.service.d/watchdog.conf
+systemctl daemon-reload
+systemctl restart cavad
+first=$(pid cavad)
+kill -STOP "$first"
+await another cavad "$first"
+await online
+[ "$(systemctl show -p NRestarts --value cavad)" = 1 ]
+journalctl -q --no-pager -o cat -u cavad | grep -m1 "Watchdog timeout"
 cavactl scan --force /srv/file
 systemctl stop cavad
 [ "$(systemctl show -p Result --value cavad)" = success ]
