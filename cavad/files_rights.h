@@ -13,8 +13,8 @@
 int files_rights_close(int *keep, unsigned int num);
 
 /*
- * Capabilities, network and core of the parent. 0 or errno; *no_network is 0, or
- * the errno with which an empty network namespace was refused.
+ * Capabilities, network and core of the parent. 0 or errno; *no_network is 0,
+ * or the errno with which an empty network namespace was refused.
  */
 int files_rights_drop(int *no_network);
 

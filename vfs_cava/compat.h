@@ -19,7 +19,7 @@
 #include "../libcli/security/security.h"
 
 #if SMB_VFS_INTERFACE_VERSION != 47 && SMB_VFS_INTERFACE_VERSION != 50
-#error "Samba 4.17 (VFS interface 47) and 4.22 (50) are supported; for another one adapt vfs_cava/compat.h and allow it here"
+#error "Samba 4.17 (VFS interface 47) and 4.22 (50) only: see docs/releases.md"
 #endif
 
 #if SMB_VFS_INTERFACE_VERSION >= 50
