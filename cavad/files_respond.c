@@ -78,6 +78,7 @@ static enum files_status respond_release(int fd, struct files_responded *r)
 		return FILES_OK;
 	}
 	r->record.reason = VERDICT_REASON_NONE;
+	r->record.stamp = 0;	/* current for nothing */
 	if (r->record.threat[0] != '\0') {
 		return respond_put(fd, r);
 	}
