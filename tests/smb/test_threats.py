@@ -224,7 +224,7 @@ def test_open_handle_is_looked_at_again(lab):
 def test_expires(lab):
     row = infect(lab, "expires.txt")
     body = {"id": row["id"], "kind": "file", "reason": "r",
-            "expires": int(time.time()) + 2}
+            "expires": int(time.time()) + 6}
     reply = api(lab, "POST", "/platform/11/avscan/threats/release", body)
     assert reply["allow"]
     assert read(lab, "expires.txt") == EICAR
