@@ -67,7 +67,7 @@ def configure(conf):
         "-Wl,-z,relro", "-Wl,-z,now", "-Wl,-z,noexecstack"])
     conf.env.append_value("DEFINES", ["_GNU_SOURCE=1"])
     conf.env.PROGRAM_CFLAGS = ["-fPIE"]
-    conf.env.PROGRAM_LINKFLAGS = ["-pie"]
+    conf.env.PROGRAM_LINKFLAGS = ["-pie", "-Wl,--as-needed"]
     if conf.options.sanitize:
         flag = "-fsanitize=" + conf.options.sanitize
         conf.env.SANITIZE = [flag, "-fno-omit-frame-pointer"]
@@ -113,7 +113,7 @@ def build(bld):
             ("cavad", "cavad/main.c", "daemon common " + DAEMON,
              "${PREFIX}/sbin"),
             ("cavactl", "cavactl/*.c",
-             "common LIBCURL JANSSON POPT SMARTCOLS " + COMMON,
+             "daemon common LIBCURL JANSSON SMARTCOLS " + COMMON,
              "${PREFIX}/bin"),
             ("cee_agent", "cee_agent/*.c",
              "common LIBMICROHTTPD POPT INIH SMBCLIENT JANSSON KRB5 " + COMMON,

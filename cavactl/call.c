@@ -5,6 +5,8 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <talloc.h>
 
 #include "cavactl/cavactl.h"
 #include "cavactl/unreachable.h"
@@ -74,6 +76,38 @@ enum cavactl_exit cavactl_delete(const struct cavactl *ctl,
 	return ret;
 }
 
+enum cavactl_exit cavactl_list(const struct cavactl *ctl, const char *path,
+			       const char *member, json_t **reply)
+{
+	enum cavactl_exit ret = cavactl_call(ctl, "GET", path, NULL, reply);
+	json_t *page = NULL;
+
+	while (ret == CAVACTL_OK && strstr(path, "limit=") == NULL &&
+	       json_is_string(json_object_get(*reply, "resume"))) {
+		char *token = http_escape(json_string_value(
+			json_object_get(*reply, "resume")));
+		char *next = token == NULL ? NULL : talloc_asprintf(
+			ctl, "%.*s?resume=%s", (int)strcspn(path, "?"), path,
+			token);
+
+		free(token);
+		ret = next == NULL ? CAVACTL_REFUSED :
+			cavactl_call(ctl, "GET", next, NULL, &page);
+		talloc_free(next);
+		if (ret != CAVACTL_OK) {
+			json_decref(*reply);
+			*reply = NULL;
+			break;
+		}
+		json_array_extend(json_object_get(*reply, member),
+				  json_object_get(page, member));
+		json_object_set(*reply, "resume",
+				json_object_get(page, "resume"));
+		json_decref(page);
+	}
+	return ret;
+}
+
 enum cavactl_exit cavactl_show(const struct cavactl *ctl, const char *path,
 			       const char *member,
 			       const struct output_column *columns,
@@ -84,7 +118,7 @@ enum cavactl_exit cavactl_show(const struct cavactl *ctl, const char *path,
 	json_t *row = NULL;
 	const json_t *rows = NULL;
 	size_t i = 0;
-	enum cavactl_exit ret = cavactl_call(ctl, "GET", path, NULL, &reply);
+	enum cavactl_exit ret = cavactl_list(ctl, path, member, &reply);
 
 	if (ret != CAVACTL_OK) {
 		return ret;

@@ -33,6 +33,7 @@ struct cavactl_option {
 };
 
 struct cavactl;
+struct object_class;
 
 struct cavactl_command {
 	const char *words;	/* one or two; NULL ends the table */
@@ -45,6 +46,8 @@ struct cavactl_command {
 				const char **args);
 	const struct cavactl_option *options;	/* may be NULL */
 	const char *examples;	/* a line each, without "cavactl "; or NULL */
+	const struct object_class *fields;	/* of what it is about */
+	bool takes_fields;	/* as options: --field=value */
 	bool watch;		/* --watch makes sense */
 };
 
@@ -64,13 +67,18 @@ struct cavactl {
 
 /* The tables. A new one is listed in command.c, too. */
 extern const struct cavactl_command commands_status[];
+extern const struct cavactl_command commands_settings[];
 extern const struct cavactl_command commands_servers[];
+extern const struct cavactl_command commands_server_objects[];
 extern const struct cavactl_command commands_probe[];
+extern const struct cavactl_command commands_filters[];
 extern const struct cavactl_command commands_zones[];
 extern const struct cavactl_command commands_events[];
 extern const struct cavactl_command commands_jobs[];
+extern const struct cavactl_command commands_job_objects[];
 extern const struct cavactl_command commands_scan[];
 extern const struct cavactl_command commands_avvendor[];
+extern const struct cavactl_command commands_apply[];
 extern const struct cavactl_command commands_complete[];
 extern const struct cavactl_command commands_explain[];
 extern const struct cavactl_command commands_selftest[];
@@ -108,7 +116,14 @@ enum cavactl_exit cavactl_delete(const struct cavactl *ctl,
 				 const char *base, const char *name);
 
 /*
- * GETs path and shows the objects in the reply's array `member`: the reply
+ * GETs a list with all its pages, or with one if path has a limit= in it;
+ * *reply as cavactl_call() has it, its array `member` being all of them.
+ */
+enum cavactl_exit cavactl_list(const struct cavactl *ctl, const char *path,
+			       const char *member, json_t **reply);
+
+/*
+ * The same, and shows the objects in the reply's array `member`: the reply
  * as JSON, or the columns as a table or CSV. prepare (may be NULL) is called
  * for each object before that, never for JSON. none (may be NULL): what to
  * say in text when there is no object.

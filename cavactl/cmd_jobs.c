@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #include "cavactl/run.h"
@@ -36,8 +37,8 @@ static enum cavactl_exit jobs_list(const struct cavactl *ctl,
 {
 	(void)args;
 	return cavactl_show(ctl, SCHEDULES_PATH, "schedules", jobs_columns,
-			    NULL, "There is no job. cavad.conf(5) says how "
-			    "one is defined: [job NAME].");
+			    NULL, "There is no job. cavactl jobs create NAME "
+			    "--schedule=PHRASE makes one.");
 }
 
 static enum cavactl_exit jobs_runs(const struct cavactl *ctl,
@@ -85,14 +86,59 @@ static enum cavactl_exit jobs_start(const struct cavactl *ctl,
 	return ret;
 }
 
-static enum cavactl_exit run_state(const struct cavactl *ctl, const char *id,
-				   const char *state)
+/* The run of that number, or the one that a job has under way. */
+static enum cavactl_exit run_number_of(const struct cavactl *ctl,
+				       const char *text, char *id, size_t size)
 {
-	char path[128] = "";
-	json_t *body = json_pack("{s:s}", "state", state);
 	json_t *reply = NULL;
+	const json_t *row = NULL;
+	const json_t *running = NULL;
+	size_t i = 0;
 	enum cavactl_exit ret = CAVACTL_OK;
 
+	snprintf(id, size, "%s", text);
+	if (strspn(text, "0123456789") == strlen(text)) {
+		return CAVACTL_OK;
+	}
+	ret = cavactl_call(ctl, "GET", SCHEDULES_PATH, NULL, &reply);
+	if (ret != CAVACTL_OK) {
+		return ret;
+	}
+	json_array_foreach(json_object_get(reply, "schedules"), i, row) {
+		const char *name = json_string_value(
+			json_object_get(row, "job_name"));
+
+		if (name != NULL && strcasecmp(name, text) == 0) {
+			running = json_object_get(row, "running");
+			break;
+		}
+	}
+	if (json_is_integer(running)) {
+		snprintf(id, size, "%lld",
+			 (long long)json_integer_value(running));
+	} else {
+		output_error("%s: %s; cavactl jobs shows them", text,
+			     running == NULL ? "there is no such job" :
+			     "no run of it is under way");
+		ret = CAVACTL_REFUSED;
+	}
+	json_decref(reply);
+	return ret;
+}
+
+static enum cavactl_exit run_state(const struct cavactl *ctl,
+				   const char *text, const char *state)
+{
+	char id[64] = "";
+	char path[128] = "";
+	json_t *body = NULL;
+	json_t *reply = NULL;
+	enum cavactl_exit ret = run_number_of(ctl, text, id, sizeof(id));
+
+	if (ret != CAVACTL_OK) {
+		return ret;
+	}
+	body = json_pack("{s:s}", "state", state);
 	snprintf(path, sizeof(path), RUNS_PATH "/%.40s", id);
 	ret = cavactl_call(ctl, "PUT", path, body, &reply);
 	json_decref(body);
@@ -189,13 +235,13 @@ const struct cavactl_command commands_jobs[] = {
 	{ "jobs start", "JOB", 1, 1,
 	  "a run of it now", jobs_start, .options = jobs_start_options,
 	  .examples = "jobs start nightly --force" },
-	{ "jobs pause", "RUN", 1, 1,
+	{ "jobs pause", "JOB|RUN", 1, 1,
 	  "until it is resumed, over a restart too", jobs_pause,
 	  .examples = "jobs pause 12" },
-	{ "jobs resume", "RUN", 1, 1,
+	{ "jobs resume", "JOB|RUN", 1, 1,
 	  "from where it stood", jobs_resume,
 	  .examples = "jobs resume 12" },
-	{ "jobs cancel", "RUN", 1, 1,
+	{ "jobs cancel", "JOB|RUN", 1, 1,
 	  "for good", jobs_cancel, .examples = "jobs cancel 12" },
 	{ "jobs schedule", "PHRASE", 1, CAVACTL_ARGS_ANY,
 	  "what it means, and the next five times", jobs_schedule,

@@ -70,8 +70,8 @@ static void servers_print(json_t *servers)
 	size_t i = 0;
 
 	if (json_array_size(servers) == 0) {
-		printf("There is no antivirus server. Add a [server NAME] to "
-		       "cavad.conf, then systemctl reload cavad.\n");
+		printf("There is no antivirus server. cavactl servers create "
+		       "NAME --server_uri=URI makes one.\n");
 		return;
 	}
 	json_array_foreach(servers, i, server) {

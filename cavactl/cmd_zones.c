@@ -40,7 +40,7 @@ static json_t *zones_row(const json_t *zone, const json_t *share, bool whole)
 		json_object_set_new(row, "profile", json_string(
 			enabled && profile != NULL ? profile : "off"));
 		json_object_set_new(row, "filter", json_string(
-			configured ? "cavad.conf" : "defaults"));
+			configured ? "own" : "defaults"));
 		json_object_set(row, "connections",
 				json_object_get(zone, "connections"));
 	}
@@ -117,9 +117,9 @@ static enum cavactl_exit zones_add(const struct cavactl *ctl,
 	} else if (ret == CAVACTL_OK) {
 		printf("Shares with cava:zone = ");
 		output_text(stdout, args[0]);
-		printf(" belong to it; [filter ");
+		printf(" belong to it; cavactl filters modify ");
 		output_text(stdout, args[0]);
-		printf("] in cavad.conf changes its filter.\n");
+		printf(" changes its filter.\n");
 	}
 	json_decref(reply);
 	json_decref(body);

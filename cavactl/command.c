@@ -7,16 +7,19 @@
 #include <string.h>
 
 #include "cavactl/command.h"
+#include "cavactl/kind.h"
 #include "common/near.h"
 
 #define NAMES_MAX 512
 
 /* In the order of --help. */
 static const struct cavactl_command *const tables[] = {
-	commands_status, commands_servers, commands_probe, commands_zones,
-	commands_events, commands_jobs, commands_scan, commands_explain,
-	commands_selftest, commands_avvendor, commands_threats,
-	commands_quarantine, commands_allow, commands_complete,
+	commands_status, commands_settings, commands_servers,
+	commands_server_objects, commands_probe, commands_filters,
+	commands_zones, commands_events, commands_jobs, commands_job_objects,
+	commands_scan, commands_explain, commands_selftest,
+	commands_avvendor, commands_threats, commands_quarantine,
+	commands_allow, commands_apply, commands_complete,
 };
 
 const struct cavactl_option command_options[] = {
@@ -134,12 +137,20 @@ const struct cavactl_option *command_option(
 	const struct cavactl_command *command, size_t i)
 {
 	const struct cavactl_option *o = NULL;
+	size_t n = 0;
 
 	o = command == NULL ? NULL : command->options;
 	for (; o != NULL && o->name != NULL; o++) {
 		if (i-- == 0) {
 			return o;
 		}
+	}
+	while (command != NULL && command->takes_fields &&
+	       kind_option(command->fields, n) != NULL) {
+		if (i-- == 0) {
+			return kind_option(command->fields, n);
+		}
+		n++;
 	}
 	for (o = command_options; o->name != NULL; o++) {
 		if (i-- == 0) {
@@ -204,7 +215,11 @@ static void command_print_usage(const struct cavactl_command *row)
 		return;
 	}
 	snprintf(usage, sizeof(usage), "%s %s", row->words, row->arguments);
-	printf("  %-26s %s\n", usage, row->help);
+	if (strlen(usage) > 26) {
+		printf("  %s\n  %-26s %s\n", usage, "", row->help);
+	} else {
+		printf("  %-26s %s\n", usage, row->help);
+	}
 }
 
 void command_print_all(void)
@@ -256,19 +271,44 @@ static void command_print_below(const struct cavactl_command *command)
 	}
 }
 
-void command_print(const struct cavactl_command *command)
+/* Where they are options, or words of the command line. */
+static void command_print_fields(const struct cavactl_command *command)
 {
 	const struct cavactl_option *o = NULL;
+	bool words = strstr(command->arguments, "FIELD") != NULL;
 	size_t i = 0;
+
+	if (!command->takes_fields && !words) {
+		return;
+	}
+	printf("\nFields:\n");
+	for (i = 0; (o = kind_option(command->fields, i)) != NULL; i++) {
+		if (words) {
+			printf("  %s\n", o->name);
+		} else {
+			printf("  --%s=%s\n", o->name, o->argument);
+		}
+		kind_print_field(command->fields, i, "      ");
+	}
+}
+
+void command_print(const struct cavactl_command *command)
+{
+	const struct cavactl_option *o = command->options;
 
 	printf("Usage: cavactl %s%s%s%s\n\n%s\n\nOptions:\n", command->words,
 	       command->arguments[0] == '\0' ? "" : " ", command->arguments,
-	       " [OPTION...]", command->help);
-	for (i = 0; (o = command_option(command, i)) != NULL; i++) {
+	       command->takes_fields ? " --FIELD=VALUE..." : " [OPTION...]",
+	       command->help);
+	for (; o != NULL && o->name != NULL; o++) {
+		command_print_option(o);
+	}
+	for (o = command_options; o->name != NULL; o++) {
 		if (strcmp(o->name, "watch") != 0 || command->watch) {
 			command_print_option(o);
 		}
 	}
+	command_print_fields(command);
 	if (command->examples != NULL) {
 		command_print_examples(command->examples);
 	}

@@ -17,6 +17,7 @@
 #include <talloc.h>
 
 #include "cavactl/command.h"
+#include "cavactl/kind.h"
 
 #define COMPLETE_WORDS 64
 
@@ -83,35 +84,77 @@ static void complete_from_cavad(const struct cavactl *ctl, size_t i,
 	json_decref(reply);
 }
 
-/* argument: as in the tables, "PATH..." or "yes|no". */
-static void complete_argument(const struct cavactl *ctl,
-			      const char *argument, const char *start)
+/* What a word of the tables stands for: SERVER, FIELD. */
+static void complete_choice(const struct cavactl *ctl,
+			    const struct cavactl_command *command,
+			    const char *word, const char *start)
 {
-	size_t len = strcspn(argument, ".");
+	const struct cavactl_option *o = NULL;
 	size_t i = 0;
 
-	if (strchr(argument, '|') != NULL) {
-		while (*argument != '\0') {
-			char word[64] = "";
-
-			len = strcspn(argument, "|");
-			snprintf(word, sizeof(word), "%.*s", (int)len,
-				 argument);
-			complete_word(word, start);
-			argument += len + (argument[len] == '|');
+	if (strcmp(word, "PATH") == 0 || strcmp(word, "FILE") == 0) {
+		printf(":files\n");
+		return;
+	}
+	if (strcmp(word, "FIELD") == 0 && command != NULL) {
+		for (; (o = kind_option(command->fields, i)) != NULL; i++) {
+			complete_word(o->name, start);
 		}
 		return;
 	}
-	if ((len == 4 && strncmp(argument, "PATH", len) == 0) ||
-	    strcmp(argument, "FILE") == 0) {
-		printf(":files\n");
-	}
 	for (i = 0; i < sizeof(complete_names) / sizeof(complete_names[0]);
 	     i++) {
-		if (strlen(complete_names[i].argument) == len &&
-		    strncmp(complete_names[i].argument, argument, len) == 0) {
+		if (strcmp(complete_names[i].argument, word) == 0) {
 			complete_from_cavad(ctl, i, start);
+			return;
 		}
+	}
+}
+
+/* Of an option: "yes|no", or what it stands for. */
+static void complete_value_of(const struct cavactl *ctl,
+			      const struct cavactl_option *o,
+			      const char *start)
+{
+	const char *p = o->argument;
+	size_t len = 0;
+
+	if (strchr(p, '|') == NULL) {
+		complete_choice(ctl, NULL, p, start);
+		return;
+	}
+	for (; *p != '\0'; p += len + (p[len] == '|')) {
+		char word[64] = "";
+
+		len = strcspn(p, "|");
+		snprintf(word, sizeof(word), "%.*s", (int)len, p);
+		complete_word(word, start);
+	}
+}
+
+/*
+ * Argument `nth` of what the tables say: "SERVER [FIELD...]", "JOB|RUN". The
+ * last one may stand for more.
+ */
+static void complete_argument(const struct cavactl *ctl,
+			      const struct cavactl_command *command,
+			      const char *arguments, int nth,
+			      const char *start)
+{
+	const char *next = strchr(arguments, ' ');
+	char *text = NULL;
+	char *rest = NULL;
+	char *word = NULL;
+
+	for (; nth > 0 && next != NULL; nth--) {
+		arguments = next + 1;
+		next = strchr(arguments, ' ');
+	}
+	arguments += arguments[0] == '[';
+	text = talloc_strndup(ctl, arguments, strcspn(arguments, " .]"));
+	for (word = text == NULL ? NULL : strtok_r(text, "|", &rest);
+	     word != NULL; word = strtok_r(NULL, "|", &rest)) {
+		complete_choice(ctl, command, word, start);
 	}
 }
 
@@ -205,7 +248,7 @@ static void complete_option(const struct cavactl *ctl,
 		return;
 	}
 	stdout = memory;
-	complete_argument(ctl, o->argument, equal + 1);
+	complete_value_of(ctl, o, equal + 1);
 	stdout = out;
 	fclose(memory);
 	for (p = strtok(text, "\n"); p != NULL; p = strtok(NULL, "\n")) {
@@ -239,7 +282,7 @@ static enum cavactl_exit complete_line(const struct cavactl *ctl,
 			   o->argument[0] != '[' &&
 			   strchr(line[i], '=') == NULL) {
 			if (i + 2 == count) {
-				complete_argument(ctl, o->argument, start);
+				complete_value_of(ctl, o, start);
 				return CAVACTL_OK;
 			}
 			i++;
@@ -252,7 +295,8 @@ static enum cavactl_exit complete_line(const struct cavactl *ctl,
 	}
 	complete_commands(words, n, start);
 	if (command != NULL && n - used < command->most) {
-		complete_argument(ctl, command->arguments, start);
+		complete_argument(ctl, command, command->arguments,
+				  n - used, start);
 	}
 	return CAVACTL_OK;
 }

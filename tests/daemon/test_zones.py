@@ -246,7 +246,7 @@ def test_cavactl_zones(world):
         rows = {l.split()[0]: l.split()[1:] for l in lines[1:]}
         assert rows["Announced"] == ["standard", "defaults", "1", "share",
                                      str(world.root)]
-        assert rows["Archive"][:3] == ["writes_only", "cavad.conf", "0"]
+        assert rows["Archive"][:3] == ["writes_only", "own", "0"]
         found = json.loads(world.cavactl("--format", "json",
                                          "zones").stdout)
         assert {z["zone_name"] for z in found["zones"]} == set(rows)
