@@ -185,6 +185,30 @@ void command_unknown_option(const struct cavactl_command *command,
 		     space, words, name, near);
 }
 
+/* A line of --help: what it is about, and the text, wrapped, behind it. */
+static void command_print_line(const char *usage, int width,
+			       const char *help)
+{
+	int room = 80 - width - 3;
+	int len = 0;
+
+	if (strlen(usage) > (size_t)width) {
+		printf("  %s\n", usage);
+		usage = "";
+	}
+	while ((int)strlen(help) > room) {
+		for (len = room; len > 0 && help[len] != ' '; len--) {
+		}
+		if (len == 0) {
+			break;
+		}
+		printf("  %-*s %.*s\n", width, usage, len, help);
+		usage = "";
+		help += len + 1;
+	}
+	printf("  %-*s %s\n", width, usage, help);
+}
+
 static void command_print_option(const struct cavactl_option *o)
 {
 	char usage[64] = "";
@@ -200,11 +224,7 @@ static void command_print_option(const struct cavactl_option *o)
 		snprintf(usage + len, sizeof(usage) - len, "%s%s", optional,
 			 o->argument + (optional[0] == '['));
 	}
-	if (strlen(usage) > 24) {
-		printf("  %s\n  %-24s %s\n", usage, "", o->help);
-	} else {
-		printf("  %-24s %s\n", usage, o->help);
-	}
+	command_print_line(usage, 24, o->help);
 }
 
 static void command_print_usage(const struct cavactl_command *row)
@@ -215,11 +235,7 @@ static void command_print_usage(const struct cavactl_command *row)
 		return;
 	}
 	snprintf(usage, sizeof(usage), "%s %s", row->words, row->arguments);
-	if (strlen(usage) > 26) {
-		printf("  %s\n  %-26s %s\n", usage, "", row->help);
-	} else {
-		printf("  %-26s %s\n", usage, row->help);
-	}
+	command_print_line(usage, 26, row->help);
 }
 
 void command_print_all(void)
