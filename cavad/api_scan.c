@@ -19,6 +19,7 @@
 #include "common/uri.h"
 
 #define API_PATH_MAX 4096
+#define API_SELFTEST_NAME ".cavactl-selftest-"
 #define API_FILE_MAX (3 * API_PATH_MAX + 8)	/* as a URI */
 
 const struct api_field api_scan_fields[] = {
@@ -38,6 +39,7 @@ static void api_scan_reported(struct tevent_req *subreq);
 struct api_scanning {
 	struct api_scan_link *link;
 	struct api_call *call;	/* NULL = it has ended */
+	bool selftest;
 	struct report_part *part;
 	char *report;
 	struct scan_answer answer;
@@ -85,6 +87,25 @@ const char *api_path(struct api_call *call, const char *name,
 	return NULL;
 }
 
+static bool api_scan_is_selftest(const struct api_call *call)
+{
+	return json_is_true(json_object_get(call->body, "selftest"));
+}
+
+/* No other file's threats are kept from the list. False: answered. */
+static bool api_scan_selftest_name(struct api_call *call, const char *path)
+{
+	const char *name = strrchr(path, '/') + 1;
+
+	if (!api_scan_is_selftest(call) ||
+	    strncmp(name, API_SELFTEST_NAME, strlen(API_SELFTEST_NAME)) == 0) {
+		return true;
+	}
+	api_error(call, 400, "selftest", "%s is no test file: names of test "
+		  "files begin with " API_SELFTEST_NAME, name);
+	return false;
+}
+
 /* NULL: the call is answered. */
 static struct api_scanning *api_scan_begin(struct api_call *call)
 {
@@ -96,10 +117,11 @@ static struct api_scanning *api_scan_begin(struct api_call *call)
 	struct api_scan_link *link = talloc_zero(call, struct api_scan_link);
 	const char *why = NULL;
 
-	if (json_is_true(json_object_get(call->body, "selftest"))) {
+	if (api_scan_is_selftest(call)) {
 		policy = "SELFTEST";
 	}
 	if (s != NULL) {
+		s->selftest = api_scan_is_selftest(call);
 		s->call = call;
 		s->part = report_part_begin(s, call->api->reports, id,
 					    policy == NULL ? REPORT_MANUAL :
@@ -172,7 +194,8 @@ void api_scan(struct api_call *call)
 	}
 	request.path = api_path(call, "file", json_string_value(
 		json_object_get(call->body, "file")));
-	if (request.path == NULL) {
+	if (request.path == NULL ||
+	    !api_scan_selftest_name(call, request.path)) {
 		return;
 	}
 	request.tiered = zones_tiered(call->api->zones, request.path);
@@ -186,7 +209,7 @@ void api_scan(struct api_call *call)
 	}
 	ignore = json_object_get(call->body, "ignore_previous_scan_status");
 	request.ignore_previous = ignore == NULL || json_is_true(ignore);
-	if (json_is_true(json_object_get(call->body, "selftest"))) {
+	if (s->selftest) {
 		request.source = SCAN_SELFTEST;
 	}
 	request.user = call->user;
@@ -211,6 +234,7 @@ static void api_scanned(struct tevent_req *subreq)
 		.duration = s->answer.duration,
 		.from_record = s->answer.from_record,
 		.tiered = s->answer.tiered,
+		.selftest = s->selftest,
 		.bytes_fetched = s->answer.bytes_fetched,
 		.bytes_handed = s->answer.bytes_sent,
 		.bytes_passed = s->answer.bytes_passed,

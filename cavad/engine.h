@@ -35,6 +35,8 @@ struct engine_scan {
 				 * for engines */
 	const char *server;	/* that one of the pool alone, or NULL. Not
 				 * for engines */
+	bool selftest;		/* a test file: infected is no find. Not for
+				 * engines */
 };
 
 struct engine_answer {

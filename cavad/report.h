@@ -120,6 +120,7 @@ struct report_scan {
 	uint32_t duration;	/* ms */
 	bool from_record;
 	bool tiered;
+	bool selftest;		/* a test file: infected is no find */
 	uint64_t bytes_fetched, bytes_handed, bytes_passed;
 };
 

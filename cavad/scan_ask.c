@@ -152,6 +152,7 @@ void scan_ask(struct scan *scan)
 		.overdue = scan_overdue(scan),
 		.pool = scan->pool->name,
 		.server = scan->asked,
+		.selftest = scan_is_selftest(scan),
 	};
 
 	scan->state = SCAN_ASK;

@@ -221,6 +221,9 @@ struct ident scan_result_key(struct scan *scan, bool known);
 
 /* From scan_threat.c. */
 
+/* A test file: what is found in it is no threat. */
+bool scan_is_selftest(const struct scan *scan);
+
 /* A server has answered: goes on to scan_end(). */
 void scan_judge(struct scan *scan);
 

@@ -115,8 +115,7 @@ bool scan_known_infected(struct scan *scan, const struct ident *ident,
 
 /* --- what the server found --- */
 
-/* A test file: what is found in it is no threat. */
-static bool scan_is_selftest(const struct scan *scan)
+bool scan_is_selftest(const struct scan *scan)
 {
 	return (scan->sources & SCAN_FROM(SCAN_SELFTEST)) != 0;
 }

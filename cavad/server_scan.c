@@ -472,12 +472,12 @@ static void server_ask_complete(const struct server *server,
 }
 
 static void servers_count_answer(struct counters *counters,
-				 enum verdict_result result)
+				 enum verdict_result result, bool selftest)
 {
 	if (result == VERDICT_CLEAN) {
 		counters->cee_success_count++;
 	} else if (result == VERDICT_INFECTED) {
-		counters->cee_infected_count++;
+		counters->cee_infected_count += !selftest;
 	} else if (result == VERDICT_FAILED) {
 		counters->cee_failure_count++;
 	}
@@ -494,7 +494,8 @@ static void server_ask_answered(struct server_ask *ask, int error)
 		server_ask_no_answer(answer, error);
 	}
 	server_ask_complete(server, answer);
-	servers_count_answer(ask->servers->counters, answer->result);
+	servers_count_answer(ask->servers->counters, answer->result,
+			     ask->scan.selftest);
 	server_ask_release(ask);
 	if (ask->probe && answer->result == VERDICT_FAILED) {
 		server_probe_failed(server);

@@ -63,6 +63,33 @@ def test_all_is_well_but_the_share(world):
     assert text.endswith("the first one first.\n")
 
 
+def found(world):
+    """In the list of threats, in reports, in the counter of finds."""
+    threats = world.call("GET", "/platform/3/antivirus/reports/threats")
+    reports = world.call("GET", "/platform/11/antivirus/reports/scans")
+    return (len(threats.json["reports"]),
+            sum(r["infections"] for r in reports.json["reports"]),
+            world.status()["system_stats"]["cee_infected_count"])
+
+
+def test_it_is_no_threat(world):
+    """And only a test file is none."""
+    world.start()
+    test = world.file(".cavactl-selftest-1", EICAR)
+    real = world.file("real", EICAR)
+    reply = world.scan(test, selftest=True)
+    assert reply.json["result"] == "infected"
+    assert found(world) == (0, 0, 0)
+    reply = world.scan(real, selftest=True)
+    assert reply.code == 400 and "real is no test file" in reply.message
+    assert found(world) == (0, 0, 0)
+    assert world.scan(real).json["result"] == "infected"
+    assert found(world) == (1, 1, 1)
+    reply = world.scan(test)        # nobody says that it is one
+    assert reply.json["result"] == "infected"
+    assert found(world) == (2, 2, 2)
+
+
 def test_a_server_that_finds_nothing(world):
     world.start()
     world.clamd.reply = lambda fds: b"fd[10]: OK\0"

@@ -474,8 +474,9 @@ size_t fuzz_seed(unsigned int i, uint8_t data[FUZZ_MAX])
 		"GET /platform/11/avscan/events?resume=WzEsMSwiaWQiLHRydWUs"
 			"IjciLFtudWxsLG51bGwsbnVsbCxudWxsXV0=\n",
 		"POST /platform/11/antivirus/scan\n{\"file\": \"/srv/a\"}",
-		"POST /platform/11/antivirus/scan\n{\"file\": \"/srv/a\", "
-		"\"server\": \"av\", \"selftest\": true}",
+		"POST /platform/11/antivirus/scan\n{\"file\": "
+		"\"/srv/.cavactl-selftest-1\", \"server\": \"av\", "
+		"\"selftest\": true}",
 		"GET /platform/11/avscan/explain?path=/srv/a\n",
 		"POST /platform/11/antivirus/scan\n{\"file\": \"/srv/\\u00e4\","
 			" \"ignore_previous_scan_status\": false, "
