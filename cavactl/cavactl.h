@@ -76,6 +76,7 @@ extern const struct cavactl_command commands_zones[];
 extern const struct cavactl_command commands_events[];
 extern const struct cavactl_command commands_jobs[];
 extern const struct cavactl_command commands_job_objects[];
+extern const struct cavactl_command commands_reports[];
 extern const struct cavactl_command commands_scan[];
 extern const struct cavactl_command commands_avvendor[];
 extern const struct cavactl_command commands_apply[];

@@ -17,9 +17,10 @@ static const struct cavactl_command *const tables[] = {
 	commands_status, commands_settings, commands_servers,
 	commands_server_objects, commands_probe, commands_filters,
 	commands_zones, commands_events, commands_jobs, commands_job_objects,
-	commands_scan, commands_explain, commands_selftest,
-	commands_avvendor, commands_threats, commands_quarantine,
-	commands_allow, commands_apply, commands_complete,
+	commands_reports, commands_scan, commands_explain,
+	commands_selftest, commands_avvendor, commands_threats,
+	commands_quarantine, commands_allow, commands_apply,
+	commands_complete,
 };
 
 const struct cavactl_option command_options[] = {

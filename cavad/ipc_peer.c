@@ -526,6 +526,14 @@ static void ipc_peer_serve(struct ipc_peer *peer,
 	case PROTO_COUNT:
 		zone_count(peer->ipc->zones, &m->u.count);
 		return;
+	case PROTO_FETCHED:
+		if (peer->role == 0) {
+			ipc_peer_bad(peer, "FETCHED, and it is not CHECK$");
+			return;
+		}
+		scan_bytes_fetched(peer->ipc->scans, &m->u.fetched.ident,
+				   m->u.fetched.bytes);
+		return;
 	case PROTO_CHECK:
 		ipc_check(peer, &m->u.check);
 		return;

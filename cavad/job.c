@@ -223,6 +223,16 @@ void jobs_watch(struct jobs *jobs,
 	}
 }
 
+void job_fetched(struct jobs *jobs, uint64_t id, uint64_t bytes)
+{
+	struct active *a = active_find(jobs, id);
+
+	if (a != NULL) {
+		a->run->counts.bytes_fetched += bytes;
+		a->dirty = true;
+	}
+}
+
 /* Takes over the record. NULL = no memory. */
 static struct active *activate(struct jobs *jobs, struct job_run *run)
 {

@@ -41,6 +41,9 @@ void jobs_watch(struct jobs *jobs,
 			      const struct job_run *run),
 		void *private_data);
 
+/* So many bytes more were read for a run under way. */
+void job_fetched(struct jobs *jobs, uint64_t id, uint64_t bytes);
+
 /* cavad ends, and all that is owed is in the database. */
 void jobs_stop(struct jobs *jobs);
 

@@ -26,6 +26,7 @@
 #include "cavad/event_delivery.h"
 #include "cavad/history.h"
 #include "cavad/live.h"
+#include "cavad/expiry.h"
 #include "cavad/rights.h"
 #include "cavad/share.h"
 #include "common/log.h"
@@ -421,6 +422,10 @@ static int cavad_build(struct cavad *cavad)
 	}
 	if (ret == 0) {
 		reports_watch_jobs(cavad->reports, cavad->jobs);
+		ret = expiry_create(cavad, cavad->ev, config, cavad->store,
+				    cavad->reports) == NULL ? ENOMEM : 0;
+	}
+	if (ret == 0) {
 		cavad_attach(cavad);
 		ret = cavad_build_api(cavad);
 	}

@@ -24,6 +24,7 @@ struct outstanding_entry {
 	char *path;
 	char *target;
 	char *server;
+	char *report;		/* or NULL */
 	int64_t ended;		/* monotonic ms, 0 = it has not */
 };
 
@@ -172,6 +173,28 @@ bool outstanding_find(struct outstanding *o, const struct ident *ident,
 		.ended = e->ended != 0,
 	};
 	return true;
+}
+
+void outstanding_set_report(struct outstanding_entry *entry,
+			    const char *report)
+{
+	talloc_free(entry->report);
+	entry->report = talloc_strdup(entry, report);
+}
+
+const char *outstanding_report(struct outstanding *o,
+			       const struct ident *ident)
+{
+	struct outstanding_entry *e = NULL;
+	size_t bucket = ident_hash(ident) % OUTSTANDING_BUCKETS;
+
+	outstanding_expire(o);
+	LIST_FOREACH(e, &o->buckets[bucket], bucket) {
+		if (ident_equal(&e->ident, ident) && e->ended != 0) {
+			return e->report;
+		}
+	}
+	return NULL;
 }
 
 void outstanding_paths(struct outstanding *o,

@@ -36,6 +36,14 @@ const char *outstanding_target(struct outstanding *o, const char *alias);
 /* The server has answered, or another one was picked. *entry is NULL then. */
 void outstanding_end(struct outstanding *o, struct outstanding_entry **entry);
 
+/* Before its end: the report of the scan. Without memory it has none. */
+void outstanding_set_report(struct outstanding_entry *entry,
+			    const char *report);
+
+/* That of the last scan of this file that ended, or NULL. Borrowed. */
+const char *outstanding_report(struct outstanding *o,
+			       const struct ident *ident);
+
 /* As scan_outstanding() and scan_outstanding_paths() of scan.h. */
 bool outstanding_find(struct outstanding *o, const struct ident *ident,
 		      unsigned int i, struct scan_outstanding *result);

@@ -299,6 +299,32 @@ void reports_look(struct reports *all, time_t now)
 	report_save(o);
 }
 
+/* What was read of a file whose scan has ended. */
+static void reports_late(void *private_data, const char *id, uint64_t bytes)
+{
+	struct reports *all = talloc_get_type_abort(private_data,
+						    struct reports);
+	struct report_open *o = report_open_find(all, id);
+	struct report *r = o != NULL ? o->r : reports_find(all, all, id);
+
+	if (r == NULL) {
+		return;
+	}
+	if (o == NULL) {
+		o = report_open(all, r);
+	}
+	if (o == NULL) {
+		return;
+	}
+	if (r->kind == REPORT_KIND_JOB && o->held) {
+		job_fetched(all->jobs, r->job, bytes);
+		return;
+	}
+	r->bytes_fetched += bytes;
+	o->dirty = true;
+	report_save(o);
+}
+
 /* --- time --- */
 
 static int reports_destructor(struct reports *all)
@@ -585,6 +611,7 @@ int reports_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 	ret = ret != 0 ? ret : reports_resume(all);
 	ret = ret != 0 ? ret : scans_watch(scans, reports_scanned, all);
 	ret = ret != 0 ? ret : reports_timer(all);
+	scans_on_late_bytes(scans, reports_late, all);
 	if (ret != 0) {
 		talloc_free(all);
 		return ret;

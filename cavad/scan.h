@@ -190,6 +190,16 @@ struct scan_outstanding {
 bool scan_outstanding(struct scans *s, const struct ident *ident,
 		      unsigned int i, struct scan_outstanding *o);
 
+/* So many bytes of it were read there: told when the handle is closed. */
+void scan_bytes_fetched(struct scans *s, const struct ident *ident,
+			uint64_t bytes);
+
+/* fn hears of those that come after the scan: the report it was part of. */
+void scans_on_late_bytes(struct scans *s,
+			 void (*fn)(void *private_data, const char *report,
+				    uint64_t bytes),
+			 void *private_data);
+
 /* The file was opened for reading through CHECK$. */
 void scan_fetched(struct scans *s, const struct ident *ident);
 

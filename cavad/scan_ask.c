@@ -297,6 +297,9 @@ static void scan_asked(struct tevent_req *subreq)
 
 	ret = servers_scan_recv(subreq, &answer, server, &fetches);
 	TALLOC_FREE(scan->subreq);
+	if (scan->outstanding != NULL) {
+		outstanding_set_report(scan->outstanding, scan_report(scan));
+	}
 	outstanding_end(s->outstanding, &scan->outstanding);
 	if (ret != 0) {
 		log_warning("%s was not scanned: %s", scan_name(scan),

@@ -146,6 +146,9 @@ struct scans {
 	void *turn_private;
 	LIST_HEAD(, scan_watch) watches;
 	char *report;		/* of clients' scans, or NULL */
+	void (*late_fn)(void *private_data, const char *report,
+			uint64_t bytes);
+	void *late_private;
 	struct tevent_timer *full_timer;	/* while that event is up */
 };
 

@@ -90,6 +90,15 @@ static struct store_write *write_list_take(struct write_list *list)
 
 /* The thread. */
 
+static bool write_is_same(struct db_txn *t, const struct store_change *c)
+{
+	struct db_bytes now = { 0 };
+	bool there = db_get(t, c->table, c->key, &now);
+
+	return there && now.len == c->value.len &&
+		memcmp(now.data, c->value.data, now.len) == 0;
+}
+
 static void write_apply(struct db_txn *t, struct store_write *w)
 {
 	const struct store_change *c = w->changes;
@@ -100,6 +109,9 @@ static void write_apply(struct db_txn *t, struct store_write *w)
 	for (i = 0; i < w->count; i++, c++) {
 		if (c->kind == STORE_PUT) {
 			db_put(t, c->table, c->key, c->value);
+			continue;
+		}
+		if (c->kind == STORE_DEL_SAME && !write_is_same(t, c)) {
 			continue;
 		}
 		there = db_del(t, c->table, c->key);

@@ -21,7 +21,8 @@ struct store_writer;
 enum store_change_kind {
 	STORE_PUT,
 	STORE_DEL,		/* no matter whether it is there */
-	STORE_DEL_EXISTING	/* ENOENT when it is not there */
+	STORE_DEL_EXISTING,	/* ENOENT when it is not there */
+	STORE_DEL_SAME		/* if it has that value still */
 };
 
 struct store_change {

@@ -662,3 +662,15 @@ bool client_count(struct client *c, const struct proto_count *count)
 
 	return ret == 0;
 }
+
+void client_fetched(struct client *c, const struct proto_fetched *fetched)
+{
+	struct proto_message m = { .number = PROTO_FETCHED,
+				   .u.fetched = *fetched };
+	uint8_t msg[PROTO_MAX];
+	size_t len = proto_encode(&m, msg);
+
+	if (len > 0) {
+		(void)client_send(c, msg, len);
+	}
+}

@@ -88,6 +88,9 @@ void client_restamp(struct client *c, const struct proto_restamp *restamp);
 /* One way, now or not at all: was there a connection to take it? */
 bool client_count(struct client *c, const struct proto_count *count);
 
+/* One way; dropped when there is no connection. */
+void client_fetched(struct client *c, const struct proto_fetched *fetched);
+
 /* Waits at most wait_ms. 0 and an answer, or errno (= refuse). */
 int client_check(struct client *c, TALLOC_CTX *mem_ctx, uint32_t wait_ms,
 		 const struct proto_check *check,

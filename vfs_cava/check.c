@@ -455,6 +455,7 @@ int cava_check_openat(struct vfs_handle_struct *handle,
 {
 	struct cava *cava = cava_of(handle);
 	struct vfs_open_how safe = *how;
+	struct ident ident;
 	int saved_errno = 0;
 	int fd = -1;
 	bool content = (how->flags & (O_PATH | O_DIRECTORY)) == 0 &&
@@ -493,6 +494,10 @@ int cava_check_openat(struct vfs_handle_struct *handle,
 		close(fd);
 		errno = saved_errno;
 		return -1;
+	}
+	saved_errno = ident_of_fd(fd, &ident);
+	if (saved_errno == 0) {
+		cava_fetch_begin(cava, fsp, &ident);
 	}
 	return fd;
 }

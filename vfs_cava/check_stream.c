@@ -140,18 +140,18 @@ int cava_check_stream_fstat(struct vfs_handle_struct *handle,
 /* 0, or EACCES: may these bytes be read? */
 static int stream_ask(struct cava *cava, int fd,
 		      const struct smb_filename *name,
-		      const struct content *content)
+		      const struct content *content, struct ident *ident)
 {
 	char token[STREAM_TOKEN_MAX] = "";
-	struct ident ident, bytes;
+	struct ident bytes;
 	const char *path = NULL;
-	int ret = ident_of_fd(fd, &ident);
+	int ret = ident_of_fd(fd, ident);
 
 	if (ret != 0) {
 		return EACCES;
 	}
 	stream_result_key(content, &bytes);
-	strlcpy(ident.stream, bytes.stream, sizeof(ident.stream));
+	strlcpy(ident->stream, bytes.stream, sizeof(ident->stream));
 	(void)stream_token_of(name, token);
 	path = talloc_asprintf(talloc_tos(), "%s/%s:%s",
 			       cava->handle->conn->connectpath,
@@ -159,7 +159,7 @@ static int stream_ask(struct cava *cava, int fd,
 	if (path == NULL) {
 		return EACCES;
 	}
-	return cava_check_ident(cava, PROTO_WHAT_OPEN, &ident, path);
+	return cava_check_ident(cava, PROTO_WHAT_OPEN, ident, path);
 }
 
 /* The path is the one that was asked for, as in check.c. */
@@ -170,6 +170,7 @@ int cava_check_stream_openat(struct vfs_handle_struct *handle,
 	TALLOC_CTX *frame = talloc_stackframe();
 	int base_fd = fsp_get_pathref_fd(fsp->base_fsp);
 	struct content content;
+	struct ident ident;
 	uint8_t *value = NULL;
 	size_t len = 0;
 	int fd = -1;
@@ -185,7 +186,10 @@ int cava_check_stream_openat(struct vfs_handle_struct *handle,
 	if (ret == 0 && !fsp->fsp_flags.is_pathref) {
 		stream_content(value, len, &content);
 		ret = stream_ask(cava_of(handle), base_fd, fsp->fsp_name,
-				 &content);
+				 &content, &ident);
+		if (ret == 0) {
+			cava_fetch_begin(cava_of(handle), fsp, &ident);
+		}
 	}
 	if (ret == 0) {
 		ret = stream_memory(value, len, &fd);

@@ -26,7 +26,9 @@ ssize_t cava_pread_fn(struct vfs_handle_struct *handle,
 		return -1;
 	}
 	if (!cava_on(cava)) {
-		return SMB_VFS_NEXT_PREAD(handle, fsp, data, n, offset);
+		got = SMB_VFS_NEXT_PREAD(handle, fsp, data, n, offset);
+		cava_fetched(cava, fsp, got);
+		return got;
 	}
 	if (cava_stream_is(fsp)) {
 		return cava_stream_pread(handle, fsp, data, n, offset);
@@ -176,6 +178,7 @@ static void cava_pread_done(struct tevent_req *subreq)
 
 	state->ret = SMB_VFS_PREAD_RECV(subreq, &state->aio);
 	TALLOC_FREE(subreq);
+	cava_fetched(cava_of(state->handle), state->fsp, state->ret);
 	if (state->ret > 0 && !cava_is_check(cava_of(state->handle))) {
 		still = cava_gate_fast(cava_of(state->handle), state->fsp);
 	}

@@ -348,6 +348,7 @@ static int cava_close_fn(struct vfs_handle_struct *handle,
 	if (cava != NULL && cava->client != NULL) {
 		notice = cava_closing(cava, fsp);
 	}
+	cava_fetch_end(cava, fsp);
 	ret = SMB_VFS_NEXT_CLOSE(handle, fsp);
 	saved_errno = errno;
 	cava_closed(cava, notice);

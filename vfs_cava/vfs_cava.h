@@ -102,6 +102,10 @@ struct cava_file {
 	struct cava_written *stream;	/* an attribute that it wrote */
 	char *listing;		/* check: names of a directory to be listed */
 	struct cava_repair *repair;	/* check: clean.c */
+	struct ident fetch;	/* check: what a scanner reads, and how
+				 * much of it */
+	bool fetches;
+	uint64_t fetched;
 };
 
 /* NULL before the tree connect is complete. */
@@ -379,6 +383,12 @@ NTSTATUS cava_check_create(struct cava *cava,
 
 /* It was opened. */
 void cava_check_created(struct cava *cava, struct files_struct *fsp);
+/* check_fetch.c: bytes that a scanner reads, told at the close. */
+void cava_fetch_begin(struct cava *cava, struct files_struct *fsp,
+		      const struct ident *ident);
+void cava_fetched(struct cava *cava, struct files_struct *fsp, ssize_t got);
+void cava_fetch_end(struct cava *cava, struct files_struct *fsp);
+
 int cava_check_openat(struct vfs_handle_struct *handle,
 		      const struct files_struct *dirfsp,
 		      const struct smb_filename *smb_fname,

@@ -329,3 +329,41 @@ def test_day(make):
     one, two, three = days(world)
     has(two, end=end, status="Finish", infections=1)
     has(three, start=end, status="Started", files=0)
+
+
+def test_expiry(make):
+    world = make(settings="report_expiry = 3600")
+    path = world.file("a")
+    for i in range(3):
+        world.scan(path)
+    assert len(reports(world)) == 4
+    world.conf.write_text(world.conf.read_text().replace(
+        "report_expiry = 3600", "report_expiry = 1"))
+    world.cavad.popen.send_signal(signal.SIGHUP)
+    wait_for("what is left", lambda: [r["source"] for r in reports(world)] ==
+             ["on-access"])
+
+
+def cavactl(world, *arguments):
+    done = world.cavactl(*arguments)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def test_cavactl(make):
+    world = make("[job all]\nimpact = HIGH\n")
+    world.file("bad", EICAR)
+    run = start_job(world, policy="all")
+    name = ended(world, run)["id"]
+    code, out, err = cavactl(world, "reports")
+    assert code == 0 and name in out and "Succeeded" in out, out + err
+    out = cavactl(world, "reports", "--policy", "all", "--format", "csv")[1]
+    assert len(out.splitlines()) == 2
+    code, out, err = cavactl(world, "reports", "view", name)
+    assert code == 0, err
+    for word in ("started", "ended", "files scanned", "size scanned",
+                 "network use", "throughput", "status", "infected files",
+                 "Eicar-Test-Signature", str(world.root / "bad")):
+        assert word in out, out
+    assert cavactl(world, "reports", "delete", name)[0] == 0
+    code, out, err = cavactl(world, "reports", "view", name)
+    assert code == 1 and name in err

@@ -32,6 +32,7 @@ static const struct proto_message fuzz_messages[] = {
 	{ PROTO_CHECK_NAMES, .u.check_names = { 1, "a\nb\n" } },
 	{ PROTO_RESTAMP, .u.restamp = { .path = "/data/a",
 					.ident = FUZZ_IDENT } },
+	{ PROTO_FETCHED, .u.fetched = { .bytes = 4711 } },
 	{ PROTO_COUNT, .u.count = { .exempt = 1, .user = "u",
 				    .client = "::1" } },
 };

@@ -152,6 +152,46 @@ static void test_no_verdict_is_told(void **p)
 	assert_string_equal(last_server, "");
 }
 
+static char late_report[64];
+static uint64_t late_bytes;
+
+static void late(void *private_data, const char *report, uint64_t bytes)
+{
+	(void)private_data;
+	snprintf(late_report, sizeof(late_report), "%s", report);
+	late_bytes += bytes;
+}
+
+/* Bytes of a handle that is closed while the scan goes on, and after it. */
+static void test_fetched_bytes(void **p)
+{
+	struct test *t = *p;
+	char *path = make_file(t, "a");
+	struct ident ident = ident_at(path);
+	struct ident other = ident_at(t->root);
+	struct tevent_req *req = NULL;
+
+	late_bytes = 0;
+	t->servers->fetches = true;
+	scans_set_report(t->scans, "A-1");
+	scans_on_late_bytes(t->scans, late, NULL);
+	scan_bytes_fetched(t->scans, &ident, 1);	/* of no scan */
+	req = ask(t, path, SCAN_ON_ACCESS, false);
+	RUNNING(t, 1);
+	scan_fetched(t->scans, &ident);
+	scan_bytes_fetched(t->scans, &ident, 6);
+	scan_bytes_fetched(t->scans, &ident, 4);
+	scan_bytes_fetched(t->scans, &other, 100);
+	fake_end(t->servers, VERDICT_CLEAN);
+	answer_of(t, req);
+	assert_int_equal(last.bytes_fetched, 10);
+	assert_string_equal(last_report, "A-1");
+	assert_int_equal(late_bytes, 0);
+	scan_bytes_fetched(t->scans, &ident, 3);
+	assert_int_equal(late_bytes, 3);
+	assert_string_equal(late_report, "A-1");
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up_watch, tear_down)
@@ -160,6 +200,7 @@ int main(void)
 		TEST(test_once_a_scan),
 		TEST(test_sources_are_joined),
 		TEST(test_no_verdict_is_told),
+		TEST(test_fetched_bytes),
 	};
 #undef TEST
 

@@ -1,0 +1,115 @@
+/*
+ * A little at a time: each EXPIRY_TICK at most EXPIRY_ROWS rows of either
+ * table are looked at, whatever there is, and sooner again while there is
+ * something to remove. The writer's thread removes; its pages are used again.
+ *
+ * Reports are in the order of their starts, so that a look at the first ones
+ * is enough. Of verdicts only clean ones go: what was infected sticks, and a
+ * mark (skipped) means that somebody has to wait for a scan.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "cavad/expiry.h"
+#include "cavad/store_expiry.h"
+#include "common/log.h"
+
+#define EXPIRY_TICK 5		/* s */
+#define EXPIRY_SOON 100000	/* us */
+#define EXPIRY_ROWS 500
+
+struct expiry {
+	struct tevent_context *ev;
+	const struct config *config;
+	struct store *store;
+	struct reports *reports;
+	struct store_cursor cursor;
+	unsigned int removed;
+	time_t before;
+};
+
+static void expiry_tick(struct tevent_context *ev, struct tevent_timer *te,
+			struct timeval now, void *private_data);
+
+static void expiry_removed(struct tevent_req *subreq)
+{
+	int ret = store_write_recv(subreq);
+
+	talloc_free(subreq);
+	if (ret != 0) {
+		log_warning("an old report cannot be removed: %s; it is tried "
+			    "again", strerror(ret));
+	}
+}
+
+static bool expiry_report(void *private_data, const struct report *r)
+{
+	struct expiry *e = private_data;
+	struct tevent_req *subreq = NULL;
+
+	if ((time_t)r->start >= e->before) {
+		return false;	/* all that follow began later still */
+	}
+	if (!report_ended(r) || (time_t)r->end >= e->before) {
+		return true;
+	}
+	subreq = report_remove_send(e, e->reports, r);
+	if (subreq != NULL) {
+		tevent_req_set_callback(subreq, expiry_removed, NULL);
+		e->removed++;
+	}
+	return true;
+}
+
+static bool expiry_timer(struct expiry *e, bool soon)
+{
+	struct timeval when = tevent_timeval_current_ofs(
+		soon ? 0 : EXPIRY_TICK, soon ? EXPIRY_SOON : 0);
+
+	return tevent_add_timer(e->ev, e, when, expiry_tick, e) != NULL;
+}
+
+static void expiry_tick(struct tevent_context *ev, struct tevent_timer *te,
+			struct timeval now, void *private_data)
+{
+	struct expiry *e = talloc_get_type_abort(private_data, struct expiry);
+	const struct report_range range = { .oldest_first = true,
+					    .looks = EXPIRY_ROWS };
+	unsigned int results = 0;
+	uint64_t last = 0;
+
+	(void)ev;
+	(void)te;
+	(void)now;
+	e->removed = 0;
+	e->before = time(NULL) - (time_t)e->config->settings.report_expiry;
+	(void)reports_each(e->reports, &range, expiry_report, e, &last);
+	results = store_results_expire(e->store, e->ev, e->before,
+				       EXPIRY_ROWS, &e->cursor);
+	if (!expiry_timer(e, e->removed > 0 || results > 0)) {
+		log_error("out of memory: old reports stay until cavad is "
+			  "restarted");
+	}
+}
+
+struct expiry *expiry_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
+			     const struct config *config, struct store *store,
+			     struct reports *reports)
+{
+	struct expiry *e = talloc_zero(mem_ctx, struct expiry);
+
+	if (e == NULL) {
+		return NULL;
+	}
+	e->ev = ev;
+	e->config = config;
+	e->store = store;
+	e->reports = reports;
+	if (!expiry_timer(e, true)) {
+		talloc_free(e);
+		return NULL;
+	}
+	return e;
+}
