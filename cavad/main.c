@@ -420,7 +420,7 @@ static int cavad_build(struct cavad *cavad)
 	if (ret == 0) {
 		ret = reports_create(cavad, cavad->ev, config, cavad->store,
 				     cavad->servers, cavad->scans,
-				     &cavad->reports);
+				     cavad->threats, &cavad->reports);
 	}
 	if (ret == 0) {
 		reports_watch_jobs(cavad->reports, cavad->jobs);
