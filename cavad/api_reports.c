@@ -272,9 +272,14 @@ static void api_report_removed(struct tevent_req *subreq)
 {
 	struct api_call *call = tevent_req_callback_data(subreq,
 							 struct api_call);
-	int ret = store_write_recv(subreq);
+	int ret = report_remove_recv(subreq);
 
 	TALLOC_FREE(subreq);
+	if (ret == EBUSY) {
+		api_error(call, 409, NULL, "report %.255s is being added to "
+			  "again", call->tail);
+		return;
+	}
 	if (ret != 0) {
 		api_error(call, 500, NULL, "the database: %s", strerror(ret));
 		return;
@@ -349,7 +354,7 @@ static void reports_removed_one(struct tevent_req *subreq)
 {
 	struct reports_removal *m = tevent_req_callback_data(
 		subreq, struct reports_removal);
-	int ret = store_write_recv(subreq);
+	int ret = report_remove_recv(subreq);
 
 	talloc_free(subreq);
 	m->error = m->error != 0 ? m->error : ret;

@@ -26,7 +26,7 @@ struct expiry {
 	struct store *store;
 	struct reports *reports;
 	struct store_cursor cursor;
-	unsigned int removed;
+	unsigned int under_way;	/* removals of reports */
 	time_t before;
 };
 
@@ -35,9 +35,11 @@ static void expiry_tick(struct tevent_context *ev, struct tevent_timer *te,
 
 static void expiry_removed(struct tevent_req *subreq)
 {
-	int ret = store_write_recv(subreq);
+	struct expiry *e = tevent_req_callback_data(subreq, struct expiry);
+	int ret = report_remove_recv(subreq);
 
 	talloc_free(subreq);
+	e->under_way--;
 	if (ret != 0) {
 		log_warning("an old report cannot be removed: %s; it is tried "
 			    "again", strerror(ret));
@@ -57,8 +59,8 @@ static bool expiry_report(void *private_data, const struct report *r)
 	}
 	subreq = report_remove_send(e, e->reports, r);
 	if (subreq != NULL) {
-		tevent_req_set_callback(subreq, expiry_removed, NULL);
-		e->removed++;
+		tevent_req_set_callback(subreq, expiry_removed, e);
+		e->under_way++;
 	}
 	return true;
 }
@@ -83,12 +85,14 @@ static void expiry_tick(struct tevent_context *ev, struct tevent_timer *te,
 	(void)ev;
 	(void)te;
 	(void)now;
-	e->removed = 0;
 	e->before = time(NULL) - (time_t)e->config->settings.report_expiry;
-	(void)reports_each(e->reports, &range, expiry_report, e, &last);
+	if (e->under_way == 0) {
+		(void)reports_each(e->reports, &range, expiry_report, e,
+				   &last);
+	}
 	results = store_results_expire(e->store, e->ev, e->before,
 				       EXPIRY_ROWS, &e->cursor);
-	if (!expiry_timer(e, e->removed > 0 || results > 0)) {
+	if (!expiry_timer(e, e->under_way > 0 || results > 0)) {
 		log_error("out of memory: old reports stay until cavad is "
 			  "restarted");
 	}

@@ -236,7 +236,8 @@ int ipc_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev, int fd,
 	       const struct config *config, struct files *files,
 	       struct scans *scans,
 	       struct check *check, struct zones *zones,
-	       struct counters *counters, struct ipc **result)
+	       struct events *events, struct counters *counters,
+	       struct ipc **result)
 {
 	struct ipc *ipc = talloc_zero(mem_ctx, struct ipc);
 
@@ -249,6 +250,7 @@ int ipc_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev, int fd,
 	ipc->scans = scans;
 	ipc->check = check;
 	ipc->zones = zones;
+	ipc->events = events;
 	ipc->counters = counters;
 	ipc->fd = fd;
 	TAILQ_INIT(&ipc->peers);

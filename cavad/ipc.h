@@ -25,7 +25,8 @@ int ipc_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev, int fd,
 	       const struct config *config, struct files *files,
 	       struct scans *scans,
 	       struct check *check, struct zones *zones,
-	       struct counters *counters, struct ipc **result);
+	       struct events *events, struct counters *counters,
+	       struct ipc **result);
 
 /* Send CONFIG again to everybody. */
 void ipc_config_changed(struct ipc *ipc);

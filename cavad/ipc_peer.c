@@ -285,6 +285,7 @@ static void ipc_hello(struct ipc_peer *peer, const struct proto_hello *m)
 	peer->hello = true;
 	peer->role = m->role;
 	ipc->peers_count++;
+	event_settle(ipc->events, EVENT_SW_AVSCAN_CAVA_FILTER_OFFLINE, "");
 	log_debug("smbd %u serves %s to %s (zone %s)", m->pid, m->share,
 		  m->client, zone);
 	ipc_peer_config(peer);
@@ -555,6 +556,11 @@ static void ipc_peer_message(struct ipc_peer *peer, const uint8_t *data,
 	}
 	ret = proto_decode(data, len, &m);
 	if (ret == EPROTONOSUPPORT) {
+		event_raise(peer->ipc->events,
+			    EVENT_SW_AVSCAN_CAVA_FILTER_OFFLINE, "",
+			    "that of smbd %d; its clients are served as if "
+			    "cavad were away: restart smbd after an update",
+			    (int)peer->pid);
 		ipc_peer_bad(peer, "its module and this cavad are of "
 			     "different versions; restart smbd after an "
 			     "update");

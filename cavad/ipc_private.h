@@ -87,6 +87,7 @@ struct ipc {
 	struct scans *scans;
 	struct check *check;
 	struct zones *zones;
+	struct events *events;
 	struct counters *counters;
 	struct restamps *restamps;
 	int fd;

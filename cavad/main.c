@@ -401,14 +401,16 @@ static int cavad_build(struct cavad *cavad)
 		check_use_ip_pool(cavad->check, cavad->ip_pool);
 		scans_on_turn(cavad->scans, ip_pool_turn, cavad->ip_pool);
 		ret = zones_create(cavad, cavad->ev, config, cavad->store,
-				   &cavad->counters, &cavad->zones);
+				   &cavad->counters, cavad->events,
+				   &cavad->zones);
 	}
 	if (ret == 0) {
 		scans_on_pool(cavad->scans, cavad_pool, cavad);
 		scans_on_share(cavad->scans, cavad_share, cavad);
 		ret = ipc_create(cavad, cavad->ev, cavad->ipc_fd, config,
 				 cavad->files, cavad->scans, cavad->check,
-				 cavad->zones, &cavad->counters, &cavad->ipc);
+				 cavad->zones, cavad->events,
+				 &cavad->counters, &cavad->ipc);
 	}
 	if (ret == 0) {
 		ret = jobs_create(cavad, cavad->ev, config, cavad->files,
@@ -418,7 +420,7 @@ static int cavad_build(struct cavad *cavad)
 	if (ret == 0) {
 		ret = reports_create(cavad, cavad->ev, config, cavad->store,
 				     cavad->servers, cavad->scans,
-				     &cavad->reports);
+				     cavad->threats, &cavad->reports);
 	}
 	if (ret == 0) {
 		reports_watch_jobs(cavad->reports, cavad->jobs);

@@ -23,6 +23,7 @@
 #include "common/log.h"
 
 #define REPORT_TICK 1		/* s */
+#define REPORT_SEEN_FIRST 100000	/* read at the start, the newest */
 
 static void report_saved(struct tevent_req *subreq);
 static void reports_tick(struct tevent_context *ev, struct tevent_timer *te,
@@ -65,8 +66,7 @@ struct report_open *report_open_find(struct reports *all, const char *id)
 	return NULL;
 }
 
-static struct report_open *report_open_number(struct reports *all,
-					      uint64_t number)
+struct report_open *report_open_number(struct reports *all, uint64_t number)
 {
 	struct report_open *o = NULL;
 
@@ -534,26 +534,6 @@ int reports_count(struct reports *all, uint64_t *count)
 	return store_row_count(all->store, STORE_ROWS_REPORT, count);
 }
 
-struct tevent_req *report_remove_send(TALLOC_CTX *mem_ctx,
-				      struct reports *all,
-				      const struct report *r)
-{
-	struct report_open *o = report_open_number(all, r->number);
-	char key[REPORT_ID_MAX + 8];
-	uint8_t number[8];
-
-	if (o != NULL || !report_ended(r)) {
-		return NULL;
-	}
-	if (r->name[0] != '\0') {
-		snprintf(key, sizeof(key), "name/%s", r->name);
-		report_index(all, key, 0);
-	}
-	return store_row_del_send(mem_ctx, all->ev, all->store,
-				  STORE_ROWS_REPORT,
-				  store_number_key(r->number, number));
-}
-
 /* --- start --- */
 
 static bool report_last_row(void *private_data, struct db_bytes key,
@@ -562,6 +542,32 @@ static bool report_last_row(void *private_data, struct db_bytes key,
 	(void)record;
 	*(uint64_t *)private_data = store_number(key);
 	return false;
+}
+
+static bool report_seen_row(void *private_data, struct threat *threat)
+{
+	struct reports *all = private_data;
+
+	(void)report_seen_add(&all->seen, &threat->ident);
+	return true;
+}
+
+/* The infected files that the day has counted. */
+static void reports_seen(struct reports *all)
+{
+	const struct threats_range range = {
+		.report = all->day->id,
+		.looks = REPORT_SEEN_FIRST,
+	};
+	uint64_t last = 0;
+	int ret = threats_each(all->threats, &range, report_seen_row, all,
+			       &last);
+
+	if (ret != 0) {
+		log_warning("infected files that %s has counted are not "
+			    "known: %s; those that are found again are "
+			    "counted twice", all->day->id, strerror(ret));
+	}
 }
 
 /* The day that was open, or a first one. */
@@ -579,6 +585,7 @@ static int reports_resume(struct reports *all)
 		return ENOMEM;
 	}
 	all->day->held = true;
+	reports_seen(all);
 	scans_set_report(all->scans, all->day->id);
 	reports_look(all, now);
 	return 0;
@@ -587,7 +594,7 @@ static int reports_resume(struct reports *all)
 int reports_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 		   const struct config *config, struct store *store,
 		   struct servers *servers, struct scans *scans,
-		   struct reports **result)
+		   struct threats *threats, struct reports **result)
 {
 	struct reports *all = talloc_zero(mem_ctx, struct reports);
 	uint64_t last = 0;
@@ -601,6 +608,7 @@ int reports_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 	all->store = store;
 	all->servers = servers;
 	all->scans = scans;
+	all->threats = threats;
 	LIST_INIT(&all->open);
 	talloc_set_destructor(all, reports_destructor);
 	ret = store_row_each(store, STORE_ROWS_REPORT,

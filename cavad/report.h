@@ -18,6 +18,7 @@
 #include <time.h>
 
 #include "cavad/job.h"
+#include "cavad/threat.h"
 #include "common/buf.h"
 
 #define REPORT_ID_MAX 256	/* with its NUL */
@@ -147,7 +148,7 @@ struct reports;
 int reports_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 		   const struct config *config, struct store *store,
 		   struct servers *servers, struct scans *scans,
-		   struct reports **result);
+		   struct threats *threats, struct reports **result);
 
 /* Runs have reports from now on, those that are under way too. */
 void reports_watch_jobs(struct reports *all, struct jobs *jobs);
@@ -195,10 +196,13 @@ int reports_each(struct reports *all, const struct report_range *range,
 int reports_count(struct reports *all, uint64_t *count);
 
 /*
- * Removes one that has ended, NULL = it has not. A request of the store.
+ * Removes one that has ended, NULL = it has not; before it, what it has found
+ * as threats_forget_send() says.
  */
 struct tevent_req *report_remove_send(TALLOC_CTX *mem_ctx,
 				      struct reports *all,
 				      const struct report *r);
+/* 0; EBUSY = it is added to again; errno. */
+int report_remove_recv(struct tevent_req *req);
 
 #endif

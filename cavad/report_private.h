@@ -1,6 +1,6 @@
 /*
- * What report.c (the life of reports) and report_part.c (runs and individual
- * scans) share, and nobody else.
+ * What report.c (the life of reports), report_part.c (runs and individual
+ * scans) and report_remove.c share, and nobody else.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -31,6 +31,7 @@ struct reports {
 	struct store *store;
 	struct servers *servers;
 	struct scans *scans;
+	struct threats *threats;
 	struct jobs *jobs;	/* NULL at first */
 	uint64_t last;		/* number */
 	LIST_HEAD(, report_open) open;
@@ -44,6 +45,7 @@ struct reports {
 /* Takes r. NULL = no memory. */
 struct report_open *report_open(struct reports *all, struct report *r);
 struct report_open *report_open_find(struct reports *all, const char *id);
+struct report_open *report_open_number(struct reports *all, uint64_t number);
 
 /* Frees it unless somebody adds to it, or it is not written yet. */
 void report_release(struct report_open *o);

@@ -22,6 +22,7 @@
 #include "common/log.h"
 
 #define THREAT_KEY_MAX (IDENT_KEY_MAX + 16)
+#define THREAT_FORGET_MAX 200	/* rows at a time */
 #define THREAT_FILE_MAX 64	/* names of threats in one file */
 
 struct threat_write {
@@ -427,20 +428,27 @@ static bool threats_row(void *private_data, struct db_bytes key,
 	return threats_look(l, threat_get_record(l->mem_ctx, id, record), id);
 }
 
+/* 0 = the key is one of another report. */
+static uint64_t threats_scan_id(const char *report, struct db_bytes key)
+{
+	size_t len = strlen(report) + 1;
+	const uint8_t *bytes = key.data;
+
+	if (key.len != len + 8 || memcmp(bytes, report, len) != 0) {
+		return 0;
+	}
+	return store_number((struct db_bytes) { bytes + len, 8 });
+}
+
 static bool threats_scan_row(void *private_data, struct db_bytes key,
 			     struct buf *record)
 {
 	struct threats_list *l = private_data;
-	size_t len = strlen(l->range->report) + 1;
-	const uint8_t *bytes = key.data;
-	uint64_t id = 0;
+	uint64_t id = threats_scan_id(l->range->report, key);
 
 	(void)record;
-	if (key.len != len + 8 || memcmp(bytes, l->range->report, len) != 0) {
-		return false;
-	}
-	id = store_number((struct db_bytes) { bytes + len, 8 });
-	return threats_look(l, threats_get(l->t, l->mem_ctx, id), id);
+	return id != 0 &&
+		threats_look(l, threats_get(l->t, l->mem_ctx, id), id);
 }
 
 /* Before the first, or behind the last of a report. */
@@ -489,6 +497,77 @@ int threats_each(struct threats *t, const struct threats_range *range,
 int threats_count(struct threats *t, uint64_t *count)
 {
 	return store_row_count(t->store, STORE_ROWS_THREAT, count);
+}
+
+/* --- a report goes --- */
+
+struct threat_forget {
+	const char *report;
+	uint64_t ids[THREAT_FORGET_MAX];
+	size_t count;
+};
+
+static bool threat_forget_row(void *private_data, struct db_bytes key,
+			      struct buf *record)
+{
+	struct threat_forget *f = private_data;
+	uint64_t id = threats_scan_id(f->report, key);
+
+	(void)record;
+	if (id != 0) {
+		f->ids[f->count++] = id;
+	}
+	return id != 0 && f->count < THREAT_FORGET_MAX;
+}
+
+/* Not waited for: the index of the report is removed behind it. */
+static void threat_forget(struct threats *t, const struct threat *row)
+{
+	uint8_t key[THREAT_KEY_MAX];
+	uint8_t number[8];
+	size_t len = threat_file_key(&row->ident, row->threat, key);
+	struct tevent_req *subreq = NULL;
+
+	subreq = store_row_del_send(t, t->ev, t->store, STORE_ROWS_THREAT,
+				    store_number_key(row->id, number));
+	talloc_free(subreq);
+	subreq = store_row_del_send(t, t->ev, t->store,
+				    STORE_ROWS_THREAT_FILE,
+				    (struct db_bytes) { key, len });
+	talloc_free(subreq);
+}
+
+struct tevent_req *threats_forget_send(TALLOC_CTX *mem_ctx,
+				       struct threats *t, const char *report)
+{
+	struct threats_range range = { .oldest_first = true,
+				       .report = report };
+	struct threat_forget f = { .report = report };
+	struct tevent_req *subreq = NULL;
+	struct threat *row = NULL;
+	uint8_t key[DB_KEY_MAX];
+	struct db_bytes k = { key, threats_scan_key(&range, key) };
+	size_t i = 0;
+
+	if (k.len == 0) {
+		return NULL;	/* too long a name has no index */
+	}
+	(void)store_row_each(t->store, STORE_ROWS_THREAT_SCAN, k, false,
+			     threat_forget_row, &f);
+	for (i = 0; i < f.count; i++) {
+		row = threats_get(t, t, f.ids[i]);
+		if (row != NULL && strcmp(row->report, report) == 0 &&
+		    (THREAT_LIVE & 1U << row->state) == 0) {
+			threat_forget(t, row);
+		}
+		talloc_free(row);
+		range.from = f.ids[i];
+		k.len = threats_scan_key(&range, key);
+		talloc_free(subreq);
+		subreq = store_row_del_send(mem_ctx, t->ev, t->store,
+					    STORE_ROWS_THREAT_SCAN, k);
+	}
+	return subreq;
 }
 
 /* --- all --- */

@@ -138,4 +138,13 @@ int threats_each(struct threats *t, const struct threats_range *range,
 
 int threats_count(struct threats *t, uint64_t *count);
 
+/*
+ * A report is about to be removed: some of what it has found goes. Rows that
+ * are live stay (whoever releases a file needs them), and those that are in
+ * another report as well. A request of the store; NULL = there are no more,
+ * or no memory.
+ */
+struct tevent_req *threats_forget_send(TALLOC_CTX *mem_ctx,
+				       struct threats *t, const char *report);
+
 #endif

@@ -50,6 +50,7 @@ struct zones {
 	const struct config *config;
 	struct store *store;
 	struct counters *counters;
+	struct events *events;
 	struct zone_ids *ids;
 	struct zone **list;	/* sorted by name */
 	size_t count;
@@ -149,6 +150,24 @@ static int zones_write(const struct zones *z)
 	return ret;
 }
 
+/* Is there a zone that scans? Without service_enabled there need not be. */
+static void zones_look(struct zones *z)
+{
+	bool scans = !z->config->settings.service_enabled;
+	size_t i;
+
+	for (i = 0; i < z->count && !scans; i++) {
+		scans = config_filter(z->config, z->list[i]->name).enabled;
+	}
+	if (scans) {
+		event_clear(z->events, EVENT_SW_AVSCAN_CAVA_NO_ZONE, "");
+		return;
+	}
+	event_raise(z->events, EVENT_SW_AVSCAN_CAVA_NO_ZONE, "",
+		    "service_enabled = yes, but no zone has filter_enabled = "
+		    "yes and is in scan_zones; cavactl zones lists them");
+}
+
 static void zones_write_now(struct tevent_context *ev,
 			    struct tevent_immediate *im, void *private_data)
 {
@@ -157,6 +176,7 @@ static void zones_write_now(struct tevent_context *ev,
 
 	(void)ev;
 	(void)im;
+	zones_look(z);
 	if (ret != 0) {
 		log_error("%s/filters cannot be written: %s; smbds that "
 			  "cannot reach cavad use the one before",
@@ -333,12 +353,17 @@ int zones_changed(struct zones *z)
 {
 	int ret = zones_configured(z);
 
-	return ret != 0 ? ret : zones_write(z);
+	if (ret != 0) {
+		return ret;
+	}
+	zones_look(z);
+	return zones_write(z);
 }
 
 int zones_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 		 const struct config *config, struct store *store,
-		 struct counters *counters, struct zones **result)
+		 struct counters *counters, struct events *events,
+		 struct zones **result)
 {
 	struct zones *z = talloc_zero(mem_ctx, struct zones);
 	int ret;
@@ -350,6 +375,7 @@ int zones_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 	z->config = config;
 	z->store = store;
 	z->counters = counters;
+	z->events = events;
 	z->write = tevent_create_immediate(z);
 	z->readers = talloc_zero_array(z, struct zone_reader, ZONE_READERS);
 	ret = z->write == NULL || z->readers == NULL ? ENOMEM : 0;
@@ -361,6 +387,7 @@ int zones_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 		talloc_free(z);
 		return ret;
 	}
+	zones_look(z);
 	*result = z;
 	return 0;
 }

@@ -18,6 +18,7 @@
 
 #include "cavad/config.h"
 #include "cavad/counter.h"
+#include "cavad/event.h"
 #include "cavad/store.h"
 #include "common/proto.h"
 
@@ -28,7 +29,8 @@ struct zones;
 /* Reads what was announced before, and writes the filters. 0 or errno. */
 int zones_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 		 const struct config *config, struct store *store,
-		 struct counters *counters, struct zones **result);
+		 struct counters *counters, struct events *events,
+		 struct zones **result);
 
 /* The configuration has changed: writes the filters. 0 or errno. */
 int zones_changed(struct zones *z);

@@ -49,6 +49,14 @@ def reports(world, query=""):
     return reply.json["reports"]
 
 
+def threats(world, name):
+    """What a report has found."""
+    reply = world.call("GET", "/platform/3/antivirus/reports/threats?scan_id="
+                       + name)
+    assert reply.code == 200, reply.body
+    return reply.json["reports"]
+
+
 def report(world, name):
     reply = world.call("GET", "%s/%s" % (REPORTS, name))
     assert reply.code == 200, reply.body
@@ -258,6 +266,52 @@ def test_remove(make):
     assert world.call("DELETE", REPORTS + "/M-1").code == 404
 
 
+def test_remove_what_it_found(make):
+    """With a report goes what it has found, but for what is infected still
+    and what another one has found as well."""
+    world = make("[job all]\nimpact = HIGH\n")
+    number = 450  # more than go at a time
+    for i in range(number):
+        world.file("bad%d" % i, EICAR)
+    first = ended(world, start_job(world, policy="all"))["id"]
+    wait_for("what it found", lambda: world.call(
+        "GET", "/platform/3/antivirus/reports/threats?limit=1000&scan_id=" +
+        first).json["reports"][number - 1:])
+    for i in range(2, number):
+        world.file("bad%d" % i, b"mended")
+    clean = ended(world, start_job(world, policy="all"))["id"]
+    world.file("bad1", EICAR + b"\n")
+    again = world.scan(world.root / "bad1").json["report_id"]
+    world.file("bad1", b"mended")
+    world.scan(world.root / "bad1")
+
+    def states():
+        return {t["file"]: t["state"] for t in world.call(
+            "GET", "/platform/3/antivirus/reports/threats?limit=1000").json[
+                "reports"]}
+    wait_for("all repaired", lambda: sorted(states().values()) ==
+             ["infected"] + ["repaired"] * (number - 1))
+    assert world.call("DELETE", "%s/%s" % (REPORTS, clean)).code == 204
+    assert len(states()) == number
+    assert world.call("DELETE", "%s/%s" % (REPORTS, first)).code == 204
+    left = {str(world.root / "bad0"): "infected",
+            str(world.root / "bad1"): "repaired"}
+    assert states() == left and threats(world, first) == []
+    assert len(threats(world, again)) == 1
+    # found once more, it is a row again
+    world.file("bad5", EICAR)
+    name = world.scan(world.root / "bad5").json["report_id"]
+    wait_for("its row", lambda: [t["file"] for t in threats(world, name)] ==
+             [str(world.root / "bad5")])
+    assert world.call("DELETE", REPORTS).code == 204
+    del left[str(world.root / "bad1")]
+    left[str(world.root / "bad5")] = "infected"
+    assert states() == left
+    world.cavad.stop(signal.SIGKILL)
+    world.start()
+    assert states() == left
+
+
 def read(peer, path, result):
     assert peer.answer(peer.ask(path)).result == result
 
@@ -304,13 +358,20 @@ def test_day(make):
     world.cavad.stop(signal.SIGKILL)
     world.start()
     has(day(world), id=name, files=4, infections=1, num_files_rev=6)
+    # which one that was is known still
+    with Peer(world) as peer:
+        bad.write_bytes(EICAR + b"\n\n")
+        read(peer, bad, INFECTED)
+    wait_for("its scan", lambda: day(world)["files"] == 5)
+    has(day(world), id=name, infections=1)
+    assert [t["file"] for t in threats(world, name)] == [str(bad)]
     # the day is over
     end = int(time.time()) + 1
     day_at(world, end)
     world.cavad.popen.send_signal(signal.SIGHUP)
     wait_for("the end of the day", lambda: len(days(world)) == 2)
     one, two = days(world)
-    has(one, id=name, files=4, infections=1, status="Finish", end=end)
+    has(one, id=name, files=5, infections=1, status="Finish", end=end)
     has(two, files=0, infections=0, status="Started", start=end)
     with Peer(world) as peer:
         world.file("bad2", EICAR)

@@ -32,9 +32,9 @@ static int set_up_ipc(void **p)
 				      t->servers, t->scans, t->events,
 				      &t->counters, &check), 0);
 	assert_int_equal(zones_create(t, t->ev, t->config, t->store,
-				      &t->counters, &zones), 0);
+				      &t->counters, t->events, &zones), 0);
 	assert_int_equal(ipc_create(t, t->ev, fd, t->config, t->files,
-				    t->scans, check, zones,
+				    t->scans, check, zones, t->events,
 				    &t->counters, &ipc), 0);
 	return 0;
 }
@@ -237,6 +237,66 @@ static void test_filters_file(void **p)
 	assert_int_equal(zones_changed(zones), ENOENT);
 }
 
+static bool filter_offline(const struct test *t)
+{
+	const struct event *event = NULL;
+	unsigned int i = 0;
+
+	for (i = 0; (event = events_up(t->events, i)) != NULL; i++) {
+		if (event->number == EVENT_SW_AVSCAN_CAVA_FILTER_OFFLINE) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Long ago, for event_settle(). */
+static void all_events_are_old(const struct test *t)
+{
+	union {
+		const struct event *borrowed;
+		struct event *event;
+	} up;
+	unsigned int i = 0;
+
+	for (i = 0; (up.borrowed = events_up(t->events, i)) != NULL; i++) {
+		up.event->last -= EVENT_SETTLE * (int64_t)1000000000;
+	}
+}
+
+/* An smbd that was not restarted after an update. */
+static void test_module_of_another_version(void **p)
+{
+	struct test *t = *p;
+	const struct proto_message m = {
+		.number = PROTO_HELLO,
+		.u.hello = { .share = "s", .zone = "" },
+	};
+	uint8_t data[PROTO_MAX];
+	size_t len = proto_encode(&m, data);
+	int old = client(t);
+	int fd = -1;
+
+	assert_false(filter_offline(t));
+	data[4]++;
+	assert_int_equal(send(old, data, len, 0), len);
+	WAIT_FOR(t, filter_offline(t));
+	assert_int_equal(ipc_count(ipc), 0);
+
+	/* a new one says nothing about an old one that still tries */
+	fd = hello(t, 0, "");
+	(void)hear(t, fd);
+	assert_true(filter_offline(t));
+	close(fd);
+	all_events_are_old(t);
+	fd = hello(t, 0, "");
+	(void)hear(t, fd);
+	assert_false(filter_offline(t));
+	close(fd);
+	close(old);
+	WAIT_FOR(t, ipc_count(ipc) == 0);
+}
+
 #define TEST(name) \
 	cmocka_unit_test_setup_teardown(name, set_up_ipc, tear_down_ipc)
 
@@ -245,6 +305,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_config_changed), TEST(test_service_disabled),
 		TEST(test_long_listing), TEST(test_filters_file),
+		TEST(test_module_of_another_version),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

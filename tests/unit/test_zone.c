@@ -16,6 +16,7 @@ struct world {
 	struct test *test;
 	struct config *config;
 	struct counters counters;
+	struct events *events;
 	struct zones *zones;
 	TALLOC_CTX *peers;	/* of members; they end before the zones */
 };
@@ -46,7 +47,7 @@ static struct config *configured(struct world *w, const char *text)
 static void start(struct world *w)
 {
 	int ret = zones_create(w, w->test->ev, w->config, w->test->store,
-			       &w->counters, &w->zones);
+			       &w->counters, w->events, &w->zones);
 
 	assert_int_equal(ret, 0);
 	w->peers = talloc_new(w);
@@ -75,6 +76,8 @@ static int world_up(void **p)
 	test = *p;
 	w = talloc_zero(test, struct world);
 	w->test = test;
+	w->events = events_create(w);
+	assert_non_null(w->events);
 	w->config = configured(w, "[filter Plain]\nscan_profile = strict\n");
 	start(w);
 	*p = w;
@@ -447,6 +450,51 @@ static void test_filters_file_is_whole(void **p)
 	assert_int_equal(access(in_dir(w, "filters.new"), F_OK), -1);
 }
 
+static bool no_zone_is_up(const struct world *w)
+{
+	const struct event *event = events_up(w->events, 0);
+
+	return event != NULL &&
+	       event->number == EVENT_SW_AVSCAN_CAVA_NO_ZONE;
+}
+
+/* Takes it up; is it said that no zone scans? */
+static bool no_zone_with(struct world *w, const char *text)
+{
+	struct config *fresh = configured(w, text);
+	char *restart = NULL;
+
+	assert_int_equal(config_take(w, w->config, fresh, &restart), 0);
+	assert_int_equal(zones_changed(w->zones), 0);
+	return no_zone_is_up(w);
+}
+
+static void test_no_zone_scans(void **p)
+{
+	struct world *w = *p;
+	struct zone_member *member = NULL;
+
+	assert_false(no_zone_is_up(w));
+	assert_false(no_zone_with(w, "[filter Plain]\nfilter_enabled = no\n"));
+	assert_true(no_zone_with(w, "[filter Plain]\nfilter_enabled = no\n"
+				 "[filter System]\nfilter_enabled = no\n"));
+	/* nobody wants it to */
+	assert_false(no_zone_with(w, "service_enabled = no\n[filter Plain]\n"
+				  "filter_enabled = no\n[filter System]\n"
+				  "filter_enabled = no\n"));
+	assert_true(no_zone_with(w, "scan_zones = Plain\n"
+				 "[filter Plain]\nfilter_enabled = no\n"));
+	assert_false(no_zone_with(w, "[filter Plain]\n"));
+
+	/* a share's zone without a filter is one that scans */
+	assert_true(no_zone_with(w, "[filter Plain]\nfilter_enabled = no\n"
+				 "[filter System]\nfilter_enabled = no\n"));
+	member = enter(w, "New", "s", "/srv");
+	assert_int_equal(tevent_loop_once(w->test->ev), 0);
+	assert_false(no_zone_is_up(w));
+	talloc_free(member);
+}
+
 static void test_counts(void **p)
 {
 	struct world *w = *p;
@@ -480,6 +528,7 @@ int main(void)
 		ZONE_TEST(test_pool_of_a_path),
 		ZONE_TEST(test_filters_file),
 		ZONE_TEST(test_filters_file_is_whole),
+		ZONE_TEST(test_no_zone_scans),
 		ZONE_TEST(test_counts),
 	};
 
