@@ -20,7 +20,9 @@ GUIDE = (ROOT / "docs/guide.md").read_text()
 BIN = ROOT / "build/out/bin"
 MANPAGE = ROOT / "build/samba/source/docs-xml/manpages/vfs_virusfilter.8.xml"
 
-# What is run elsewhere: the beginning of a line, and the test that does it.
+# What is run elsewhere: the beginning of a line, and the test that does it, or
+# the same by other means: dpkg -i for apt, echo for the editor, a start for
+# enable --now of cee_agent.
 UNITS = "tests/daemon/test_install.py::test_units_under_systemd"
 PACKAGES = "tests/daemon/test_deb.py::test_life_of_the_packages"
 ELSEWHERE = {
