@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cavactl/cavactl.h"
@@ -70,37 +71,33 @@ static const struct cavactl_option reports_options[] = {
 	{ NULL, '\0', NULL, NULL }
 };
 
-/* Only what needs no escaping gets there; NULL: said otherwise. */
-static bool reports_plain(const char *option, const char *text)
+/* Adds an option to the query; longer than it can be is cut. */
+static void reports_filter(const struct cavactl *ctl, const char *option,
+			   const char *name, char *path, size_t size)
 {
-	if (text == NULL || (strlen(text) < 200 &&
-	    text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOP"
-			      "QRSTUVWXYZ0123456789._-()")] == '\0')) {
-		return true;
+	const char *value = cavactl_option(ctl, option);
+	char *escaped = value == NULL ? NULL : http_escape(value);
+	size_t len = strlen(path);
+
+	if (escaped != NULL) {
+		snprintf(path + len, size - len, "&%s=%s", name, escaped);
 	}
-	output_error("--%s %s: there is none of that name", option, text);
-	return false;
+	free(escaped);
 }
 
 static enum cavactl_exit reports_list(const struct cavactl *ctl,
 				      const char **args)
 {
-	const char *policy = cavactl_option(ctl, "policy");
-	const char *status = cavactl_option(ctl, "status");
 	long long limit = REPORTS_LISTED;
-	char path[1024] = "";
+	char path[2048] = "";
 
 	(void)args;
-	if (!cavactl_number(ctl, "limit", 1, 1000, &limit) ||
-	    !reports_plain("policy", policy) ||
-	    !reports_plain("status", status)) {
+	if (!cavactl_number(ctl, "limit", 1, 1000, &limit)) {
 		return CAVACTL_REFUSED;
 	}
-	snprintf(path, sizeof(path), REPORTS_PATH "?limit=%lld%s%s%s%s",
-		 limit, policy == NULL ? "" : "&policy_id=",
-		 policy == NULL ? "" : policy,
-		 status == NULL ? "" : "&status=",
-		 status == NULL ? "" : status);
+	snprintf(path, sizeof(path), REPORTS_PATH "?limit=%lld", limit);
+	reports_filter(ctl, "policy", "policy_id", path, sizeof(path));
+	reports_filter(ctl, "status", "status", path, sizeof(path));
 	return cavactl_show(ctl, path, "reports", reports_columns, NULL,
 			    "There is no such report.");
 }
@@ -122,7 +119,8 @@ static void report_words(json_t *row)
 
 /* What was found, newest first; the first ones. */
 static enum cavactl_exit report_infected(const struct cavactl *ctl,
-					 const char *id)
+					 const char *id,
+					 const char *escaped)
 {
 	static const struct output_column columns[] = {
 		{ "ID", "id", OUT_NUMBER },
@@ -133,10 +131,10 @@ static enum cavactl_exit report_infected(const struct cavactl *ctl,
 	};
 	enum cavactl_exit ret = CAVACTL_OK;
 	json_t *rows = NULL;
-	char query[512] = "";
+	char query[1024] = "";
 
-	snprintf(query, sizeof(query), "limit=%d&scan_id=%.255s",
-		 REPORTS_LISTED, id);
+	snprintf(query, sizeof(query), "limit=%d&scan_id=%s",
+		 REPORTS_LISTED, escaped);
 	rows = threats_fetch(ctl, query, REPORTS_LISTED, &ret);
 	if (rows == NULL) {
 		return ret;
@@ -156,29 +154,33 @@ static enum cavactl_exit report_infected(const struct cavactl *ctl,
 static enum cavactl_exit reports_view(const struct cavactl *ctl,
 				      const char **args)
 {
-	char path[512] = "";
+	char path[1024] = "";
+	char *escaped = http_escape(args[0]);
 	json_t *reply = NULL;
 	json_t *row = NULL;
 	enum cavactl_exit ret = CAVACTL_OK;
 
-	if (!reports_plain("report", args[0])) {
+	if (escaped == NULL) {
+		output_error("out of memory");
 		return CAVACTL_REFUSED;
 	}
-	snprintf(path, sizeof(path), REPORTS_PATH "/%.255s", args[0]);
+	snprintf(path, sizeof(path), REPORTS_PATH "/%s", escaped);
 	ret = cavactl_call(ctl, "GET", path, NULL, &reply);
 	if (ret != CAVACTL_OK) {
+		free(escaped);
 		return ret;
 	}
 	row = json_array_get(json_object_get(reply, "reports"), 0);
 	if (ctl->format == OUTPUT_TEXT) {
 		report_words(row);
 		output_record(OUTPUT_TEXT, row, report_lines);
-		ret = report_infected(ctl, args[0]);
+		ret = report_infected(ctl, args[0], escaped);
 	} else {
 		output_record(ctl->format, ctl->format == OUTPUT_JSON ?
 			      reply : row, reports_columns);
 	}
 	json_decref(reply);
+	free(escaped);
 	return ret;
 }
 

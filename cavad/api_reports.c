@@ -207,11 +207,28 @@ static void reports_sorted(struct api_call *call,
 	api_page_list(call, &report_page, "reports", rows.rows);
 }
 
+/* What is none is answered. */
+static bool report_is_status(struct api_call *call, const char *status)
+{
+	int i = 0;
+
+	for (i = 0; i < REPORT_STATUS_COUNT; i++) {
+		if (strcasecmp(status, report_status_text(i)) == 0) {
+			return true;
+		}
+	}
+	api_error(call, 400, "status", "status = \"%.100s\": it is Started, "
+		  "Paused, Finish, Succeeded, Failed or Cancelled", status);
+	return false;
+}
+
 void api_reports(struct api_call *call)
 {
 	struct api_page page;
 
-	if (!api_page(call, &report_page, &page)) {
+	if (!api_page(call, &report_page, &page) ||
+	    (page.filters[1] != NULL &&
+	     !report_is_status(call, page.filters[1]))) {
 		return;
 	}
 	if (strcmp(page.sort, "start") == 0 || strcmp(page.sort, "id") == 0) {

@@ -105,6 +105,18 @@ void report_index(struct reports *all, const char *key, uint64_t number)
 	talloc_free(subreq);
 }
 
+struct tevent_req *report_behind_send(TALLOC_CTX *mem_ctx,
+				      struct reports *all)
+{
+	uint8_t bytes[8];
+	struct buf b = buf_writer(bytes, sizeof(bytes));
+
+	buf_put_u64(&b, all->last);
+	return store_row_put_send(mem_ctx, all->ev, all->store,
+				  STORE_ROWS_REPORT_INDEX,
+				  (struct db_bytes) { "last", 4 }, &b);
+}
+
 struct tevent_req *report_put_send(TALLOC_CTX *mem_ctx, struct reports *all,
 				   const struct report *r)
 {

@@ -245,15 +245,8 @@ static void part_written(struct tevent_req *subreq)
  */
 static void part_linger(struct report_open *o)
 {
-	struct reports *all = o->all;
-	uint8_t bytes[8];
-	struct buf b = buf_writer(bytes, sizeof(bytes));
-	struct tevent_req *subreq = NULL;
+	struct tevent_req *subreq = report_behind_send(o, o->all);
 
-	buf_put_u64(&b, all->last);
-	subreq = store_row_put_send(o, all->ev, all->store,
-				    STORE_ROWS_REPORT_INDEX,
-				    (struct db_bytes) { "last", 4 }, &b);
 	if (subreq != NULL) {
 		o->writes++;
 		tevent_req_set_callback(subreq, part_written, o);

@@ -62,6 +62,10 @@ struct report *report_new(struct reports *all, enum report_kind kind,
 struct tevent_req *report_put_send(TALLOC_CTX *mem_ctx, struct reports *all,
 				   const struct report *r);
 
+/* A write that ends when all that were sent before it have. */
+struct tevent_req *report_behind_send(TALLOC_CTX *mem_ctx,
+				      struct reports *all);
+
 /* Writes what is dirty; now, or soon. */
 void report_save(struct report_open *o);
 

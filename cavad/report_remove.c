@@ -20,6 +20,11 @@ struct report_remove_state {
 
 static void report_remove_next(struct tevent_req *req);
 
+static bool report_is_made(const struct report_open *o)
+{
+	return o != NULL && (o->held || o->parts > 0);
+}
+
 struct tevent_req *report_remove_send(TALLOC_CTX *mem_ctx,
 				      struct reports *all,
 				      const struct report *r)
@@ -27,7 +32,8 @@ struct tevent_req *report_remove_send(TALLOC_CTX *mem_ctx,
 	struct report_remove_state *state = NULL;
 	struct tevent_req *req = NULL;
 
-	if (!report_ended(r) || report_open_number(all, r->number) != NULL) {
+	if (!report_ended(r) ||
+	    report_is_made(report_open_number(all, r->number))) {
 		return NULL;
 	}
 	req = tevent_req_create(mem_ctx, &state, struct report_remove_state);
@@ -72,15 +78,21 @@ static void report_remove_next(struct tevent_req *req)
 	struct report_remove_state *state = tevent_req_data(
 		req, struct report_remove_state);
 	struct reports *all = state->all;
+	struct report_open *o = report_open_number(all, state->number);
 	struct tevent_req *subreq = NULL;
 	char key[REPORT_ID_MAX + 8];
 	uint8_t number[8];
 
-	if (report_open_number(all, state->number) != NULL) {
+	if (report_is_made(o)) {
 		tevent_req_error(req, EBUSY);
 		return;
 	}
-	subreq = threats_forget_send(state, all->threats, state->id);
+	if (o != NULL) {	/* it is not in the database yet */
+		report_save(o);
+		subreq = report_behind_send(state, all);
+	} else {
+		subreq = threats_forget_send(state, all->threats, state->id);
+	}
 	if (subreq != NULL) {
 		tevent_req_set_callback(subreq, report_remove_some, req);
 		return;

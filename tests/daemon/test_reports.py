@@ -238,7 +238,7 @@ def test_list(make):
             "MANUAL", "ON_ACCESS", "p0"]
     for query, field in (("?limit=0", "limit"), ("?sort=x", "sort"),
                          ("?dir=up", "dir"), ("?resume=x", "resume"),
-                         ("?colour=red", "colour")):
+                         ("?colour=red", "colour"), ("?status=done", "status")):
         reply = world.call("GET", REPORTS + query)
         assert reply.code == 400, query
         assert reply.json["errors"][0]["field"] == field
@@ -428,3 +428,13 @@ def test_cavactl(make):
     assert cavactl(world, "reports", "delete", name)[0] == 0
     code, out, err = cavactl(world, "reports", "view", name)
     assert code == 1 and name in err
+    # a name is any text
+    assert world.scan(world.root / "bad", report_id="one: a&b?").code == 200
+    code, out, err = cavactl(world, "reports", "view", "one: a&b?")
+    assert code == 0 and "one: a&b?" in out, err
+    assert str(world.root / "bad") in out
+    assert cavactl(world, "reports", "delete", "one: a&b?")[0] == 0
+    code, out, err = cavactl(world, "reports", "--policy", "a b&limit=0")
+    assert code == 0 and "no such report" in out, err
+    code, out, err = cavactl(world, "reports", "--status", "done")
+    assert code == 1 and "Succeeded" in err
