@@ -23,6 +23,7 @@ struct ip_pool_entry {
 	char *name;
 	bool wanted;		/* it is in ip_pool */
 	bool foreign;		/* not this host's, and that has been said */
+	struct in6_addr here;	/* one that is this host's, or :: */
 	struct in6_addr addresses[IP_POOL_ADDRESSES];
 	size_t count;
 	struct ip_pool_lookup *lookup;	/* under way */
@@ -103,6 +104,7 @@ static void ip_pool_found(struct ip_pool *p, struct ip_pool_entry *e,
 			  int error, const struct addrinfo *list)
 {
 	const struct addrinfo *ai = NULL;
+	size_t before = 0;
 	bool here = false;
 
 	if (error != 0) {
@@ -111,8 +113,15 @@ static void ip_pool_found(struct ip_pool *p, struct ip_pool_entry *e,
 	}
 	e->count = 0;
 	for (ai = list; ai != NULL; ai = ai->ai_next) {
+		before = e->count;
 		ip_pool_add(e, ai);
-		here = here || ip_pool_bind(ai) == 0;
+		if (here || ip_pool_bind(ai) != 0) {
+			continue;
+		}
+		here = true;
+		if (e->count > before) {
+			e->here = e->addresses[before];
+		}
 	}
 	ip_pool_said(p, e, here ? NULL : "no address of this host");
 }
@@ -350,4 +359,21 @@ bool ip_pool_resolves(const struct ip_pool *p, const char *name,
 		}
 	}
 	return false;
+}
+
+bool ip_pool_here(const struct ip_pool *p, unsigned int i, const char **name,
+		  struct in6_addr *addr)
+{
+	const struct ip_pool_entry *e = LIST_FIRST(&p->entries);
+
+	for (; e != NULL && i > 0; i--) {
+		e = LIST_NEXT(e, entry);
+	}
+	if (e == NULL) {
+		return false;
+	}
+	*name = e->foreign || IN6_IS_ADDR_UNSPECIFIED(&e->here) ? NULL :
+		e->name;
+	*addr = e->here;
+	return true;
 }

@@ -31,6 +31,14 @@ int ip_pool_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 /* Number of the entry whose turn it is; 0 when there is none. */
 unsigned int ip_pool_turn(void *private_data);
 
+/*
+ * Entry i from 0, false after the last. *name: NULL = none of its addresses is
+ * this host's; else *addr is one that is. Borrowed until the next return to
+ * the loop.
+ */
+bool ip_pool_here(const struct ip_pool *p, unsigned int i, const char **name,
+		  struct in6_addr *addr);
+
 /* Is it an address of that name? IPv4 as ::ffff:a.b.c.d. */
 bool ip_pool_resolves(const struct ip_pool *p, const char *name,
 		      const struct in6_addr *addr);

@@ -258,6 +258,7 @@ static int live_take(struct live *live, struct config *fresh, char **restart,
 		log_error("the filters in state_dir: %s", strerror(ret));
 	}
 	event_delivery_config_changed(live->parts.delivery);
+	smb_service_look(live->parts.smb_service);
 	ipc_config_changed(live->parts.ipc);
 	scans_config_changed(live->parts.scans);
 	return 0;

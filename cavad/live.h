@@ -17,6 +17,7 @@
 #include "cavad/ipc.h"
 #include "cavad/scan.h"
 #include "cavad/server.h"
+#include "cavad/smb_service.h"
 #include "cavad/store.h"
 #include "cavad/zone.h"
 
@@ -29,6 +30,7 @@ struct live_parts {
 	struct ipc *ipc;
 	struct scans *scans;
 	struct event_delivery *delivery;
+	struct smb_service *smb_service;
 	void (*reloaded)(void *private_data);	/* by live_reload() */
 	void *private_data;
 };

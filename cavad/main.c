@@ -64,6 +64,7 @@ struct cavad {
 	struct allow_gone *allow_gone;
 	struct check *check;
 	struct ip_pool *ip_pool;
+	struct smb_service *smb_service;
 	struct zones *zones;	/* before ipc */
 	struct jobs *jobs;
 	struct reports *reports;
@@ -288,6 +289,7 @@ static void cavad_attach(struct cavad *cavad)
 		.ipc = cavad->ipc,
 		.scans = cavad->scans,
 		.delivery = cavad->delivery,
+		.smb_service = cavad->smb_service,
 		.reloaded = cavad_reloaded,
 		.private_data = cavad,
 	};
@@ -396,6 +398,11 @@ static int cavad_build(struct cavad *cavad)
 	if (ret == 0) {
 		ret = ip_pool_create(cavad, cavad->ev, config, cavad->events,
 				     &cavad->ip_pool);
+	}
+	if (ret == 0) {
+		ret = smb_service_create(cavad, cavad->ev, config,
+					 cavad->ip_pool, cavad->events,
+					 &cavad->smb_service);
 	}
 	if (ret == 0) {
 		check_use_ip_pool(cavad->check, cavad->ip_pool);

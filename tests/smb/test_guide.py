@@ -20,7 +20,9 @@ GUIDE = (ROOT / "docs/guide.md").read_text()
 BIN = ROOT / "build/out/bin"
 MANPAGE = ROOT / "build/samba/source/docs-xml/manpages/vfs_virusfilter.8.xml"
 
-# What is run elsewhere: the beginning of a line, and the test that does it.
+# What is run elsewhere: the beginning of a line, and the test that does it, or
+# the same by other means: dpkg -i for apt, echo for the editor, a start for
+# enable --now of cee_agent.
 UNITS = "tests/daemon/test_install.py::test_units_under_systemd"
 PACKAGES = "tests/daemon/test_deb.py::test_life_of_the_packages"
 ELSEWHERE = {
@@ -55,10 +57,14 @@ SAYS = {
     "smbclient //nas1.example.com/projects -U alice "
     "-c 'get eicar.com back.com'": "NT_STATUS_VIRUS_INFECTED",
     "cavactl zones": "Finance",
-    "cavactl jobs": "every Saturday at 01:00",
+    "cavactl status": "online",
+    "cavactl jobs": "every weekday at 22:00",
+    "cavactl jobs schedule every Saturday at 01:00": "Sat ",
     "cavactl threats": "eicar.com",
     "cavactl explain /srv/projects/eicar.com": "denied",
     "cavactl reports view J-18": "infected files",
+    "getfattr -n security.cava -e hex /srv/projects/eicar.com":
+        "0x434156410102",       # infected
     "cavactl allow list": "our own installer",
     "cavactl quarantine list": "contract.pdf",
     "cavactl servers probe icap1": "204",
@@ -70,7 +76,7 @@ ICAP = "With an ICAP product"
 # In these the lab's cavad.conf becomes what the guide says; the configuration
 # of others is checked alone.
 TLS = "API over TLS, and the web page"
-APPLIED = ("Zones and filters", TLS)
+APPLIED = ("Zones and filters", "Jobs and schedules", TLS)
 
 
 def blocks(kind):
