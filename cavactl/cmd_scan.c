@@ -1,6 +1,6 @@
 /*
- * cavactl scan: one line a file, and an exit status for scripts. A directory
- * is a run of its own (run.h).
+ * cavactl scan: one line a file, and an exit status for scripts. The files of
+ * one command are one report; a directory is a run of its own (run.h).
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -143,8 +143,12 @@ static enum cavactl_exit scan_directory(const struct cavactl *ctl,
 	return ret == CAVACTL_OK ? run_follow(ctl, id) : ret;
 }
 
-/* A server of its choice gives a verdict of its own. Takes name. */
-static json_t *scan_body(const struct cavactl *ctl, json_t *name)
+/*
+ * A server of its choice gives a verdict of its own. report: NULL = a new
+ * one. Takes name.
+ */
+static json_t *scan_body(const struct cavactl *ctl, json_t *name,
+			 json_t *report)
 {
 	const char *server = cavactl_option(ctl, "server");
 	json_t *body = json_pack("{s:o, s:b}", "file", name,
@@ -155,11 +159,15 @@ static json_t *scan_body(const struct cavactl *ctl, json_t *name)
 	if (server != NULL) {
 		json_object_set_new(body, "server", json_string(server));
 	}
+	if (report != NULL) {
+		json_object_set(body, "report_id", report);
+	}
 	return body;
 }
 
+/* *report: that of all of them, once the first one is scanned. */
 static enum cavactl_exit scan_one(const struct cavactl *ctl, const char *path,
-				  json_t *rows)
+				  json_t *rows, json_t **report)
 {
 	enum cavactl_exit ret = CAVACTL_OK;
 	char *file = cavactl_absolute(path);
@@ -176,12 +184,16 @@ static enum cavactl_exit scan_one(const struct cavactl *ctl, const char *path,
 		free(file);
 		return ret;
 	}
-	body = scan_body(ctl, scan_name(file));
+	body = scan_body(ctl, scan_name(file), *report);
 	ret = cavactl_call(ctl, "POST", "/platform/11/antivirus/scan", body,
 			   &reply);
 	if (ret == CAVACTL_OK) {
 		ret = scan_exit(reply);
 		scan_show(ctl, reply, rows);
+		if (*report == NULL) {
+			*report = json_incref(json_object_get(reply,
+							      "report_id"));
+		}
 	}
 	json_decref(reply);
 	json_decref(body);
@@ -200,10 +212,12 @@ static enum cavactl_exit scan(const struct cavactl *ctl, const char **args)
 	unsigned int counts[CAVACTL_UNREACHABLE + 1] = { 0 };
 	enum cavactl_exit worst = CAVACTL_OK;
 	json_t *rows = json_array();
+	json_t *report = NULL;
 	bool many = args[1] != NULL && ctl->format == OUTPUT_TEXT;
 
 	for (; *args != NULL; args++) {
-		enum cavactl_exit ret = scan_one(ctl, *args, rows);
+		enum cavactl_exit ret = scan_one(ctl, *args, rows,
+						 &report);
 
 		counts[ret]++;
 		if (rank[ret] > rank[worst]) {
@@ -217,6 +231,7 @@ static enum cavactl_exit scan(const struct cavactl *ctl, const char **args)
 		output_csv(rows, scan_columns);
 	}
 	json_decref(rows);
+	json_decref(report);
 	if (many && worst != CAVACTL_UNREACHABLE) {
 		printf("%u clean, %u infected, %u without a verdict\n",
 		       counts[CAVACTL_OK], counts[CAVACTL_INFECTED],

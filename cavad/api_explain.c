@@ -18,7 +18,8 @@ void api_explain(struct api_call *call)
 		.config = api->config, .files = api->files,
 		.store = api->store, .servers = api->servers,
 		.scans = api->scans, .zones = api->zones,
-		.history = api->history,
+		.history = api->history, .threats = api->threats,
+		.allows = api->allows,
 	};
 	const char *path = api_path(call, "path",
 				    api_http_query(call, "path"));

@@ -20,6 +20,7 @@ struct explain_state {
 	struct explain *result;
 	struct explain_case judged;
 	struct files_begun begun;
+	struct verdict found;	/* that holds, .result INFECTED; or none */
 };
 
 static void explain_looked(struct tevent_req *subreq);
@@ -102,12 +103,26 @@ static void explain_record(struct explain_state *state)
 			    verdict_reason_text(b->record.reason));
 		return;
 	}
-	stale = explain_stale(&b->record, &b->content,
+	stale = verdict_quarantined(&b->record) ? NULL :
+		explain_stale(&b->record, &b->content,
 			      state->judged.filter.signature_min);
 	explain_add(state, "record", "%s; %s%s",
 		    explain_verdict(state->result, &b->record),
 		    stale == NULL ? "it holds" : "it does not hold: ",
 		    stale == NULL ? "" : stale);
+	if (b->record.result == VERDICT_INFECTED && stale == NULL) {
+		state->found = b->record;
+	}
+}
+
+static enum verdict_state explain_holding(const struct verdict *v)
+{
+	if (verdict_quarantined(v)) {
+		return VERDICT_STATE_QUARANTINED;
+	}
+	return v->result == VERDICT_INFECTED ? VERDICT_STATE_INFECTED :
+		v->result == VERDICT_UNSCANNABLE ?
+		VERDICT_STATE_UNSCANNABLE : VERDICT_STATE_CLEAN;
 }
 
 /* What the database knows; it overrides what is on the file. */
@@ -118,8 +133,9 @@ static void explain_database(struct explain_state *state)
 	int64_t min = state->judged.filter.signature_min;
 	struct verdict v = { .result = VERDICT_NONE };
 	int ret = store_result_get(state->parts.store, &b->ident, &v);
-	bool holds = ret == 0 && content_equal(&v.content, &b->content) &&
-		     !verdict_is_old(&v, min);
+	bool same = content_equal(&v.content, &b->content);
+	bool holds = ret == 0 && (verdict_quarantined(&v) ||
+				  (same && !verdict_is_old(&v, min)));
 
 	facts->state = verdict_state(b->have_record ? &b->record : NULL,
 				     &b->content, min);
@@ -133,13 +149,78 @@ static void explain_database(struct explain_state *state)
 		    explain_verdict(state->result, &v), holds ? "it holds" :
 		    "the file has changed since, or signatures are newer");
 	if (holds) {
-		facts->state = v.result == VERDICT_INFECTED ?
-			VERDICT_STATE_INFECTED :
-			v.result == VERDICT_UNSCANNABLE ?
-			VERDICT_STATE_UNSCANNABLE : VERDICT_STATE_CLEAN;
+		state->found = v;
+		facts->state = explain_holding(&v);
 	} else if (v.result == VERDICT_INFECTED &&
 		   facts->state != VERDICT_STATE_INFECTED) {
 		facts->state = VERDICT_STATE_WAS_INFECTED;
+	}
+}
+
+/* The row, with what became of it last. */
+static void explain_threat_row(struct explain_state *state,
+			       const struct threat *row)
+{
+	const struct threat_change *last = row->changes == 0 ? NULL :
+		&row->history[row->changes - 1];
+
+	explain_add(state, "threat", "%" PRIu64 ", %s: %s%s%s%s%s%s",
+		    row->id, row->threat[0] != '\0' ? row->threat : "no name",
+		    threat_state_text(row->state),
+		    last == NULL ? "" : " by ", last == NULL ? "" : last->who,
+		    last == NULL || last->why[0] == '\0' ? "" : " (",
+		    last == NULL ? "" : last->why,
+		    last == NULL || last->why[0] == '\0' ? "" : ")");
+}
+
+static void explain_allow(struct explain_state *state,
+			  const struct threat *row)
+{
+	const struct allow *entry = NULL;
+	struct allow_facts facts = {
+		.ident = &state->begun.ident,
+		.content = &state->begun.content,
+		.threat = state->found.threat,
+		.hashed = row != NULL && row->hashed &&
+			  row->stamp == state->found.stamp,
+		.now = (int64_t)time(NULL),
+	};
+	enum allow_answer answer = ALLOW_NO;
+	uint64_t id = 0;
+
+	if (facts.hashed) {
+		memcpy(facts.digest, row->digest, sizeof(facts.digest));
+	}
+	answer = allows_judge(state->parts.allows, &facts, &id);
+	entry = answer == ALLOW_YES ? allows_find(state->parts.allows, id) :
+		NULL;
+	state->judged.allowed = entry != NULL;
+	if (entry != NULL) {
+		explain_add(state, "allow", "entry %" PRIu64 " (%s), by %s: "
+			    "%s", id, allow_kind_text(entry->kind),
+			    entry->author, entry->reason);
+		return;
+	}
+	explain_add(state, "allow", answer == ALLOW_UNKNOWN ? "an entry may "
+		    "be about it: its next scan takes the hash and says" :
+		    "no entry of the allow-list is about it");
+}
+
+/* What was found, is it quarantined or allowed? */
+static void explain_threat(struct explain_state *state)
+{
+	struct threat *row = NULL;
+
+	if (state->found.result != VERDICT_INFECTED) {
+		return;
+	}
+	row = threats_find(state->parts.threats, state->result,
+			   &state->begun.ident, state->found.threat);
+	if (row != NULL) {
+		explain_threat_row(state, row);
+	}
+	if (!verdict_quarantined(&state->found)) {
+		explain_allow(state, row);
 	}
 }
 
@@ -295,6 +376,7 @@ static void explain_gather(struct explain_state *state)
 	explain_rules(state);
 	explain_record(state);
 	explain_database(state);
+	explain_threat(state);
 	explain_scan(state);
 	explain_servers(state, zones_pool(p->zones, x->path));
 	explain_events(state);

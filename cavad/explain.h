@@ -29,6 +29,7 @@ struct explain_case {
 	bool service;		/* service_enabled */
 	struct filter_facts facts;
 	bool owed;		/* a scan is noticed, queued, or running */
+	bool allowed;		/* by the allow-list, what is in it */
 	bool usable;		/* a server of its pool is online */
 	const char *rule;	/* of the filter, that leaves it out, or NULL */
 };
@@ -80,6 +81,8 @@ struct explain_parts {
 	struct scans *scans;
 	struct zones *zones;
 	struct event_history *history;
+	struct threats *threats;
+	const struct allows *allows;
 };
 
 /* parts: copied; what it points to must outlive the request. */

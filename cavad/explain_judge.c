@@ -133,7 +133,15 @@ static struct explain_judgement judge_skip(enum verdict_reason reason)
 static struct explain_judgement judge_deny(const struct explain_case *c,
 					   enum verdict_reason reason)
 {
+	struct explain_judgement j;
+
 	switch (reason) {
+	case VERDICT_REASON_QUARANTINED:
+		j = judge(EXPLAIN_DENIED, "it is quarantined, which holds "
+			  "whatever a later scan says", "cavactl quarantine "
+			  "release PATH");
+		j.infected = true;
+		return j;
 	case VERDICT_REASON_TOO_LARGE:
 		return judge(EXPLAIN_DENIED, "it is larger than "
 			     "scan_size_maximum, and "
@@ -160,6 +168,7 @@ static struct explain_judgement judge_deny(const struct explain_case *c,
 struct explain_judgement explain_judge(const struct explain_case *c)
 {
 	struct filter_facts facts = c->facts;
+	struct filter filter = c->filter;
 	struct filter_decision d;
 
 	if (!c->filter.enabled) {
@@ -169,8 +178,15 @@ struct explain_judgement explain_judge(const struct explain_case *c)
 			     c->service ? "set filter_enabled = yes for the "
 			     "zone" : "set service_enabled = yes");
 	}
+	if (c->facts.state == VERDICT_STATE_INFECTED && c->allowed) {
+		return judge(EXPLAIN_READ, "it is infected, and the "
+			     "allow-list lets that through", "take the entry "
+			     "out of the list: cavactl allow remove ID");
+	}
+	/* others ask cavad, whether it is allowed; here that is known */
+	filter.allows = false;
 	facts.operation = FILTER_READ;
-	d = filter_decide(&c->filter, &facts);
+	d = filter_decide(&filter, &facts);
 	switch (d.action) {
 	case FILTER_GO:
 	case FILTER_NOTIFY:

@@ -103,6 +103,19 @@ def test_individual(make):
     has(day(world), files=0, infections=0, status="Started", end=None)
 
 
+def test_one_command_is_one_report(make):
+    world = make()
+    files = [str(world.file(name, content)) for name, content in (
+        ("a", b"1"), ("b", EICAR), ("c", b"22"))]
+    done = world.cavactl("scan", files[0], str(world.root / "none"),
+                         *files[1:])
+    assert done.returncode == 2, done.stderr
+    [found] = [r for r in reports(world) if r["source"] == "manual"]
+    has(found, files=3, infections=1, size=3 + len(EICAR), scan_fails=0)
+    world.cavactl("scan", "--force", files[0])
+    assert len([r for r in reports(world) if r["source"] == "manual"]) == 2
+
+
 def test_one_report_of_many(make):
     world = make()
     first = world.scan(world.file("a", b"1")).json["report_id"]

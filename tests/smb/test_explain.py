@@ -147,3 +147,36 @@ def test_nothing_to_explain(lab, path, text):
     done = lab.cavactl("explain", str(lab.share_dir / path))
     assert done.returncode == 1
     assert text in done.stderr
+
+
+def test_allowed_and_quarantined(lab):
+    lab.connect().savefile("ours.doc", EICAR)
+    wait_for("the verdict", lambda: lab.result("ours.doc") == "infected")
+    path = str(lab.local("ours.doc"))
+    x = explain(lab, path)
+    assert x["fact"]["threat"].endswith(")")
+    assert ": infected by cavad (found by " in x["fact"]["threat"]
+    assert x["fact"]["allow"] == "no entry of the allow-list is about it"
+
+    done = lab.cavactl("allow", "add", "--file", path, "--reason", "my own")
+    assert done.returncode == 0, done.stderr
+    x = explain(lab, path)
+    assert x["fact"]["allow"].endswith("by uid 0: my own") or \
+        x["fact"]["allow"].endswith("by root: my own"), x["fact"]["allow"]
+    assert (x["outcome"], x["infected"], x["status"]) == ("read", False, 0)
+    assert read(lab, "ours.doc") == EICAR
+    # what is in the list says nothing about others
+    lab.connect().savefile("theirs.doc", EICAR)
+    wait_for("the verdict", lambda: lab.result("theirs.doc") == "infected")
+    x = explain(lab, lab.local("theirs.doc"))
+    assert (x["outcome"], x["infected"]) == ("denied", True)
+    assert read(lab, "theirs.doc") == VIRUS_INFECTED
+
+    done = lab.cavactl("quarantine", "add", path, "--reason", "evidence")
+    assert done.returncode == 0, done.stderr
+    x = explain(lab, path)
+    assert x["because"].startswith("it is quarantined"), x
+    assert (x["outcome"], x["status"]) == ("denied", 2)
+    assert ": quarantined by " in x["fact"]["threat"]
+    assert x["fact"]["threat"].endswith("(evidence)")
+    assert read(lab, "ours.doc") == VIRUS_INFECTED

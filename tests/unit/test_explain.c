@@ -56,6 +56,22 @@ static void test_known(void **p)
 	expect(&c, EXPLAIN_DENIED, false, "can look inside");
 }
 
+static void test_quarantined_or_allowed(void **p)
+{
+	struct explain_case c = a_case(VERDICT_STATE_QUARANTINED);
+
+	(void)p;
+	c.filter.allows = true;
+	expect(&c, EXPLAIN_DENIED, true, "it is quarantined");
+	c.allowed = true;
+	expect(&c, EXPLAIN_DENIED, true, "it is quarantined");
+	c = a_case(VERDICT_STATE_INFECTED);
+	c.filter.allows = true;	/* of another file */
+	expect(&c, EXPLAIN_DENIED, true, "it is infected");
+	c.allowed = true;
+	expect(&c, EXPLAIN_READ, false, "the allow-list lets that through");
+}
+
 static void test_was_infected(void **p)
 {
 	struct explain_case c = a_case(VERDICT_STATE_WAS_INFECTED);
@@ -146,6 +162,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_known),
+		cmocka_unit_test(test_quarantined_or_allowed),
 		cmocka_unit_test(test_was_infected),
 		cmocka_unit_test(test_unknown),
 		cmocka_unit_test(test_rules),
