@@ -22,6 +22,7 @@ PKGS = ("talloc tevent libcurl lmdb libmicrohttpd jansson expat popt "
 COMMON = "TALLOC TEVENT EXPAT LIBSYSTEMD NETTLE"
 DAEMON = COMMON + (" LIBCURL LMDB LIBMICROHTTPD JANSSON POPT LIBSECCOMP "
                    "LIBCAP INIH LIBICAL LIBCRYPT")
+CHART_JS = "/usr/share/javascript/chart.js/chart.min.js"
 # Where Samba's private headers are, below its source.
 SAMBA_DIRS = ("source3 source3/include source3/lib include/public source4 "
               "lib source4/lib source4/include include lib/replace . librpc "
@@ -123,7 +124,21 @@ def build(bld):
                         defines=define, install_path=bindir, **program)
     build_module(bld, glob)
     build_tests(bld, glob, define, program)
+    build_web(bld)
     install_rest(bld, glob)
+
+
+# The administrator's page, as cavad serves it: our files, and Chart.js where
+# the distribution has it.
+def build_web(bld):
+    web = bld.path.find_node("web")
+    for node in web.ant_glob("**/*.html **/*.css **/*.js", quiet=True):
+        name = node.path_from(web)
+        bld(features="subst", is_copy=True, source=node,
+            target="web/" + name, install_path=os.path.join(
+                "${PREFIX}/share/cavad/web", os.path.dirname(name)))
+    bld(rule="cp %s ${TGT}" % CHART_JS, target="web/chart.min.js",
+        install_path="${PREFIX}/share/cavad/web")
 
 
 # Beside the programs and the module.
@@ -292,6 +307,13 @@ def deb(ctx):
 def demo(ctx):
     """shows a file's whole way on this machine, each step checked"""
     in_build(ctx, "bash", "tests/demo.sh")
+
+
+def bench(ctx):
+    """measures beside a plain share and virusfilter; --long: full sizes"""
+    in_build(ctx, "/usr/bin/python3", "tests/bench/run.py",
+             *(["--long"] if ctx.options.long else []),
+             "--only", ctx.options.only)
 
 
 def torture(ctx):
