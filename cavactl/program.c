@@ -28,7 +28,7 @@ static void program_exec(const char *const *words, int both, int fd)
 static void program_read(int fd, char *text)
 {
 	size_t len = 0;
-	char rest[4096];
+	char rest[4096] = "";
 	ssize_t n = 0;
 
 	for (;;) {

@@ -117,8 +117,9 @@ static void api_login_refused(struct api_call *call, int error)
 
 const char *api_challenge(struct api_call *call)
 {
-	/* of a kind that no browser asks its user about */
-	return api_http_said(call, "X-Requested-With") != NULL ?
+	/* to a browser, of a kind that it does not ask its user about */
+	return api_http_said(call, "X-Requested-With") != NULL ||
+		api_http_said(call, "Sec-Fetch-Mode") != NULL ?
 		"Session realm=\"cavad\"" :
 		"Basic realm=\"cavad\", charset=\"UTF-8\"";
 }

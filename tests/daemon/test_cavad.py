@@ -18,8 +18,8 @@ from cavad_peer import CLOSE, WILL_WRITE, Peer
 from cavad_world import BIN, USER, World, alive, wait_for
 
 UID = pwd.getpwnam(USER).pw_uid
-# CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_SYS_ADMIN, CAP_LEASE
-FILES_CAPABILITIES = 1 << 2 | 1 << 3 | 1 << 21 | 1 << 28
+# CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_SYS_ADMIN, CAP_LEASE
+FILES_CAPABILITIES = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 21 | 1 << 28
 
 
 @pytest.fixture

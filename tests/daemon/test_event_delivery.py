@@ -142,7 +142,7 @@ def test_command(world, command):
     assert event["name"] == INFECTED and event["event"] == 400060108
     assert event["state"] == "happened" and event["severity"] == "critical"
     assert event["details"]["threat"] == "Eicar-Test-Signature"
-    assert event["details"]["user"] == "administrator"
+    assert event["details"]["user"] == "root"
     assert event["details"]["client"] == "API"
     assert event["details"]["server"] == "av"
     assert event["details"]["action"] == "denied"

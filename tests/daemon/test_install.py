@@ -60,6 +60,9 @@ def expected():
         "COPYING", "HACKING.md", "NEWS.md", "README.md", "SECURITY.md",
         "cavad.conf.example", "cee_agent.conf.example", "smb.conf.example")]
     some += ["%s/%s" % (DOC, p.name) for p in (ROOT / "docs").glob("*.md")]
+    some += ["%s/share/cavad/%s" % (PREFIX, p.relative_to(ROOT))
+             for p in (ROOT / "web").rglob("*.*")]
+    some += [PREFIX + "/share/cavad/web/chart.min.js"]
     some += [DOC + "/monitoring/cavad.json", DOC +
              "/monitoring/cavad.rules.yml"]
     some += ["%s/share/man/man%s/%s" % (PREFIX, p.suffix[1:], p.name)

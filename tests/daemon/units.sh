@@ -42,8 +42,8 @@ await online
 
 echo "# cavad: rights"
 [ "$(caps "$(pid cavad)" | cut -d' ' -f1)" = 0000000000000000 ]
-[ "$(stat -c %U "/proc/$(pid cavad)")" = cavad ]
-[ "$(caps "$(pgrep -x cavad-files)")" = "000000001020000c 000000001020000c" ]
+[ "$(ps -o user= -p "$(pid cavad)")" = cavad ]
+[ "$(caps "$(pgrep -x cavad-files)")" = "000000001020000e 000000001020000e" ]
 [ "$(stat -c %a:%U /var/spool/cavad /var/lib/cavad | xargs)" = \
 	"700:root 700:cavad" ]
 

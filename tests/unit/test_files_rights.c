@@ -108,7 +108,6 @@ static const struct {
 	CALL(fchmodat, -1, 0),
 	CALL(fchown, -1),
 	CALL(fchownat, -1, 0),
-	CALL(ftruncate, -1),
 	CALL(truncate, 0),
 	CALL(fallocate, -1),
 	CALL(utimensat, -1, 0),

@@ -1,0 +1,157 @@
+/*
+ * Jobs and their runs: made with a preview of the schedule, started, paused,
+ * cancelled, and how far they are.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+import { AVSCAN, RUNS, get, post, put, remove, segment } from "/api.js";
+import { attempt, badge, button, confirmed, duration, el, number, openDialog,
+	 renew, table, time, yesNo } from "/dom.js";
+import { objectForm } from "/object_form.js";
+
+const PATH = `${AVSCAN}/jobs`;
+const UNDER_WAY = ["running", "paused_user", "paused_system", "paused_policy",
+		   "paused_priority"];
+
+/* Says what is typed into the schedule of the form that is open. */
+function preview() {
+	const input = document.getElementById("field-schedule");
+	const said = el("div.help", { "aria-live": "polite" });
+	let asked = 0;
+
+	if (input === null) {
+		return;
+	}
+	input.after(said);
+	const look = async () => {
+		const mine = ++asked;
+		let text = "";
+
+		if (input.value.trim() !== "") {
+			try {
+				const s = await post(`${AVSCAN}/schedules`,
+						     { schedule: input.value });
+				text = `Next: ${s.next_runs.map(time).join(
+					" · ")}`;
+			} catch (error) {
+				text = error.message;
+			}
+		}
+		if (mine === asked) {
+			said.textContent = text;
+		}
+	};
+	input.addEventListener("input", look);
+	look();
+}
+
+async function form(title, job, save) {
+	await objectForm(title, "job", job, save);
+	preview();
+}
+
+function progress(run) {
+	if (run.time_left === null || run.state !== "running") {
+		return "";
+	}
+	const done = run.files;
+	const all = done + run.time_left * run.files_per_second;
+
+	return [el("progress", { max: all || 1, value: done,
+				 "aria-label": `run ${run.id}` }),
+		" ", duration(run.time_left), " left"];
+}
+
+function showRun(run) {
+	openDialog(`Run ${run.id}`, el("pre", JSON.stringify(run, null, 1)));
+}
+
+export async function show(main) {
+	const jobs = el("div.sheet");
+	const runs = el("div.sheet");
+
+	async function fill() {
+		const [objects, schedules, list] = await Promise.all([
+			get(PATH), get(`${AVSCAN}/schedules`), get(RUNS)]);
+		const next = new Map(schedules.schedules.map(
+			s => [s.job_name, s]));
+
+		renew(jobs, table([
+			{ head: "Job", cell: j => j.job_name },
+			{ head: "Schedule", cell: j => j.schedule ||
+				el("span.faint", "by hand") },
+			{ head: "Enabled", cell: j => yesNo(j.enabled) },
+			{ head: "Next run", cell: j => time(
+				next.get(j.job_name)?.next_run) },
+			{ head: "Impact", cell: j => j.impact },
+			{ head: "", actions: true, cell: j => [
+				button("Start", () => start(j), "main"), " ",
+				button("Edit", () => edit(j)), " ",
+				button("Remove", () => drop(j), "danger")] },
+		], objects.jobs, "No job yet."));
+		renew(runs, table([
+			{ head: "Run", cell: r => button(String(r.id),
+							 () => showRun(r)) },
+			{ head: "Job", cell: r => r.policy ||
+				r.paths.join(", ") },
+			{ head: "State", cell: r => badge(r.state) },
+			{ head: "Started", cell: r => time(r.start_time) },
+			{ head: "Files", number: true,
+			  cell: r => number(r.files) },
+			{ head: "Scanned", number: true,
+			  cell: r => number(r.scanned) },
+			{ head: "Infected", number: true,
+			  cell: r => number(r.found) },
+			{ head: "Progress", cell: progress },
+			{ head: "", actions: true, cell: r => verbs(r) },
+		], list.jobs, "Nothing has run yet."));
+	}
+
+	function verbs(run) {
+		if (!UNDER_WAY.includes(run.state)) {
+			return "";
+		}
+		const set = (state, said) => async () => {
+			if (await attempt(() => put(`${RUNS}/${run.id}`,
+						    { state }), said)) {
+				await fill();
+			}
+		};
+
+		return [run.state === "paused_user" ?
+			button("Resume", set("run", "It goes on.")) :
+			button("Pause", set("pause", "It is paused.")), " ",
+			button("Cancel", set("cancel", "It is cancelled."),
+			       "danger")];
+	}
+
+	async function start(job) {
+		if (await attempt(() => post(RUNS, { type: "AVScan",
+			avscan_params: { policy: job.job_name } }),
+			`${job.job_name} runs.`)) {
+			await fill();
+		}
+	}
+
+	const edit = j => form(`Job ${j.job_name}`, j, async values => {
+		await put(`${PATH}/${segment(j.id)}`, values);
+		await fill();
+	});
+
+	async function drop(j) {
+		if (await confirmed(`Remove ${j.job_name}?`,
+				    "Reports of its runs stay.", "Remove") &&
+		    await attempt(() => remove(`${PATH}/${segment(j.id)}`),
+				  `${j.job_name} is removed.`)) {
+			await fill();
+		}
+	}
+
+	main.append(el("div.row", button("New job", () => form("New job", null,
+		async values => {
+			await post(PATH, values);
+			await fill();
+		}), "main")), jobs, el("h2", "Runs"), runs);
+	await fill();
+	return fill;
+}
