@@ -11,7 +11,8 @@ import tempfile
 
 import pytest
 from selenium import webdriver
-from selenium.common.exceptions import (StaleElementReferenceException,
+from selenium.common.exceptions import (ElementClickInterceptedException,
+                                        StaleElementReferenceException,
                                         TimeoutException)
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -106,10 +107,15 @@ class Browser:
         """A button, perhaps of the row with that text; pages renew rows."""
         def pressed(_):
             place = self.row(row) if row else where
-            self.button(text, place).click()
-            return True
-        WebDriverWait(self.driver, 30, ignored_exceptions=[
-            StaleElementReferenceException, ValueError]).until(pressed)
+            for b in self.all(place + " button"):
+                if b.text == text and b.is_displayed():
+                    b.click()
+                    return True
+            return False
+        WebDriverWait(self.driver, 30, 0.1, ignored_exceptions=[
+            ElementClickInterceptedException,
+            StaleElementReferenceException, ValueError]).until(
+                pressed, "button %r" % text)
 
     def fill(self, name, value):
         field = wait_for("field %s" % name,
