@@ -510,8 +510,8 @@ def test_client_goes_away(own):
 def test_two_ask_for_one_file(own):
     path = own.file("hold-both", b"hold")
     said = []
-    threads = [threading.Thread(target=lambda: said.append(own.scan(path)))
-               for _ in range(2)]
+    threads = [threading.Thread(target=lambda: said.append(own.scan(
+        path, ignore_previous_scan_status=False))) for _ in range(2)]
     for t in threads:
         t.start()
     assert own.clamd.held.acquire(timeout=20)
