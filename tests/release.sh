@@ -3,8 +3,8 @@
 # COMMAND [OPTION...], for `./waf test --release SUITE`.
 #
 # Its root is made by debootstrap, from this machine's own apt mirrors, and is
-# kept below build/release, with what the command built there; what changed in
-# this tree is copied into it each time. The command has its own mounts and
+# kept below build/release (or $CAVA_RELEASES), with what the command built
+# there; what changed in this tree is copied into it each time. The command has its own mounts and
 # processes, which end with it, the network and /sys of this machine, and the
 # result is its own. Needs root.
 #
@@ -14,7 +14,7 @@ cd "$(dirname "$0")/.."
 
 SUITE=$1
 shift
-BASE=$PWD/build/release
+BASE=${CAVA_RELEASES:-$PWD/build/release}
 ROOT=$BASE/$SUITE
 
 say() { printf 'release: %s\n' "$*" >&2; }

@@ -110,6 +110,27 @@ def test_prefix_is_remembered(tmp_path):
     assert not (tmp_path / "dest").exists() or not files(tmp_path / "dest")
 
 
+@pytest.mark.parametrize("version", ["4.16.11-Debian", "4.20.1-Ubuntu", "4.2.2",
+                                     "5.0.0"])
+def test_another_samba_is_refused(version, tmp_path):
+    """Before anything is fetched, in words; its smbd is stood in for."""
+    shutil.copy(ROOT / "waf", tmp_path)
+    shutil.copytree(ROOT / "packaging", tmp_path / "packaging")
+    smbd = tmp_path / "smbd"
+    smbd.write_text("#!/bin/sh\necho Version %s\n" % version)
+    smbd.chmod(0o755)
+    done = subprocess.run(
+        ["unshare", "-m", "--propagation", "private", "bash", "-c",
+         "mount --bind smbd /usr/sbin/smbd && ./waf configure"],
+        cwd=tmp_path, text=True, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert done.returncode == 1
+    for words in ("is Samba %s\n" % version, "4.17 (Debian 12)",
+                  "4.22 (Debian 13)", "docs/releases.md"):
+        assert words in done.stdout, done.stdout
+    assert not (tmp_path / "build/samba").exists()
+
+
 @pytest.mark.parametrize("unit", ["cavad", "cee_agent"])
 def test_unit_is_understood(stage, unit, tmp_path):
     text = (stage / UNITS / (unit + ".service")).read_text()
