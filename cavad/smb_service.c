@@ -1,9 +1,10 @@
 /*
- * Does Samba answer? See smb_service.h.
+ * Does Samba answer, and has it the scanners' share? See smb_service.h.
  *
  * One failure may be a restart of smbd: it is looked again soon, and the
  * second one counts. What fails here, such as a socket that cannot be made,
- * says nothing about Samba.
+ * says nothing about Samba; what fails after the first answer says nothing
+ * about the share.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #include "cavad/engine.h"
+#include "cavad/smb_talk.h"
 
 #ifndef SMB_SERVICE_PORT	/* a test has its own */
 #define SMB_SERVICE_PORT 445
@@ -34,12 +36,12 @@ struct smb_address {
 	struct in6_addr addr;
 	bool wanted;
 	unsigned int failures;	/* in a row */
+	unsigned int no_share;	/* the same */
 	int fd;			/* -1 = it is not being asked */
 	struct tevent_fd *fde;
 	struct tevent_timer *patience;
 	bool asked;
-	uint8_t answer[8];
-	size_t len;		/* of it, so far */
+	struct smb_talk talk;
 };
 
 struct smb_service {
@@ -54,19 +56,6 @@ struct smb_service {
 static void smb_service_time(struct tevent_context *ev,
 			     struct tevent_timer *timer, struct timeval now,
 			     void *private_data);
-
-/* Length, SMB2 header, NEGOTIATE of 2.1 and 3.0.2 ([MS-SMB2] 2.2.3). */
-static const uint8_t smb_negotiate[4 + 64 + 36 + 4] = {
-	[3] = 64 + 36 + 4,
-	[4] = 0xfe, 'S', 'M', 'B', 64,
-	[18] = 1,		/* credits */
-	[68] = 36,
-	[70] = 2,		/* dialects */
-	[72] = 1,		/* signing enabled */
-	[104] = 0x10, 0x02, 0x02, 0x03,
-};
-
-static const uint8_t smb_magic[4] = { 0xfe, 'S', 'M', 'B' };
 
 static void smb_service_wait(struct smb_service *s, unsigned int seconds)
 {
@@ -95,26 +84,59 @@ static int smb_address_destructor(struct smb_address *a)
 	return 0;
 }
 
-/* why: NULL = it answers. */
-static void smb_address_said(struct smb_address *a, const char *why)
+/* Once may be a moment's: counts it, looks again soon. */
+static bool smb_address_again(struct smb_address *a, unsigned int *count)
 {
-	struct smb_service *s = a->service;
+	(*count)++;
+	if (*count >= SMB_SERVICE_FAILURES) {
+		return true;
+	}
+	smb_service_wait(a->service, SMB_SERVICE_SOON);
+	return false;
+}
+
+static void smb_address_answers(struct smb_address *a)
+{
+	a->failures = 0;
+	event_clear(a->service->events, EVENT_SW_AVSCAN_CAVA_NO_SMB, a->name);
+}
+
+/* It is over, without an answer. */
+static void smb_address_failed(struct smb_address *a, const char *why)
+{
+	bool answered = a->talk.step != SMB_NEGOTIATE;
 
 	smb_address_close(a);
-	if (why == NULL) {
-		a->failures = 0;
-		event_clear(s->events, EVENT_SW_AVSCAN_CAVA_NO_SMB, a->name);
+	if (answered || !smb_address_again(a, &a->failures)) {
 		return;
 	}
-	a->failures++;
-	if (a->failures < SMB_SERVICE_FAILURES) {
-		smb_service_wait(s, SMB_SERVICE_SOON);
-		return;
-	}
-	event_raise(s->events, EVENT_SW_AVSCAN_CAVA_NO_SMB, a->name,
+	event_raise(a->service->events, EVENT_SW_AVSCAN_CAVA_NO_SMB, a->name,
 		    "port %u: %s; servers that fetch files cannot: start "
 		    "smbd, or correct `interfaces` in smb.conf or ip_pool",
 		    SMB_SERVICE_PORT, why);
+}
+
+static void smb_address_no_share(struct smb_address *a)
+{
+	const struct smb_service *s = a->service;
+
+	smb_address_close(a);
+	if (!smb_address_again(a, &a->no_share)) {
+		return;
+	}
+	event_raise(s->events, EVENT_SW_AVSCAN_CAVA_NO_SHARE, a->name,
+		    "Samba there has no share %s; servers that fetch files "
+		    "cannot: run cavad --setup-share, or correct check_share",
+		    s->config->settings.check_share);
+}
+
+/* It is there, or cannot be told. */
+static void smb_address_other(struct smb_address *a)
+{
+	smb_address_close(a);
+	a->no_share = 0;
+	event_clear(a->service->events, EVENT_SW_AVSCAN_CAVA_NO_SHARE,
+		    a->name);
 }
 
 static void smb_address_patience(struct tevent_context *ev,
@@ -128,50 +150,88 @@ static void smb_address_patience(struct tevent_context *ev,
 	(void)timer;
 	(void)now;
 	a->patience = NULL;	/* tevent frees it */
-	smb_address_said(a, "no answer in time");
+	smb_address_failed(a, "no answer in time");
+}
+
+/* errno */
+static int smb_address_send(struct smb_address *a)
+{
+	uint8_t *request = NULL;
+	size_t len = 0;
+	ssize_t n = 0;
+	int ret = smb_talk_request(a, &a->talk, a->name,
+				   a->service->config->settings.check_share,
+				   &request, &len);
+
+	if (ret != 0) {
+		return ret;
+	}
+	/* nothing is under way: there is room for it */
+	n = send(a->fd, request, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	ret = n == -1 ? errno : 0;
+	talloc_free(request);
+	return ret;
 }
 
 static void smb_address_ask(struct smb_address *a)
 {
 	int error = 0;
 	socklen_t len = sizeof(error);
-	ssize_t n;
 
 	if (getsockopt(a->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0) {
 		error = errno;
 	}
-	if (error == 0) {
-		/* a new socket has room for it */
-		n = send(a->fd, smb_negotiate, sizeof(smb_negotiate),
-			 MSG_DONTWAIT | MSG_NOSIGNAL);
-		error = n == -1 ? errno : 0;
-	}
+	error = error == 0 ? smb_address_send(a) : error;
 	if (error != 0) {
-		smb_address_said(a, strerror(error));
+		smb_address_failed(a, strerror(error));
 		return;
 	}
 	a->asked = true;
 	tevent_fd_set_flags(a->fde, TEVENT_FD_READ);
 }
 
+static void smb_address_said(struct smb_address *a, enum smb_said said)
+{
+	int ret = 0;
+
+	if (said != SMB_SAID_PART && said != SMB_SAID_NONSENSE) {
+		smb_address_answers(a);
+	}
+	switch (said) {
+	case SMB_SAID_PART:
+		return;
+	case SMB_SAID_NEXT:
+		ret = smb_address_send(a);
+		if (ret != 0) {
+			smb_address_failed(a, strerror(ret));
+		}
+		return;
+	case SMB_SAID_NO_SHARE:
+		smb_address_no_share(a);
+		return;
+	case SMB_SAID_OTHER:
+		smb_address_other(a);
+		return;
+	case SMB_SAID_NONSENSE:
+		smb_address_failed(a, "the answer is not SMB2");
+		return;
+	}
+}
+
 static void smb_address_read(struct smb_address *a)
 {
-	ssize_t n = recv(a->fd, a->answer + a->len,
-			 sizeof(a->answer) - a->len, MSG_DONTWAIT);
+	uint8_t data[1024];
+	ssize_t n = recv(a->fd, data, sizeof(data), MSG_DONTWAIT);
 
 	if (n == -1 && (errno == EAGAIN || errno == EINTR)) {
 		return;
 	}
 	if (n <= 0) {
-		smb_address_said(a, n == 0 ? "the connection was ended" :
-				 strerror(errno));
+		smb_address_failed(a, n == 0 ? "the connection was ended" :
+				   strerror(errno));
 		return;
 	}
-	a->len += (size_t)n;
-	if (a->len == sizeof(a->answer)) {
-		smb_address_said(a, memcmp(a->answer + 4, smb_magic, 4) == 0 ?
-				 NULL : "the answer is not SMB2");
-	}
+	smb_address_said(a, smb_talk_feed(&a->talk, data, (size_t)n));
 }
 
 static void smb_address_event(struct tevent_context *ev,
@@ -225,7 +285,7 @@ static void smb_address_begin(struct smb_address *a)
 		return;
 	}
 	a->asked = false;
-	a->len = 0;
+	smb_talk_init(&a->talk);
 	/* of a connect that fails tevent tells those alone that read */
 	a->fde = tevent_add_fd(ev, a, a->fd, TEVENT_FD_READ | TEVENT_FD_WRITE,
 			       smb_address_event, a);
@@ -238,7 +298,7 @@ static void smb_address_begin(struct smb_address *a)
 	}
 	ret = smb_address_connect(a->fd, &a->addr);
 	if (ret != 0 && ret != EINPROGRESS) {
-		smb_address_said(a, strerror(ret));
+		smb_address_failed(a, strerror(ret));
 	}
 }
 
@@ -332,6 +392,7 @@ void smb_service_look(struct smb_service *s)
 			continue;
 		}
 		event_clear(s->events, EVENT_SW_AVSCAN_CAVA_NO_SMB, a->name);
+		event_clear(s->events, EVENT_SW_AVSCAN_CAVA_NO_SHARE, a->name);
 		talloc_free(a);
 	}
 }

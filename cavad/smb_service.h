@@ -1,8 +1,11 @@
 /*
- * Does Samba answer where antivirus servers are sent to fetch files?
+ * Does Samba answer where antivirus servers are sent to fetch files, and has
+ * it the share for them?
  *
- * Each address of this host in ip_pool is asked on port 445 every 30 s: a
- * connection, an SMB2 NEGOTIATE, and any answer of that protocol will do.
+ * Each address of this host in ip_pool is asked on port 445 every 30 s: to an
+ * SMB2 NEGOTIATE any answer of that protocol will do. Then, without an
+ * account, for check_share (smb_talk.h): that it is not there is an event as
+ * well; that one cannot be told, as where encryption is required, is none.
  * Two failures in a row are an event about the entry of ip_pool, one success
  * ends it. Nobody is asked while no server that fetches files is enabled, or
  * scanning is off; and without ip_pool it is not known where servers come in.

@@ -1,5 +1,6 @@
 /*
- * Whether Samba answers: asked of a socket that this test listens on.
+ * Whether Samba answers and has the share: asked of a socket that this test
+ * listens on.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -49,6 +50,7 @@ static int world_up(void **p)
 	w->config = talloc_zero(w, struct config);
 	w->config->settings.service_enabled = true;
 	w->config->settings.ip_pool = pool;
+	w->config->settings.check_share = "CHECK$";
 	server.enabled = true;
 	w->config->servers = servers;
 	patience = 3600;
@@ -100,14 +102,22 @@ static void samba_ends(struct world *w)
 	w->fd = -1;
 }
 
-static bool is_up(const struct world *w)
+static bool event_up(const struct world *w, enum event_number number)
 {
-	const struct event *event = events_up(w->events, 0);
+	const struct event *event = NULL;
+	unsigned int i = 0;
 
-	return event != NULL &&
-	       event->number == EVENT_SW_AVSCAN_CAVA_NO_SMB &&
-	       strcmp(event->what, HOST) == 0;
+	for (i = 0; (event = events_up(w->events, i)) != NULL; i++) {
+		if (event->number == number) {
+			assert_string_equal(event->what, HOST);
+			return true;
+		}
+	}
+	return false;
 }
+
+#define is_up(w) event_up(w, EVENT_SW_AVSCAN_CAVA_NO_SMB)
+#define share_away(w) event_up(w, EVENT_SW_AVSCAN_CAVA_NO_SHARE)
 
 static bool asking(const struct world *w)
 {
@@ -116,38 +126,106 @@ static bool asking(const struct world *w)
 	return a != NULL && a->fd != -1;
 }
 
-/* A look to its end; answer: what is said, NULL = nobody comes. */
-static void look(struct world *w, const char *answer, size_t len)
+static int accepted(struct world *w)
 {
-	uint8_t asked[sizeof(smb_negotiate)];
-	ssize_t n = -1;
 	int fd = -1;
 
-	smb_service_look(w->service);
-	while (answer != NULL && fd == -1) {
+	while (fd == -1) {
 		fd = accept(w->fd, NULL, NULL);
 		assert_int_equal(fd == -1 ? tevent_loop_once(w->test->ev) : 0,
 				 0);
 	}
-	if (fd != -1) {
-		while (n == -1) {
-			n = recv(fd, asked, sizeof(asked), MSG_DONTWAIT);
-			assert_int_equal(n == -1 ? tevent_loop_once(
-				w->test->ev) : 0, 0);
-		}
-		assert_int_equal(n, sizeof(asked));
-		assert_memory_equal(asked + 4, "\xfeSMB\x40\0", 6);
-		assert_int_equal(send(fd, answer, len, MSG_NOSIGNAL), len);
-		close(fd);
+	return fd;
+}
+
+/* The next request, whole: it comes at once. */
+static size_t request(struct world *w, int fd, uint8_t asked[512])
+{
+	ssize_t n = -1;
+
+	while (n == -1) {
+		n = recv(fd, asked, 512, MSG_DONTWAIT);
+		assert_int_equal(n == -1 ? tevent_loop_once(w->test->ev) : 0,
+				 0);
 	}
+	assert_true(n > 4 + 64);
+	assert_int_equal(asked[2] * 256 + asked[3], n - 4);
+	assert_memory_equal(asked + 4, "\xfeSMB\x40\0", 6);
+	return (size_t)n;
+}
+
+static void wait_done(struct world *w)
+{
 	while (asking(w)) {
 		assert_int_equal(tevent_loop_once(w->test->ev), 0);
 	}
 }
 
-static const char smb[] = "\0\0\0\x40\xfeSMB\x40";
+/* A look to its end; answer: what is said, NULL = nobody comes. */
+static void look(struct world *w, const char *answer, size_t len)
+{
+	uint8_t asked[512];
+	int fd = -1;
 
-#define ANSWERS(w) look(w, smb, sizeof(smb) - 1)
+	smb_service_look(w->service);
+	if (answer != NULL) {
+		fd = accepted(w);
+		request(w, fd, asked);
+		assert_int_equal(send(fd, answer, len, MSG_NOSIGNAL), len);
+		close(fd);
+	}
+	wait_done(w);
+}
+
+#define SESSION 0x41
+#define PENDING 0x00000103
+#define MORE 0xc0000016
+#define MISSING 0xc00000cc
+#define DENIED 0xc0000022
+
+static size_t smb_reply(uint8_t *p, const uint8_t *asked, uint32_t status)
+{
+	memset(p, 0, SMB_TALK_HEAD + 1);
+	p[3] = 64 + 1;			/* and a byte that does not matter */
+	memcpy(p + 4, asked + 4, 64);	/* command, message */
+	p[4 + 8] = (uint8_t)status;
+	p[4 + 9] = (uint8_t)(status >> 8);
+	p[4 + 11] = (uint8_t)(status >> 24);
+	p[4 + 16] = 1;
+	p[4 + 40] = SESSION;
+	return SMB_TALK_HEAD + 1;
+}
+
+/* A look, answered with these; the connection ends with the last. */
+static void talk(struct world *w, const uint32_t *status, unsigned int count)
+{
+	uint8_t answer[SMB_TALK_HEAD + 1];
+	uint8_t asked[512];
+	unsigned int i = 0;
+	size_t n = 0;
+	int fd = -1;
+
+	smb_service_look(w->service);
+	fd = accepted(w);
+	for (i = 0; i < count; i++) {
+		if (i == 0 || status[i - 1] != PENDING) {
+			n = request(w, fd, asked);
+		}
+		assert_int_equal(asked[4 + 40], i < 2 ? 0 : SESSION);
+		n = smb_reply(answer, asked, status[i]);
+		assert_int_equal(send(fd, answer, n, MSG_NOSIGNAL), n);
+	}
+	close(fd);
+	wait_done(w);
+}
+
+#define TALK(w, ...) do { \
+	static const uint32_t status[] = { __VA_ARGS__ }; \
+	talk(w, status, sizeof(status) / sizeof(status[0])); \
+} while (0)
+
+/* Enough of an answer: that of a server which says no more. */
+#define ANSWERS(w) TALK(w, 0)
 
 static void test_away_and_back(void **p)
 {
@@ -202,6 +280,68 @@ static void test_no_answer(void **p)
 	assert_true(is_up(w));
 }
 
+static void test_share_away_and_back(void **p)
+{
+	struct world *w = *p;
+
+	port = 0;
+	samba_starts(w);
+	TALK(w, 0, MORE, 0, MISSING);
+	assert_false(share_away(w));	/* it may be written just now */
+	TALK(w, 0, MORE, 0, MISSING);
+	assert_true(share_away(w));
+	assert_false(is_up(w));
+	TALK(w, 0, MORE, 0);		/* no answer is no other one */
+	assert_true(share_away(w));
+	TALK(w, 0, MORE, PENDING, 0, DENIED);
+	assert_false(share_away(w));
+	TALK(w, 0, MORE, 0, MISSING);
+	assert_false(share_away(w));	/* in a row */
+}
+
+/* Where a session without a name is not taken. */
+static void test_share_cannot_be_told(void **p)
+{
+	struct world *w = *p;
+	unsigned int i = 0;
+
+	port = 0;
+	samba_starts(w);
+	for (i = 0; i < 3; i++) {
+		TALK(w, MISSING);	/* no answer to what it is said of */
+		TALK(w, 0, MISSING);
+		TALK(w, 0, MORE, MISSING);
+		assert_false(share_away(w));
+		assert_false(is_up(w));
+	}
+}
+
+/* What is sent, of which the last must be right in each bit. */
+static void test_requests(void **p)
+{
+	static const uint8_t tree[] = {
+		0, 0, 0, 64 + 8 + 18,
+		0xfe, 'S', 'M', 'B', 64, 0, 0, 0, 0, 0, 0, 0, 3, 0, 8, 0,
+		0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0,
+		0, 0, 0, 0, 0, 0, 0, 0, 8, 7, 6, 5, 4, 3, 2, 1,
+		0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+		9, 0, 0, 0, 72, 0, 18, 0, '\\', 0, '\\', 0, 'h', 0, '\\', 0,
+		'C', 0, 0xe4, 0, '$', 0, 0x3d, 0xd8, 0x00, 0xde,
+	};
+	struct world *w = *p;
+	struct smb_talk t = { .step = SMB_TREE,
+			      .session = 0x0102030405060708 };
+	uint8_t *request = NULL;
+	size_t len = 0;
+
+	assert_int_equal(smb_talk_request(w, &t, "h", "C\xc3\xa4$\xf0\x9f"
+					  "\x98\x80", &request, &len), 0);
+	assert_int_equal(len, sizeof(tree));
+	assert_memory_equal(request, tree, len);
+	assert_int_equal(smb_talk_request(w, &t, "h", "\xff", &request,
+					  &len), EILSEQ);
+}
+
 /* Over, since nobody needs it; and not asked. */
 static void test_not_needed(void **p)
 {
@@ -241,6 +381,9 @@ int main(void)
 		SMB_TEST(test_away_and_back),
 		SMB_TEST(test_wrong_answers),
 		SMB_TEST(test_no_answer),
+		SMB_TEST(test_share_away_and_back),
+		SMB_TEST(test_share_cannot_be_told),
+		SMB_TEST(test_requests),
 		SMB_TEST(test_not_needed),
 	};
 
