@@ -20,6 +20,7 @@ import xml.etree.ElementTree
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LIMIT = 300     # s for one program
 LONG = 3600
+AT_ONCE = (os.cpu_count() or 1) + 1    # most of them wait most of the time
 
 
 def limit():
@@ -121,7 +122,7 @@ def main():
     parser.add_argument("--only", default="")
     only = parser.parse_args().only
     total = [0, 0]
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         jobs = [pool.submit(lambda job=job: program_result(run(*job)))
                 for job in programs(only)]
         jobs += [pool.submit(pytest_result, *job)
