@@ -11,7 +11,6 @@
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -19,6 +18,7 @@
 #include <strings.h>
 
 #include "cavad/check.h"
+#include "common/address.h"
 #include "common/log.h"
 
 #define CHECK_ACCOUNT_MAX 300	/* bytes */
@@ -173,28 +173,6 @@ static bool check_is_vendor(struct check *c, const struct proto_check *ask)
 
 /* Addresses. */
 
-/* IPv4 as ::ffff:a.b.c.d; a scope (%eth0) is cut off. */
-static bool check_address_parse(const char *text, struct in6_addr *addr)
-{
-	char copy[INET6_ADDRSTRLEN] = "";
-	size_t len = strcspn(text, "%");
-	struct in_addr v4;
-
-	if (len >= sizeof(copy)) {
-		return false;
-	}
-	memcpy(copy, text, len);
-	if (inet_pton(AF_INET6, copy, addr) == 1) {
-		return true;
-	}
-	if (inet_pton(AF_INET, copy, &v4) != 1) {
-		return false;
-	}
-	*addr = (struct in6_addr) { .s6_addr = { [10] = 0xff, [11] = 0xff } };
-	memcpy(&addr->s6_addr[12], &v4, sizeof(v4));
-	return true;
-}
-
 void check_use_ip_pool(struct check *c, const struct ip_pool *ip_pool)
 {
 	c->ip_pool = ip_pool;
@@ -209,11 +187,11 @@ static bool check_pool_has(const struct check *c, const char *server_addr)
 	if (pool == NULL || pool[0] == NULL) {
 		return true;
 	}
-	if (!check_address_parse(server_addr, &own)) {
+	if (!address_parse(server_addr, &own)) {
 		own = in6addr_any;
 	}
 	for (i = 0; pool[i] != NULL; i++) {
-		bool numeric = check_address_parse(pool[i], &addr);
+		bool numeric = address_parse(pool[i], &addr);
 
 		if (numeric ? memcmp(&addr, &own, sizeof(addr)) == 0 :
 		    c->ip_pool != NULL &&

@@ -10,13 +10,13 @@
  */
 #include "cavad/server.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
 
 #include "cavad/server_private.h"
+#include "common/address.h"
 
 static int servers_destructor(struct servers *s);
 static void servers_woken(struct tevent_context *ev,
@@ -57,27 +57,6 @@ const char *server_state_text(enum server_state state)
 		return "standby";
 	}
 	return "unknown";
-}
-
-bool server_address_parse(const char *text, struct in6_addr *addr)
-{
-	char copy[INET6_ADDRSTRLEN] = "";
-	size_t len = strcspn(text, "%");
-	struct in_addr v4;
-
-	if (len >= sizeof(copy)) {
-		return false;
-	}
-	memcpy(copy, text, len);
-	if (inet_pton(AF_INET6, copy, addr) == 1) {
-		return true;
-	}
-	if (inet_pton(AF_INET, copy, &v4) != 1) {
-		return false;
-	}
-	*addr = (struct in6_addr) { .s6_addr = { [10] = 0xff, [11] = 0xff } };
-	memcpy(&addr->s6_addr[12], &v4, sizeof(v4));
-	return true;
 }
 
 static bool server_address_loopback(const struct in6_addr *addr)
@@ -310,7 +289,7 @@ void server_remember_address(struct server *server, const char *text)
 	size_t last = SERVER_ADDRESSES - 1;
 	struct in6_addr addr;
 
-	if (!server_address_parse(text, &addr) ||
+	if (!address_parse(text, &addr) ||
 	    server_address_in(server->seen, server->seen_count, &addr)) {
 		return;
 	}
@@ -362,7 +341,7 @@ bool servers_address(const struct servers *s, const char *name,
 	struct in6_addr addr;
 	size_t i;
 
-	if (!server_address_parse(text, &addr)) {
+	if (!address_parse(text, &addr)) {
 		return false;
 	}
 	for (i = 0; i < s->count + s->leaving_count; i++) {

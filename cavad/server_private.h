@@ -135,9 +135,6 @@ struct server_pool *servers_pool(const struct servers *s, const char *name);
 
 bool server_pool_usable(const struct server_pool *pool);
 
-/* A numeric address, IPv4 as ::ffff:a.b.c.d; a scope (%eth0) is cut off. */
-bool server_address_parse(const char *text, struct in6_addr *addr);
-
 /* A heartbeat was answered from there. */
 void server_remember_address(struct server *server, const char *text);
 

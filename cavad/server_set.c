@@ -21,6 +21,7 @@
 
 #include "cavad/object_value.h"
 #include "cavad/server_private.h"
+#include "common/address.h"
 #include "common/sizing.h"
 
 struct server_change {
@@ -65,7 +66,7 @@ static int server_engine_addresses(struct server_engine *e, char **error)
 		return ENOMEM;
 	}
 	for (i = 0; i < count; i++) {
-		if (!server_address_parse(list[i], &e->fetch[i])) {
+		if (!address_parse(list[i], &e->fetch[i])) {
 			*error = talloc_asprintf(e, "fetch_addresses %s: not a "
 						 "numeric address", list[i]);
 			return EINVAL;

@@ -19,9 +19,10 @@
  */
 #include "common/filter.h"
 
-#include <arpa/inet.h>
 #include <string.h>
 #include <strings.h>
+
+#include "common/address.h"
 
 struct rule_span {
 	const char *p;
@@ -318,92 +319,18 @@ static bool rule_is_account(const char *item, const struct filter_facts *x)
 		rule_equal(rule_text(backslash + 1), rule_text(x->account));
 }
 
-#define RULE_BITS 128
-
-/* IPv4 as ::ffff:a.b.c.d, so that there is one kind. False: no address. */
-static bool rule_address(const char *text, uint8_t bytes[16], bool *four)
-{
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-
-	*four = inet_pton(AF_INET, text, bytes + 12) == 1;
-	if (*four) {
-		memcpy(bytes, mapped, sizeof(mapped));
-		return true;
-	}
-	return inet_pton(AF_INET6, text, bytes) == 1;
-}
-
-/* 0 to max, decimal, without leading zeros; false otherwise. */
-static bool rule_bits(const char *text, unsigned int max, unsigned int *bits)
-{
-	unsigned int n = 0;
-	const char *p = text;
-
-	for (; *p >= '0' && *p <= '9' && p - text < 3; p++) {
-		n = n * 10 + (unsigned int)(*p - '0');
-	}
-	*bits = n;
-	return p != text && *p == '\0' && n <= max &&
-		(text[0] != '0' || text[1] == '\0');
-}
-
-static bool rule_prefix(const char *text, uint8_t bytes[16],
-			unsigned int *bits)
-{
-	char address[INET6_ADDRSTRLEN];
-	size_t len = strcspn(text, "/");
-	bool four = false;
-
-	if (len >= sizeof(address)) {
-		return false;
-	}
-	memcpy(address, text, len);
-	address[len] = '\0';
-	if (!rule_address(address, bytes, &four)) {
-		return false;
-	}
-	*bits = RULE_BITS;
-	if (text[len] == '\0') {
-		return true;
-	}
-	if (!rule_bits(text + len + 1, four ? 32 : RULE_BITS, bits)) {
-		return false;
-	}
-	*bits += four ? RULE_BITS - 32 : 0;
-	return true;
-}
-
 bool filter_is_host(const char *text)
 {
-	uint8_t bytes[16];
-	unsigned int bits = 0;
+	struct network network;
 
-	return rule_prefix(text, bytes, &bits);
-}
-
-static bool rule_is_host(const char *item, const uint8_t host[16])
-{
-	uint8_t bytes[16];
-	unsigned int bits = 0;
-	unsigned int i;
-
-	if (!rule_prefix(item, bytes, &bits)) {
-		return false;
-	}
-	for (i = 0; i < bits / 8; i++) {
-		if (bytes[i] != host[i]) {
-			return false;
-		}
-	}
-	return bits % 8 == 0 ||
-		((bytes[i] ^ host[i]) & (0xff << (8 - bits % 8))) == 0;
+	return network_parse(text, &network);
 }
 
 bool filter_exempt(const struct filter *f, const struct filter_facts *x)
 {
 	const char *item = NULL;
-	uint8_t host[16];
-	bool four = false;
+	struct network network;
+	struct in6_addr host;
 
 	if (x->account != NULL && x->domain != NULL && x->account[0] != '\0') {
 		while ((item = filter_list_next(&f->accounts, item)) != NULL) {
@@ -413,11 +340,12 @@ bool filter_exempt(const struct filter *f, const struct filter_facts *x)
 		}
 	}
 	if (f->hosts.size == 0 || x->host == NULL ||
-	    !rule_address(x->host, host, &four)) {
+	    !address_parse(x->host, &host)) {
 		return false;
 	}
 	while ((item = filter_list_next(&f->hosts, item)) != NULL) {
-		if (rule_is_host(item, host)) {
+		if (network_parse(item, &network) &&
+		    network_has(&network, &host)) {
 			return true;
 		}
 	}
