@@ -6,8 +6,10 @@
  *                  the last of length 0
  *                  ->  "stream: OK\0", "stream: THREAT FOUND\0",
  *                      "INSTREAM size limit exceeded. ERROR\0", ...
+ *   zFILDES\0\0     with a descriptor; only over a unix socket
+ *                  ->  "fd[10]: OK\0", and so on
  *
- * 1. Only "stream: OK" is clean, and only when all of the file was sent.
+ * 1. Only "OK" is clean, and only when all of the file was sent.
  * 2. Heuristics.Limits.Exceeded (AlertExceedsMax) and Heuristics.Encrypted
  *    (AlertEncrypted) are no threats: clamd did not look inside.
  * 3. clamd may answer before the end (size limit) and hang up. So before
@@ -34,9 +36,12 @@
 
 struct clamd {
 	int fd;
+	bool local;
 	int64_t deadline;	/* ms, monotonic */
 	int error;		/* the first one; EALREADY: it has answered */
 };
+
+static void clamd_answer(struct clamd *c, struct clamd_answer *answer);
 
 static int64_t clamd_now(void)
 {
@@ -111,6 +116,7 @@ int clamd_open(TALLOC_CTX *mem_ctx, const struct address *address,
 		return ENOMEM;
 	}
 	c->deadline = clamd_now() + timeout;
+	c->local = address->sa.ss_family == AF_UNIX;
 	c->fd = socket(address->sa.ss_family,
 		       SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	ret = c->fd == -1 ? errno : 0;
@@ -228,6 +234,42 @@ int clamd_ask_version(struct clamd *c, struct clamd_version *version)
 	return clamd_parse_version(reply, version);
 }
 
+bool clamd_takes_fd(const struct clamd *c)
+{
+	return c->local;
+}
+
+void clamd_pass(struct clamd *c, int fd, struct clamd_answer *answer)
+{
+	static char command[] = "zFILDES\0";	/* and the fd's own byte */
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = { .space = "" };
+	struct iovec iov = { .iov_base = command,
+			     .iov_len = sizeof(command) };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.space,
+		.msg_controllen = sizeof(control.space),
+	};
+	struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
+	ssize_t sent = -1;
+
+	head->cmsg_level = SOL_SOCKET;
+	head->cmsg_type = SCM_RIGHTS;
+	head->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(head), &fd, sizeof(int));
+	sent = sendmsg(c->fd, &msg, MSG_NOSIGNAL);
+	if (sent == -1) {
+		c->error = errno;
+	} else if (sent != (ssize_t)sizeof(command)) {
+		c->error = EIO;		/* a new connection takes it all */
+	}
+	clamd_answer(c, answer);
+}
+
 int clamd_stream_start(struct clamd *c)
 {
 	return clamd_send(c, "zINSTREAM", sizeof("zINSTREAM"));
@@ -260,9 +302,26 @@ static const char *clamd_ends(const char *text, const char *end)
 	return text + text_len - end_len;
 }
 
+/* What comes after "stream: " or "fd[10]: "; NULL: neither. */
+static const char *clamd_said(const char *reply)
+{
+	static const char stream[] = "stream: ";
+	static const char fd[] = "fd[";
+
+	if (clamd_starts(reply, stream)) {
+		return reply + strlen(stream);
+	}
+	if (!clamd_starts(reply, fd)) {
+		return NULL;
+	}
+	reply += strlen(fd);
+	reply += strspn(reply, "0123456789");
+	return clamd_starts(reply, "]: ") ? reply + strlen("]: ") : NULL;
+}
+
 void clamd_judge(const char *reply, struct clamd_answer *answer)
 {
-	static const char name[] = "stream: ";
+	const char *said = clamd_said(reply);
 	const char *end = NULL;
 
 	memset(answer, 0, sizeof(*answer));
@@ -271,37 +330,33 @@ void clamd_judge(const char *reply, struct clamd_answer *answer)
 		answer->verdict = CLAMD_LIMIT;
 		return;
 	}
-	if (strcmp(reply, "stream: OK") == 0) {
+	if (said == NULL) {
+		return;
+	}
+	if (strcmp(said, "OK") == 0) {
 		answer->verdict = CLAMD_CLEAN;
 		return;
 	}
-	end = clamd_ends(reply, " FOUND");
-	if (!clamd_starts(reply, name) || end == NULL) {
-		return;
-	}
-	reply += strlen(name);
-	if (end <= reply) {
+	end = clamd_ends(said, " FOUND");
+	if (end == NULL) {
 		return;
 	}
 	snprintf(answer->text, sizeof(answer->text), "%.*s",
-		 (int)(end - reply), reply);
-	if (clamd_starts(reply, "Heuristics.Limits.Exceeded")) {
+		 (int)(end - said), said);
+	if (clamd_starts(said, "Heuristics.Limits.Exceeded")) {
 		answer->verdict = CLAMD_LIMIT;
-	} else if (clamd_starts(reply, "Heuristics.Encrypted")) {
+	} else if (clamd_starts(said, "Heuristics.Encrypted")) {
 		answer->verdict = CLAMD_ENCRYPTED;
 	} else {
 		answer->verdict = CLAMD_INFECTED;
 	}
 }
 
-void clamd_stream_finish(struct clamd *c, struct clamd_answer *answer)
+static void clamd_answer(struct clamd *c, struct clamd_answer *answer)
 {
-	static const uint8_t end[CLAMD_STREAM_HEAD];
 	char reply[CLAMD_REPLY_MAX] = "";
 	int ret;
 
-	/* the error of this is c->error, as of those before it */
-	clamd_send(c, end, sizeof(end));
 	memset(answer, 0, sizeof(*answer));
 	ret = c->error == ETIMEDOUT ? ETIMEDOUT : clamd_receive(c, reply);
 	if (ret != 0) {
@@ -318,4 +373,13 @@ void clamd_stream_finish(struct clamd *c, struct clamd_answer *answer)
 		snprintf(answer->text, sizeof(answer->text),
 			 "clamd said OK before it had the whole file");
 	}
+}
+
+void clamd_stream_finish(struct clamd *c, struct clamd_answer *answer)
+{
+	static const uint8_t end[CLAMD_STREAM_HEAD];
+
+	/* the error of this is c->error, as of those before it */
+	clamd_send(c, end, sizeof(end));
+	clamd_answer(c, answer);
 }

@@ -6,6 +6,7 @@
 #ifndef CEE_AGENT_CLAMD_H
 #define CEE_AGENT_CLAMD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <talloc.h>
@@ -56,6 +57,13 @@ int clamd_stream_write(struct clamd *c, void *piece, size_t len);
  * error; then the answer is never CLAMD_CLEAN.
  */
 void clamd_stream_finish(struct clamd *c, struct clamd_answer *answer);
+
+/*
+ * Or the file is handed over, to one on this host. It has to stay as it is
+ * until clamd has answered, and for good when it has not.
+ */
+bool clamd_takes_fd(const struct clamd *c);
+void clamd_pass(struct clamd *c, int fd, struct clamd_answer *answer);
 
 /* Pure: what a line of clamd's means. */
 void clamd_judge(const char *reply, struct clamd_answer *answer);

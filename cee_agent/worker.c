@@ -1,12 +1,15 @@
 /*
  * A worker process. See worker.h.
  *
- * It may block: whoever asked has a deadline and kills it. The file goes
- * from SMB to clamd in pieces; nothing of it is kept.
+ * It may block: whoever asked has a deadline and kills it. A file of one
+ * piece is read by one request, and a clamd on this host gets it as memory
+ * that is handed over; clamd would write a stream to its disk first. A larger
+ * file goes from SMB to clamd in pieces. Nothing of either is kept.
  *
- * "Clean" takes all of: clamd says OK to the stream, as many bytes went
- * into it as the file had when it was opened, and the file ended there.
- * Everything else is an error, or "over a limit".
+ * "Clean" takes all of: clamd says OK, and as many bytes went to it as the
+ * file had when it was opened; a file of several pieces has to end there.
+ * Everything else is an error, or "over a limit". What changes while or after
+ * it is read is the storage's to notice, as is any other change.
  *
  * 1. The size is compared with max_size first: clamd says OK to files that
  *    are over its own MaxFileSize without looking at them.
@@ -27,6 +30,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -51,6 +55,7 @@ struct worker {
 	struct smb *smb;
 	uint8_t *buffer;
 	uint8_t *piece;		/* in the buffer, behind room for its length */
+	int memory;		/* of a small file for clamd; -1 = none yet */
 	struct worker_version versions[AGENT_CLAMDS_MAX];
 };
 
@@ -180,22 +185,113 @@ static int worker_open(struct worker *w, const struct worker_try *t,
 	}
 }
 
-/* The open file to clamd. 0: answered; errno: reading it failed. */
+/* NULL: the answer is in `result`. */
+static struct clamd *worker_connect(struct worker *w,
+				    const struct worker_try *t,
+				    struct job_result *result)
+{
+	const struct address *address =
+		&w->config->clamd.addresses[t->clamd];
+	struct clamd *clamd = NULL;
+	int ret = clamd_open(w, address, t->timeout, &clamd);
+
+	if (ret != 0) {
+		worker_clamd_error(result, CEE_ERROR_AV_NOT_FOUND, address,
+				   strerror(ret));
+		return NULL;
+	}
+	return clamd;
+}
+
+/* The piece as a file. 0 or errno. */
+static int worker_memory(struct worker *w, size_t len)
+{
+	ssize_t written = 0;
+	int ret;
+
+	if (w->memory == -1) {
+		w->memory = memfd_create("scan", MFD_CLOEXEC);
+	}
+	ret = ftruncate(w->memory, (off_t)len);
+	if (ret == -1) {
+		return errno;
+	}
+	written = pwrite(w->memory, w->piece, len, 0);
+	if (written == -1) {
+		return errno;
+	}
+	return (size_t)written == len ? 0 : ENOSPC;
+}
+
+/* The piece is all of the file. */
+static void worker_piece(struct worker *w, struct clamd *clamd, size_t len,
+			 struct clamd_answer *answer)
+{
+	int ret = clamd_takes_fd(clamd) ? worker_memory(w, len) : ENOTSUP;
+
+	if (ret != 0) {
+		(void)clamd_stream_start(clamd);
+		if (len > 0) {
+			(void)clamd_stream_write(clamd, w->piece, len);
+		}
+		clamd_stream_finish(clamd, answer);
+		return;
+	}
+	clamd_pass(clamd, w->memory, answer);
+	if (answer->verdict == CLAMD_ERROR ||
+	    answer->verdict == CLAMD_TIMEOUT) {
+		close(w->memory);	/* it may still be reading */
+		w->memory = -1;
+	}
+}
+
+static void worker_changed(struct job_result *result)
+{
+	worker_answer(result, CEE_ERROR_FAIL,
+		      "the file changed its size while it was read");
+}
+
+/* An open file of one piece. 0: answered; errno: reading it failed. */
+static int worker_whole(struct worker *w, const struct worker_try *t,
+			size_t size, struct job_result *result)
+{
+	const struct address *address =
+		&w->config->clamd.addresses[t->clamd];
+	struct clamd_answer answer;
+	struct clamd *clamd = NULL;
+	ssize_t got = size == 0 ? 0 : smb_read(w->smb, w->piece, size);
+
+	if (got < 0) {
+		return errno == 0 ? EIO : errno;
+	}
+	result->bytes = (uint64_t)got;
+	if ((size_t)got != size) {
+		worker_changed(result);
+		return 0;
+	}
+	clamd = worker_connect(w, t, result);
+	if (clamd == NULL) {
+		return 0;
+	}
+	worker_piece(w, clamd, size, &answer);
+	talloc_free(clamd);
+	worker_judge(&answer, address, result);
+	return 0;
+}
+
+/* A larger one. 0: answered; errno: reading it failed. */
 static int worker_stream(struct worker *w, const struct worker_try *t,
 			 uint64_t size, struct job_result *result)
 {
 	const struct address *address =
 		&w->config->clamd.addresses[t->clamd];
 	struct clamd_answer answer;
-	struct clamd *clamd = NULL;
+	struct clamd *clamd = worker_connect(w, t, result);
 	ssize_t got = 0;
 	int ret;
 
 	result->bytes = 0;
-	ret = clamd_open(w, address, t->timeout, &clamd);
-	if (ret != 0) {
-		worker_clamd_error(result, CEE_ERROR_AV_NOT_FOUND, address,
-				   strerror(ret));
+	if (clamd == NULL) {
 		return 0;
 	}
 	ret = clamd_stream_start(clamd);
@@ -214,8 +310,7 @@ static int worker_stream(struct worker *w, const struct worker_try *t,
 	}
 	if (ret == 0 && result->bytes != size) {
 		talloc_free(clamd);
-		worker_answer(result, CEE_ERROR_FAIL,
-			      "the file changed its size while it was read");
+		worker_changed(result);
 		return 0;
 	}
 	clamd_stream_finish(clamd, &answer);
@@ -249,7 +344,9 @@ static int worker_fetch(struct worker *w, const struct worker_try *t,
 		return 0;
 	}
 	*what = "read";
-	ret = worker_stream(w, t, size, result);
+	ret = size <= WORKER_PIECE ?
+		worker_whole(w, t, (size_t)size, result) :
+		worker_stream(w, t, size, result);
 	smb_close(w->smb);
 	return ret;
 }
@@ -380,6 +477,7 @@ _Noreturn void worker_run(int fd, const struct agent_config *config,
 	w = talloc_zero(NULL, struct worker);
 	if (w != NULL) {
 		w->config = config;
+		w->memory = -1;
 		w->buffer = talloc_array(w, uint8_t,
 					 CLAMD_STREAM_HEAD + WORKER_PIECE);
 		w->smb = smb_create(w, slot);

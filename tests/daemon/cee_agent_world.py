@@ -351,11 +351,12 @@ class InThread(threading.Thread):
 class FakeClamd:
     """Answers what it is told to, and when. One thread a connection.
 
-    reply       what a stream is answered with, bytes with the NUL
+    reply       what a stream or descriptor is answered with, with the NUL
     early       answer after this many bytes of the stream, not at its end
     gate        if set: the answer to a stream waits for it
     read_gate   if set: nothing of a stream is read before it
-    streams     how many streams have begun; done: their lengths
+    streams     how many of both have begun; done: their lengths
+    content     of the last descriptor
     """
 
     def __init__(self, world):
@@ -368,6 +369,7 @@ class FakeClamd:
         self.read_gate = None
         self.streams = 0
         self.done = []
+        self.content = None
         self.lock = threading.Lock()
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.bind(str(self.path))
@@ -386,22 +388,39 @@ class FakeClamd:
     def serve(self, connection):
         with connection:
             try:
-                self.talk(connection, connection.makefile("rb"))
+                self.talk(connection)
             except (OSError, struct.error):
                 pass
 
-    def talk(self, connection, stream):
-        command = b""
+    def talk(self, connection):
+        command, fds = b"", []
         while not command.endswith(b"\0"):
-            command += stream.read(1)
+            byte, more, _, _ = socket.recv_fds(connection, 1, 4)
+            if not byte:
+                return
+            command += byte
+            fds += more
         if command == b"zVERSION\0":
             connection.sendall(self.version)
             return
-        assert command == b"zINSTREAM\0"
         with self.lock:
             self.streams += 1
         if self.read_gate:
             self.read_gate.wait(60)
+        if command == b"zFILDES\0":
+            assert connection.recv(1) == b"\0" and len(fds) == 1
+            self.content = os.pread(fds[0], 1 << 30, 0)
+            os.close(fds[0])
+            with self.lock:
+                self.done.append(len(self.content))
+        else:
+            assert command == b"zINSTREAM\0"
+            self.take_stream(connection.makefile("rb"))
+        if self.gate:
+            self.gate.wait(60)
+        connection.sendall(self.reply)
+
+    def take_stream(self, stream):
         total = 0
         while self.early is None or total < self.early:
             size, = struct.unpack(">I", stream.read(4))
@@ -410,12 +429,9 @@ class FakeClamd:
             got = len(stream.read(size))
             total += got
             if got < size:
-                return
+                raise OSError("cut short")
         with self.lock:
             self.done.append(total)
-        if self.gate:
-            self.gate.wait(60)
-        connection.sendall(self.reply)
 
     def wait_streams(self, count):
         wait_for("%d streams" % count, lambda: self.streams >= count)

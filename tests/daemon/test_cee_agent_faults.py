@@ -101,6 +101,18 @@ def test_answer_before_the_end(agent, world, clamd, reply, status):
     assert agent.scan(world.unc("long")).status == status
 
 
+def test_small_files_are_handed_over(agent, world, clamd):
+    """What one worker hands over next is another file, whole and alone."""
+    for content in (b"a" * 70000, b"b", b"", b"c" * (1 << 20)):
+        world.file("small", content)
+        assert agent.scan(world.unc("small")).status == SUCCESS
+        assert clamd.content == content
+    world.file("small", b"d" * ((1 << 20) + 1))
+    assert agent.scan(world.unc("small")).status == SUCCESS
+    assert clamd.content == b"c" * (1 << 20)    # that one was a stream
+    assert clamd.done == [70000, 1, 0, 1 << 20, (1 << 20) + 1]
+
+
 def test_eight_streams_at_once(world, clamd):
     a = world.agent(clamd=clamd.path, workers=8)
     clamd.gate = threading.Event()

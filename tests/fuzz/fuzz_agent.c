@@ -22,7 +22,7 @@ size_t fuzz_seed(unsigned int i, uint8_t data[FUZZ_MAX])
 		"stream: Eicar-Test-Signature FOUND",
 		"stream: Heuristics.Limits.Exceeded.MaxFileSize FOUND",
 		"stream: Heuristics.Encrypted.Zip FOUND",
-		"INSTREAM size limit exceeded. ERROR",
+		"INSTREAM size limit exceeded. ERROR", "fd[10]: OK",
 		"ClamAV 1.4.1/27300/Mon Nov 23 09:12:13 2026",
 		"10.1.2.3, 192.168.0.0/23\tfd00::/9",
 		"# limits\nMaxFileSize 25M\nMaxScanSize 0\nStreamMaxLength 1G\n"

@@ -143,6 +143,15 @@ static void test_judge(void **state)
 	assert_int_equal(answer.verdict, CLAMD_ERROR);
 	clamd_judge("", &answer);
 	assert_int_equal(answer.verdict, CLAMD_ERROR);
+	clamd_judge("fd[10]: OK", &answer);
+	assert_int_equal(answer.verdict, CLAMD_CLEAN);
+	clamd_judge("fd[9]: Win.Test FOUND", &answer);
+	assert_int_equal(answer.verdict, CLAMD_INFECTED);
+	assert_string_equal(answer.text, "Win.Test");
+	clamd_judge("fd[x]: OK", &answer);
+	assert_int_equal(answer.verdict, CLAMD_ERROR);
+	clamd_judge("fd[10: OK", &answer);
+	assert_int_equal(answer.verdict, CLAMD_ERROR);
 
 	snprintf(text, sizeof(text), "stream: %1500s FOUND", "x");
 	clamd_judge(text, &answer);
