@@ -1,7 +1,7 @@
 """Everything is killed, stopped and filled up at random while clients work:
 no scan is forgotten, nothing infected is read, nothing is stuck or grows.
 
-Half a minute and 6 clients, with --long 10 minutes; `./waf soak`: 20 clients,
+A minute and 6 clients, with --long 10 minutes; `./waf soak`: 20 clients,
 with --long 200 of them for 10 minutes. The seed is printed; CAVA_SEED repeats it as far as timing
 allows.
 
@@ -18,7 +18,7 @@ from lab import ROOT
 from mounts import Mounts
 
 LONG = bool(os.environ.get("CAVA_TEST_LONG"))
-SECONDS = int(os.environ.get("CAVA_SOAK_SECONDS", 600 if LONG else 30))
+SECONDS = int(os.environ.get("CAVA_SOAK_SECONDS", 600 if LONG else 60))
 CLIENTS = int(os.environ.get("CAVA_SOAK_CLIENTS", 6))
 PARTS = ("cavad", "agent0", "agent1", "smbd")
 STUCK = 75              # s; smbd gives up a parked open after 70
