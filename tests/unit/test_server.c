@@ -634,17 +634,27 @@ static void test_limit_under_load(void **state)
 	struct fixture *f = *state;
 	struct result *r[100] = { NULL };
 	struct fake_cee cee[2];
+	char path[256] = "";
+	char rule[300] = "";
 	int i;
 
+	/* they answer once 20 are waiting at each */
 	for (i = 0; i < 2; i++) {
 		fake_cee_start(&cee[i]);
-		fake_cee_rule(&cee[i], "default", "delay 0.05\nclean");
+		snprintf(path, sizeof(path), "%s/go", cee[0].dir);
+		snprintf(rule, sizeof(rule), "wait %s\nclean", path);
+		fake_cee_rule(&cee[i], "default", rule);
 		use_cee(f, i, &cee[i]);
 	}
 	create_online(f, 2);
 	for (i = 0; i < 100; i++) {
 		r[i] = scan(f, 60);
 	}
+	for (i = 0; i < 2; i++) {
+		fake_cee_wait_logged(&cee[i], f->ev, "\"kind\": \"scan\"",
+				     20);
+	}
+	assert_int_equal(mkdir(path, 0700), 0);
 	for (i = 0; i < 100; i++) {
 		wait_done(f, r[i]);
 		assert_int_equal(r[i]->answer.result, VERDICT_CLEAN);
