@@ -206,6 +206,34 @@ def test_cancel(make):
     assert run_of(world, run)["state"] == "cancelled_user"
 
 
+def test_reload(make):
+    """A job is taken up from the file while cavad runs, and its run ends
+    when it goes from there."""
+    world = make()
+    world.file("a", b"hold")
+    world.file("b")
+    text = world.conf.read_text()
+
+    def reload(jobs):
+        world.conf.write_text(text + "\n" + jobs)
+        before = world.cavad.log().count("was read again")
+        world.cavad.popen.send_signal(signal.SIGHUP)
+        wait_for("the reload", lambda: world.cavad.log().count(
+            "was read again") > before)
+    reload("[job late]\npaths_to_include = %s\n" % world.root)
+    run = start(world, policy="late")
+    world.clamd.held.acquire(timeout=20)
+    reload("")
+    last = ended(world, run)
+    assert last["state"] == "cancelled_system"
+    assert "this job is no more" in world.cavad.log()
+    start(world, 409, policy="late")
+    world.clamd.go.set()
+    reload("[job late]\n")
+    assert ended(world, start(world, policy="late"))["state"] == "succeeded"
+    assert has_verdict(world.root / "a") and has_verdict(world.root / "b")
+
+
 def test_no_server(make):
     """It waits, and says so; nothing is taken for unscanned meanwhile."""
     world = make(jobs="[cee]\nheartbeat_interval = 1\n")

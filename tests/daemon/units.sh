@@ -134,8 +134,20 @@ client finance "put eicar; get eicar back" NT_STATUS_ACCESS_DENIED
 client finance "get eicar back" NT_STATUS_VIRUS_INFECTED
 client projects "put eicar" "^putting"
 cavactl scan /srv/projects/eicar && false || [ $? = 2 ]
-journalctl -o cat -t cavad CAVA_EVENT=400060108 |
-	grep "finance/eicar: threat .*alice"
+# fields FIELD=VALUE...: cavad has said a line with all of these
+fields()
+{
+	[ "$(journalctl -q -o cat -t cavad "$@" | wc -l)" = 1 ] || {
+		journalctl -q -o export -t cavad | grep -a "^CAVA_\|^MESSAGE="
+		echo "not one line with $*"; false; }
+}
+fields CAVA_EVENT=400060108 CAVA_EVENT_NAME=SW_AVSCAN_CAVA_INFECTED \
+	CAVA_WHAT=/srv/finance/eicar CAVA_PATH=/srv/finance/eicar \
+	CAVA_USER="$(hostname | tr a-z A-Z)\\alice" CAVA_CLIENT=127.0.0.1 \
+	CAVA_SHARE=finance CAVA_THREAT=Eicar-Test-Signature.UNOFFICIAL \
+	CAVA_SERVER=av1 CAVA_ACTION=denied PRIORITY=3
+fields CAVA_EVENT=499000030 CAVA_EVENT_NAME=CAVA_CHANGED CAVA_USER=root \
+	CAVA_WHAT="avvendor svc_cava" CAVA_CHANGE=added PRIORITY=5
 
 echo "# written while cavad is away, and then renamed: found by its handle"
 systemctl stop cavad
