@@ -309,6 +309,11 @@ def demo(ctx):
     in_build(ctx, "bash", "tests/demo.sh")
 
 
+def pictures(ctx):
+    """makes docs/pictures anew, of the page and of the demo"""
+    in_build(ctx, "/usr/bin/python3", "tests/pictures.py")
+
+
 def bench(ctx):
     """measures beside a plain share and virusfilter; --long: full sizes"""
     in_build(ctx, "/usr/bin/python3", "tests/bench/run.py",

@@ -113,9 +113,9 @@ static void selftest_zone(struct selftest_state *state,
 			     "it is not known whether vfs_cava is there");
 		return;
 	}
-	selftest_add(state, "zone", z->name, SELFTEST_OK, "", "%zu %s have "
-		     "told cavad of themselves, %u connected now", shares,
-		     shares == 1 ? "share" : "shares", z->connections);
+	selftest_add(state, "zone", z->name, SELFTEST_OK, "", "%zu %s known; "
+		     "SMB connections now: %u", shares, shares == 1 ?
+		     "share" : "shares", z->connections);
 }
 
 static void selftest_zones(struct selftest_state *state)

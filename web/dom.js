@@ -13,7 +13,7 @@ export function el(kind, ...rest) {
 	if (classes.length > 0) {
 		node.className = classes.join(" ");
 	}
-	for (const part of rest.flat()) {
+	for (const part of rest.flat(Infinity)) {
 		if (part === null || part === undefined || part === false) {
 			continue;
 		}
@@ -66,10 +66,23 @@ export function duration(seconds) {
 	if (s < 60) {
 		return `${s} s`;
 	}
-	if (s < 3600) {
-		return `${Math.floor(s / 60)} min ${s % 60} s`;
+	const units = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
+	const i = units.findIndex(([, size]) => s >= size);
+
+	return units.slice(i, i + 2).map(([name, size], k) => [Math.floor(
+		(k === 0 ? s : s % units[i][1]) / size), name])
+		.filter(([n]) => n > 0).map(part => part.join(" ")).join(" ");
+}
+
+/* A setting's, with the unit of its schema. */
+export function withUnit(value, unit) {
+	if (unit === "bytes") {
+		return bytes(value);
 	}
-	return `${Math.floor(s / 3600)} h ${Math.floor(s % 3600 / 60)} min`;
+	if (unit === "s") {
+		return duration(value);
+	}
+	return unit ? `${value} ${unit}` : String(value ?? "");
 }
 
 const TONES = {
@@ -95,13 +108,13 @@ export const yesNo = value => value ? badge("yes") : el("span.faint", "no");
 
 /* --- tables --- */
 
-/* columns: {head, cell: row => text or node, number?, path?} */
+/* columns: {head, cell: row => text or node, number?, path?, time?} */
 export function table(columns, rows, empty = "Nothing here.") {
 	if (rows.length === 0) {
 		return el("p.faint", empty);
 	}
 	const kind = c => c.number ? "number" : c.path ? "path" :
-		     c.actions ? "actions" : null;
+		     c.time ? "time" : c.actions ? "actions" : null;
 	const cell = (c, row) => el("td", { "class": kind(c),
 					    "data-head": c.head },
 				    el("span", c.cell(row)));
@@ -112,6 +125,11 @@ export function table(columns, rows, empty = "Nothing here.") {
 		el("tbody", rows.map(row => el(
 			"tr", columns.map(c => cell(c, row)))))));
 }
+
+/* One thing: [[name, text or node]...] */
+export const facts = rows => el("table.facts", el("tbody", rows.map(
+	([name, value]) => el("tr", el("th", { scope: "row" }, name),
+			      el("td", value)))));
 
 /*
  * What is shown anew now and then is replaced only where it has changed, so
@@ -157,12 +175,21 @@ const dialog = () => document.getElementById("dialog");
 export function openDialog(title, ...content) {
 	const d = dialog();
 
-	d.replaceChildren(el("h1", { id: "dialog-title" }, title),
-			  ...content.flat());
+	d.replaceChildren(el("h1", { id: "dialog-title", tabindex: -1 }, title),
+			  ...content.flat(Infinity));
 	d.showModal();
 }
 
 export const closeDialog = () => dialog().close();
+
+/* Something to read, and to close. */
+export function tell(title, ...content) {
+	openDialog(title, ...content,
+		   el("div.row", button("Close", closeDialog)));
+	/* not where its only button is, which is its end */
+	dialog().scrollTop = 0;
+	document.getElementById("dialog-title").focus();
+}
 
 /* Resolves to true when it was agreed to. */
 export function confirmed(title, text, verb, kind = "danger") {

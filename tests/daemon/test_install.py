@@ -148,6 +148,20 @@ def test_unit_is_understood(stage, unit, tmp_path):
         assert (ROOT / "docs/man" / ".".join(page)).exists()
 
 
+@pytest.mark.parametrize("unit,most", [("cavad", 38), ("cee_agent", 15)])
+def test_units_are_not_more_exposed(stage, unit, most):
+    """What SECURITY.md says, in tenths."""
+    done = subprocess.run(
+        ["systemd-analyze", "security", "--no-pager", "--offline=true",
+         "--root=%s" % stage, "--threshold=%d" % most, unit + ".service"],
+        text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT)
+    assert done.returncode == 0, done.stdout
+    row = re.search(r"\| exposure.*", (ROOT / "SECURITY.md").read_text())
+    assert "%.1f" % (most / 10) in row.group().split(" | ")[
+        1 + ["cavad", "cee_agent"].index(unit)]
+
+
 @pytest.mark.parametrize("profile", ["cavad", "cee_agent"])
 def test_apparmor_profile_is_understood(stage, profile):
     """Compiled only: this machine's kernel may have no AppArmor."""

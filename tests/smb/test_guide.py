@@ -290,6 +290,25 @@ def test_smb_conf_and_cee_agent_conf(tmp_path):
         assert "nknown" not in done.stdout, done.stdout
 
 
+def test_prometheus_yml(tmp_path):
+    """With the rules and a certificate in place; promtool reads them too."""
+    [(_, lines)] = blocks("yaml")
+    assert lines[0] == "# prometheus.yml"
+    text = "\n".join(lines)
+    for name, content in (
+            ("cavad.pem", ""), ("cavad.rules.yml", (
+                ROOT / "packaging/prometheus/cavad.rules.yml").read_text())):
+        assert "/etc/prometheus/" + name in text
+        (tmp_path / name).write_text(content)
+    path = tmp_path / "prometheus.yml"
+    path.write_text(text.replace("/etc/prometheus", str(tmp_path)) + "\n")
+    done = subprocess.run(["promtool", "check", "config", path], text=True,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT)
+    assert done.returncode == 0, done.stdout
+    assert "SUCCESS" in done.stdout and "1 rule files found" in done.stdout
+
+
 # --- what it leaves out ---
 
 def test_every_noun_of_cavactl_is_in_it():

@@ -148,6 +148,7 @@ class Browser:
         self.all("#login-word")[0].send_keys(password, Keys.ENTER)
 
     def picture(self, name):
+        assert "[object" not in self.text()
         PICTURES.mkdir(parents=True, exist_ok=True)
         self.driver.save_screenshot(str(PICTURES / (name + ".png")))
 
@@ -158,6 +159,14 @@ class Browser:
                 "status of 400" not in e["message"] and
                 "status of 403" not in e["message"] and
                 "favicon" not in e["message"]]
+
+
+def make_phone(browser):
+    """A narrow screen, dark."""
+    browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
+        "width": 390, "height": 800, "deviceScaleFactor": 2, "mobile": True})
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {
+        "features": [{"name": "prefers-color-scheme", "value": "dark"}]})
 
 
 @pytest.fixture(scope="module")
@@ -188,6 +197,8 @@ def browser(lab):
         made.open()
         made.login("admin", "wrong")
         made.wait("name or password is wrong")
+        assert not made.all("nav")[0].is_displayed()
+        assert not made.all("#logout")[0].is_displayed()
         made.picture("login")
         made.all("#login-name")[0].clear()
         made.login("admin", "right")
@@ -240,8 +251,9 @@ def test_a_server_is_made_changed_probed_and_removed(lab, browser):
     assert out["connections_maximum"] == 7
     browser.press("Probe", row="av0")
     browser.wait("Probe of av0")
+    browser.wait("Received")    # the bytes of both sides
     browser.picture("probe")
-    browser.all("dialog")[0].send_keys(Keys.ESCAPE)
+    browser.press("Close", "dialog")
     browser.gone()
     browser.press("Remove", row="second")
     browser.press("Remove", "dialog")
@@ -274,6 +286,11 @@ def test_a_job_is_made_with_a_preview_and_run(lab, browser):
     browser.wait("nightly runs.")
     browser.wait("succeeded")
     browser.picture("job-run")
+    browser.press("1", row="succeeded")
+    browser.wait("What was wrong")
+    browser.picture("run")
+    browser.press("Close", "dialog")
+    browser.gone()
     browser.press("Remove", row="nightly")
     browser.press("Remove", "dialog")
     browser.wait("nightly is removed")
@@ -383,12 +400,7 @@ def test_keyboard_alone(browser):
 def test_phone_and_dark(lab):
     phone = Browser("https://%s:%d" % (lab.env["SMB_HOST"], PORT))
     try:
-        phone.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
-            "width": 390, "height": 800, "deviceScaleFactor": 2,
-            "mobile": True})
-        phone.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {
-            "features": [{"name": "prefers-color-scheme",
-                          "value": "dark"}]})
+        make_phone(phone)
         phone.open()
         phone.login("viewer", "look")
         phone.wait("Antivirus servers")

@@ -203,7 +203,7 @@ static void test_faults(void **state)
 		{ "deep", 0, VERDICT_REASON_BAD_REPLY, "CheckFile" },
 		{ "entities", 0, VERDICT_REASON_BAD_REPLY, "CheckFile" },
 		{ "external", 0, VERDICT_REASON_BAD_REPLY, "CheckFile" },
-		{ "bad-chunk", ECONNRESET, 0, "chunked" },
+		{ "bad-chunk", ECONNRESET, 0, "chunk" },
 		{ "two-lengths", 0, VERDICT_REASON_BAD_REPLY, "" },
 		{ "early", 0, VERDICT_REASON_BAD_REPLY, "" },
 		{ "early", 0, VERDICT_REASON_BAD_REPLY, "" },

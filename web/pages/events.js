@@ -16,7 +16,7 @@ export async function show(main) {
 			{ resume } : { limit: PAGE }));
 
 		list.replaceChildren(table([
-			{ head: "When", cell: e => time(e.time_noticed) },
+			{ head: "When", time: true, cell: e => time(e.time_noticed) },
 			{ head: "Severity", cell: e => badge(e.severity) },
 			{ head: "Event", cell: e => [e.meaning, el("div.faint",
 				e.name)] },
@@ -25,7 +25,7 @@ export async function show(main) {
 			  cell: e => e.message },
 			{ head: "Times", number: true,
 			  cell: e => number(e.count) },
-			{ head: "Over", cell: e => time(e.resolve_time) },
+			{ head: "Over", time: true, cell: e => time(e.resolve_time) },
 		], found.events, "Nothing has happened yet."));
 		list.append(el("div.row", resume ? button("Newest", () => attempt(
 			() => page(null))) : "", found.resume ? button("Older",

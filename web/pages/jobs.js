@@ -5,8 +5,8 @@
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 import { AVSCAN, RUNS, get, post, put, remove, segment } from "/api.js";
-import { attempt, badge, button, confirmed, duration, el, number, openDialog,
-	 renew, table, time, yesNo } from "/dom.js";
+import { attempt, badge, button, confirmed, duration, el, facts, number, renew,
+	 table, tell, time, yesNo } from "/dom.js";
 import { objectForm } from "/object_form.js";
 
 const PATH = `${AVSCAN}/jobs`;
@@ -63,7 +63,24 @@ function progress(run) {
 }
 
 function showRun(run) {
-	openDialog(`Run ${run.id}`, el("pre", JSON.stringify(run, null, 1)));
+	const named = ["id", "type", "policy", "state", "paths", "start_time",
+		       "end_time", "error", "force_run", "infected_files",
+		       "files_per_second", "time_left"];
+
+	tell(`Run ${run.id}`, facts([
+		["Job", run.policy || "by hand"], ["State", badge(run.state)],
+		["Paths", run.paths.join(", ")],
+		["Started", time(run.start_time)],
+		["Ended", time(run.end_time)],
+		["What was wrong", run.error || "nothing"],
+		...Object.entries(run).filter(([name]) => !named.includes(name))
+			.map(([name, value]) => [name.replaceAll("_", " "),
+						 number(value)])]),
+	     run.infected_files.length === 0 ? [] : [
+		el("h2", "Infected files"), table([
+			{ head: "File", path: true, cell: f => f.file },
+			{ head: "Threat", cell: f => f.threat },
+		], run.infected_files)]);
 }
 
 export async function show(main) {
@@ -81,7 +98,7 @@ export async function show(main) {
 			{ head: "Schedule", cell: j => j.schedule ||
 				el("span.faint", "by hand") },
 			{ head: "Enabled", cell: j => yesNo(j.enabled) },
-			{ head: "Next run", cell: j => time(
+			{ head: "Next run", time: true, cell: j => time(
 				next.get(j.job_name)?.next_run) },
 			{ head: "Impact", cell: j => j.impact },
 			{ head: "", actions: true, cell: j => [
@@ -95,7 +112,7 @@ export async function show(main) {
 			{ head: "Job", cell: r => r.policy ||
 				r.paths.join(", ") },
 			{ head: "State", cell: r => badge(r.state) },
-			{ head: "Started", cell: r => time(r.start_time) },
+			{ head: "Started", time: true, cell: r => time(r.start_time) },
 			{ head: "Files", number: true,
 			  cell: r => number(r.files) },
 			{ head: "Scanned", number: true,
@@ -147,7 +164,9 @@ export async function show(main) {
 		}
 	}
 
-	main.append(el("div.row", button("New job", () => form("New job", null,
+	main.append(el("p.faint", "A job scans what has no current verdict, " +
+		"when its schedule says or when you start it; scans that " +
+		"clients wait for go first."), el("div.row", button("New job", () => form("New job", null,
 		async values => {
 			await post(PATH, values);
 			await fill();

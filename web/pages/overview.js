@@ -15,15 +15,19 @@ const TILES = [
 		s.system_stats.slow_file_queue_size +
 		s.system_stats.batch_file_queue_size],
 	["SMB connections", s => s.smb_connections],
-	["ms a scan", s => s.system_stats.avg_scan_duration],
-	["ms that readers waited", s => s.system_stats.avg_scan_block_time],
+	["A scan takes", s => s.system_stats.avg_scan_duration, "ms"],
+	["A reader waits", s => s.system_stats.avg_scan_block_time, "ms"],
 ];
+
+/* As the server gives it; most give a time. */
+const signatures = text => Number.isNaN(Date.parse(text)) ? text :
+	time(Date.parse(text) / 1000);
 
 const SERVERS = [
 	{ head: "Server", cell: s => s.server_name },
 	{ head: "State", cell: s => badge(s.server_state) },
 	{ head: "Antivirus", cell: s => s.av_vendor },
-	{ head: "Signatures", cell: s => s.signature_timestamp },
+	{ head: "Signatures", cell: s => signatures(s.signature_timestamp) },
 	{ head: "In flight", number: true, cell: s => number(s.connections) },
 	{ head: "Scans", number: true, cell: s => number(s.scan_requests) },
 	{ head: "Scan ms", number: true, cell: s => number(s.scan_rtt) },
@@ -62,8 +66,11 @@ function chart(title, lines) {
 			.toLocaleTimeString([], { hour: "2-digit",
 						  minute: "2-digit" }));
 		lines.forEach((l, i) => {
-			drawn.data.datasets[i].data = rows.map(
-				r => r[l.field]);
+			const set = drawn.data.datasets[i];
+
+			set.data = rows.map(r => r[l.field]);
+			/* of the first minutes there is no line to be seen */
+			set.pointRadius = rows.length < 30 ? 2 : 0;
 		});
 		drawn.update();
 	} };
@@ -94,8 +101,9 @@ export async function show(main) {
 			get(`${AVSCAN}/history`)]);
 		const s = status.nodes[0].status;
 
-		renew(tiles, ...TILES.map(([name, value]) => el(
-			"div.sheet.tile", el("b", number(value(s))),
+		renew(tiles, ...TILES.map(([name, value, unit]) => el(
+			"div.sheet.tile", el("b", number(value(s)),
+				unit && el("small", ` ${unit}`)),
 			el("span", name))));
 		renew(up, ...(s.events ?? []).map(e => el(
 			"p.sheet", badge(e.severity), " ", e.message || e.name,

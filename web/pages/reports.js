@@ -5,8 +5,8 @@
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 import { ANTIVIRUS, THREATS, get, query, remove, segment } from "/api.js";
-import { attempt, badge, button, bytes, confirmed, duration, el, number, table,
-	 time } from "/dom.js";
+import { attempt, badge, button, bytes, confirmed, duration, el, facts, number,
+	 table, time } from "/dom.js";
 
 const PATH = `${ANTIVIRUS}/reports/scans`;
 const PAGE = 50;
@@ -61,13 +61,16 @@ export function exports(name, rows) {
 		  button("Export JSON", () => attempt(json)));
 }
 
+const OF = { MANUAL: "scan by hand", ON_ACCESS: "scans on access" };
+const of = r => OF[r.policy_id] ?? (r.policy_id || r.source);
+
 const rate = value => value === null || value === undefined ? "" :
 	`${bytes(value)}/s`;
 
 async function view(main, id) {
 	const r = (await get(`${PATH}/${segment(id)}`)).reports[0];
 	const list = el("div.sheet");
-	const facts = [
+	const rows = [
 		["Started", time(r.start)], ["Ended", time(r.end)],
 		["Duration", duration(r.duration)], ["Status", badge(r.status)],
 		["Files scanned", number(r.files)],
@@ -79,7 +82,7 @@ async function view(main, id) {
 			"not known" : `${r.bandwidth_utilisation} %`],
 		["Infected", number(r.infections)],
 		["Without a verdict", number(r.scan_fails)],
-		["Policy", r.policy_id], ["Antivirus", r.av_service],
+		["Of", of(r)], ["Antivirus", r.av_service],
 	];
 
 	async function page(resume) {
@@ -90,7 +93,7 @@ async function view(main, id) {
 			{ head: "File", path: true, cell: t => t.file },
 			{ head: "Threat", cell: t => t.threat },
 			{ head: "What was done", cell: t => t.remediation },
-			{ head: "Found", cell: t => time(t.time) },
+			{ head: "Found", time: true, cell: t => time(t.time) },
 			{ head: "", actions: true, cell: t => el("a.button",
 				{ href: `#/threats/${segment(t.id)}` },
 				"View") },
@@ -102,9 +105,7 @@ async function view(main, id) {
 	}
 
 	main.append(el("p", el("a", { href: "#/reports" }, "All reports")),
-		el("div.sheet", el("table", el("tbody", facts.map(
-			([name, value]) => el("tr", el("th", { scope: "row" },
-				name), el("td", value)))))),
+		el("div.sheet", facts(rows)),
 		exports(`report-${id}`, async () => [r]),
 		el("h2", "Infected files"), list,
 		exports(`report-${id}-infected`, () => all(THREATS,
@@ -126,9 +127,9 @@ export async function show(main, [id]) {
 		list.replaceChildren(table([
 			{ head: "Report", cell: r => el("a", {
 				href: `#/reports/${segment(r.id)}` }, r.id) },
-			{ head: "Of", cell: r => r.policy_id || r.source },
+			{ head: "Of", cell: of },
 			{ head: "Status", cell: r => badge(r.status) },
-			{ head: "Started", cell: r => time(r.start) },
+			{ head: "Started", time: true, cell: r => time(r.start) },
 			{ head: "Files", number: true,
 			  cell: r => number(r.files) },
 			{ head: "Size", number: true, cell: r => bytes(r.size) },
@@ -153,7 +154,9 @@ export async function show(main, [id]) {
 		}
 	}
 
-	main.append(exports("reports", () => all(PATH, {}, "reports")), list);
+	main.append(el("p.faint", "One for each run of a job, each scan by " +
+		"hand, and each day of scans on access."),
+		exports("reports", () => all(PATH, {}, "reports")), list);
 	await page(null);
 	return null;
 }

@@ -45,8 +45,9 @@ export async function show(main) {
 		});
 	}
 
-	main.append(el("p.faint", "cavactl selftest looks at more: it is root " +
-		"there, and puts a test file into each zone."),
+	main.append(el("p.faint", "Looks at each part that cavad can see. " +
+		"cavactl selftest, as root on the file server, also sends " +
+		"the test file through each zone and looks at smb.conf."),
 		el("div.row", run), steps, el("h2", "Why is a file denied?"),
 		el("form.row", { onsubmit: explain }, el("label",
 			{ "for": "explain-path" }, "Path"), path,

@@ -4,20 +4,39 @@
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 import { AVSCAN, get, post, put, remove, segment } from "/api.js";
-import { attempt, badge, button, confirmed, el, number, openDialog, renew,
-	 table, yesNo } from "/dom.js";
+import { attempt, badge, button, bytes, confirmed, el, facts, number, renew, table,
+	 tell, time, yesNo } from "/dom.js";
 import { objectForm } from "/object_form.js";
 
 const PATH = `${AVSCAN}/servers`;
+
+/* What was asked or answered, as it went over the wire. */
+function wire(name, side) {
+	return side ? [el("h3", `${name}, ${bytes(side.bytes)}` +
+			  (side.cut ? ", its beginning" : "")),
+		       el("pre", side.text)] : [];
+}
+
+/* What cavad made of it; times are given as such. */
+const understood = decoded => facts(Object.entries(decoded ?? {})
+	.filter(([, value]) => value !== null && value !== "")
+	.map(([name, value]) => [name.replaceAll("_", " "),
+		name === "signature_timestamp" ? time(value) || "not known" :
+		typeof value === "boolean" ? (value ? "yes" : "no") :
+		String(value)]));
 
 async function probe(name) {
 	await attempt(async () => {
 		const p = (await post(`${AVSCAN}/probe`, { server: name })).probe;
 
-		openDialog(`Probe of ${name}`, el("p", badge(p.good ? "ok" :
+		tell(`Probe of ${name}`, el("p", badge(p.good ? "ok" :
 			"failed"), " ", p.expected), p.exchanges.map(x => [
-			el("h2", x.what ?? x.name ?? "Exchange"),
-			el("pre", JSON.stringify(x, null, 1))]));
+			el("h2", x.what === "scan" ? "Question about a file" :
+			   "Heartbeat"),
+			el("p", x.error ? badge(x.error) : "answered",
+			   ` after ${number(Math.round(x.us / 1000))} ms`),
+			understood(x.decoded), wire("Sent", x.sent),
+			wire("Received", x.received)]));
 	});
 }
 
@@ -68,7 +87,9 @@ export async function show(main) {
 		}
 	}
 
-	main.append(el("div.row", button("Add a server", () => objectForm(
+	main.append(el("p.faint", "The one with the least to do is asked, " +
+		"another one when it fails. Probe asks one now and shows both " +
+		"sides."), el("div.row", button("Add a server", () => objectForm(
 		"New server", "server", null, async values => {
 			await post(PATH, values);
 			await fill();

@@ -5,14 +5,17 @@
  */
 import { AVSCAN, get, post, put, remove, segment } from "/api.js";
 import { attempt, button, confirmed, el, formDialog, table, textField,
-	 time } from "/dom.js";
+	 time, withUnit } from "/dom.js";
 import { objectForm, schemaOf } from "/object_form.js";
 
 const SETTINGS = `${AVSCAN}/settings`;
 const ACCOUNTS = `${AVSCAN}/avvendor`;
 
-const shown = value => typeof value === "boolean" ? (value ? "yes" : "no") :
-	Array.isArray(value) ? value.join(", ") : String(value ?? "");
+const shown = (value, unit) =>
+	typeof value === "boolean" ? (value ? "yes" : "no") :
+	Array.isArray(value) ? value.join(", ") :
+	withUnit(value, unit);
+const ORIGINS = { file: "cavad.conf", database: "changed here" };
 
 export async function show(main) {
 	const list = el("div.sheet");
@@ -32,16 +35,16 @@ export async function show(main) {
 				}), "main")), table([
 			{ head: "Setting", cell: f => f.name },
 			{ head: "Value", path: true, cell: f =>
-				shown(values[f.name]) },
-			{ head: "From", cell: f => el("span.faint",
-				values.origin?.[f.name] ?? "default") },
+				shown(values[f.name], f.unit) },
+			{ head: "From", cell: f => el("span.faint", ORIGINS[
+				values.origin?.[f.name]] ?? "default") },
 			{ head: "What it does", cell: f => el("span.faint",
 				f.help) },
 		], schema.fields));
 		accounts.replaceChildren(el("div.row", button("Add an account",
 			add, "main")), table([
 			{ head: "Account", cell: a => a.account },
-			{ head: "Since", cell: a => time(a.added) },
+			{ head: "Since", time: true, cell: a => time(a.added) },
 			{ head: "", actions: true, cell: a => button("Remove",
 				() => drop(a), "danger") },
 		], avvendor.avvendor, "No account may fetch files: servers " +

@@ -6,8 +6,8 @@
  */
 import { AVSCAN, QUARANTINE, THREATS, filePath, get, post, put, query, remove,
 	 segment } from "/api.js";
-import { attempt, badge, button, confirmed, el, formDialog, notice, number,
-	 table, textField, time } from "/dom.js";
+import { attempt, badge, button, confirmed, el, facts, formDialog, notice,
+	 number, table, textField, time } from "/dom.js";
 
 const PAGE = 50;
 const ALLOW = `${AVSCAN}/allow`;
@@ -65,7 +65,7 @@ async function view(main, id) {
 
 	async function fill() {
 		const t = (await get(`${THREATS}/${segment(id)}`)).reports[0];
-		const facts = [
+		const rows = [
 			["File", t.file], ["Threat", t.threat],
 			["State", badge(t.state)],
 			["What was done", t.remediation],
@@ -79,12 +79,9 @@ async function view(main, id) {
 		];
 
 		box.replaceChildren(el("div.row", actions(t, fill)),
-			el("div.sheet", el("table", el("tbody", facts.map(
-				([name, value]) => el("tr", el("th",
-					{ scope: "row" }, name),
-					el("td.path", value)))))),
+			el("div.sheet", facts(rows)),
 			el("h2", "History"), el("div.sheet", table([
-				{ head: "When", cell: h => time(h.time) },
+				{ head: "When", time: true, cell: h => time(h.time) },
 				{ head: "State", cell: h => badge(h.state) },
 				{ head: "Who", cell: h => h.who },
 				{ head: "Why", cell: h => h.why },
@@ -114,7 +111,7 @@ export async function show(main, [id]) {
 			{ head: "State", cell: t => badge(t.state) },
 			{ head: "User", cell: t => t.user },
 			{ head: "Client", cell: t => t.client },
-			{ head: "Found", cell: t => time(t.time) },
+			{ head: "Found", time: true, cell: t => time(t.time) },
 			{ head: "", actions: true, cell: t => button("Release",
 				() => releaseForm(t, fill), "main") },
 		], found.reports, "Nothing infected was found."));
@@ -151,7 +148,8 @@ export async function show(main, [id]) {
 		}
 	}
 
-	main.append(threats, el("h2", "Allow-list"), allowed);
+	main.append(el("p.faint", "What is infected is denied to everybody. " +
+		"Release lets a false positive through."), threats, el("h2", "Allow-list"), allowed);
 	await fill();
 	return null;
 }
