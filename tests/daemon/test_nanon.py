@@ -1,7 +1,8 @@
 """A node that has no network to its antivirus servers (NANON).
 
 cavad is in one network namespace and the server in another, with a cable
-between them that is pulled and put back.
+between them that is pulled and put back. Meanwhile clients get what
+open_on_fail says, events are up, and a job waits.
 
 SPDX-License-Identifier: GPL-3.0-or-later
 """
@@ -12,6 +13,7 @@ import pytest
 from cavad_peer import FAILED, INFECTED, Peer
 from cavad_world import World, wait_for
 from test_faults import FakeCee
+from test_jobs import ended, run_of, start
 
 NO_SERVER = 2
 DOWN = {"SW_AVSCAN_CAVA_SERVER_OFFLINE", "SW_AVSCAN_CAVA_ALL_OFFLINE"}
@@ -84,7 +86,13 @@ def test_cable(world, node):
         assert (answer.result, answer.reason) == (FAILED, NO_SERVER)
         failed = world.scan(world.file("c")).json
         assert failed["reason"] == "no antivirus server is online"
+        run = start(world, paths=[world.root])
+        wait_for("the job to wait", lambda:
+                 run_of(world, run)["state"] == "paused_system")
         node.ip("link", "set", "cable", "up")
         wait_for("the end of the events", lambda:
                  not DOWN & events(world), 60)
         assert peer.answer(peer.ask(world.root / "b")).result == INFECTED
+    last = ended(world, run)
+    assert (last["state"], last["unanswered"]) == ("succeeded", 0)
+    assert last["infected"] == 3
