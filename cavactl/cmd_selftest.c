@@ -104,7 +104,7 @@ static enum cavactl_exit selftest_cavad(struct selftest *t)
 			   &t->zones);
 	return ret != CAVACTL_OK ? ret :
 		cavactl_call(t->ctl, "GET",
-			     "/platform/11/avscan/nodes/1/status", NULL,
+			     "/platform/11/avscan/nodes/local/status", NULL,
 			     &t->status);
 }
 

@@ -178,7 +178,7 @@ static struct engine_status api_first(const struct api *api)
 /* False: the status asked for is not this node's, and that has been said. */
 static bool api_status_here(struct api_call *call)
 {
-	uint64_t node = call->api->config->settings.node;
+	uint64_t node = config_node(call->api->config);
 	char here[24] = "";
 
 	snprintf(here, sizeof(here), "%" PRIu64, node);
@@ -230,6 +230,7 @@ void api_status(struct api_call *call)
 		"check_share", s->check_share, "check_root", s->check_root);
 	api_reply(call, 200, json_pack(
 		"{s:[{s:i, s:i, s:s, s:o}], s:[], s:i}",
-		"nodes", "id", (int)s->node, "lnn", (int)s->node,
+		"nodes", "id", (int)config_node(api->config),
+		"lnn", (int)config_node(api->config),
 		"error", "", "status", status, "errors", "total", 1));
 }

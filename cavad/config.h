@@ -10,6 +10,7 @@
 #ifndef CAVAD_CONFIG_H
 #define CAVAD_CONFIG_H
 
+#include "cavad/cluster.h"
 #include "cavad/object.h"
 #include "cavad/overlay.h"
 #include "common/filter.h"
@@ -28,6 +29,7 @@ struct config {
 	struct config *taken;	/* whose filters are in force, or NULL */
 	int64_t signatures;	/* the oldest of the servers online, s since
 				 * the epoch; set while cavad runs */
+	struct cluster cluster;	/* of this host, when this was read */
 	bool allows;		/* there is an allow-list; set like it */
 };
 
@@ -90,6 +92,10 @@ int config_check(TALLOC_CTX *mem_ctx, const struct config *c,
 
 /* Makes c->rules. 0 or ENOMEM. */
 int config_rules(struct config *c);
+
+/* The number of this node and how many there are: see object.def. */
+uint32_t config_node(const struct config *c);
+uint32_t config_nodes(const struct config *c);
 
 /* By its name, case aside, or NULL. */
 const struct job_object *config_job(const struct config *c, const char *name);

@@ -22,6 +22,7 @@ struct config *config_create(TALLOC_CTX *mem_ctx)
 	c->filters = talloc_zero_array(c, struct filter_object *, 1);
 	c->servers = talloc_zero_array(c, struct server_object *, 1);
 	c->jobs = talloc_zero_array(c, struct job_object *, 1);
+	c->cluster = cluster_read();
 	ret = object_defaults(c, &object_settings, &c->settings);
 	if (ret == 0) {
 		ret = object_defaults(c, &object_cee, &c->cee);

@@ -113,6 +113,22 @@ const char *config_pool(const struct config *c, const char *zone)
 		SERVER_POOL;
 }
 
+uint32_t config_node(const struct config *c)
+{
+	if (c->settings.node != 0) {
+		return (uint32_t)c->settings.node;
+	}
+	return c->cluster.node != 0 ? c->cluster.node : 1;
+}
+
+uint32_t config_nodes(const struct config *c)
+{
+	if (c->settings.nodes != 0) {
+		return (uint32_t)c->settings.nodes;
+	}
+	return c->cluster.nodes != 0 ? c->cluster.nodes : 1;
+}
+
 /* Of rescan_on_signatures in object.def. */
 enum { CONFIG_RESCAN_NEVER, CONFIG_RESCAN_READ, CONFIG_RESCAN_JOB };
 

@@ -120,6 +120,7 @@ int config_take(TALLOC_CTX *mem_ctx, struct config *c, struct config *fresh,
 	c->jobs = fresh->jobs;
 	c->servers = fresh->servers;
 	c->cee = fresh->cee;
+	c->cluster = fresh->cluster;
 	*restart = text;
 	return 0;
 }

@@ -12,7 +12,8 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/queue.h>
-#include <unistd.h>
+
+#include "common/address.h"
 
 #define IP_POOL_INTERVAL 10	/* s */
 #define IP_POOL_POLL 20000	/* us, while names are looked up */
@@ -51,20 +52,6 @@ static void ip_pool_time(struct tevent_context *ev,
 			 struct tevent_timer *timer, struct timeval now,
 			 void *private_data);
 
-/* 0 or errno of bind() */
-static int ip_pool_bind(const struct addrinfo *ai)
-{
-	int fd = socket(ai->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	int ret;
-
-	if (fd == -1) {
-		return errno;
-	}
-	ret = bind(fd, ai->ai_addr, ai->ai_addrlen) == 0 ? 0 : errno;
-	close(fd);
-	return ret;
-}
-
 static void ip_pool_add(struct ip_pool_entry *e, const struct addrinfo *ai)
 {
 	struct in6_addr *to = &e->addresses[e->count];
@@ -72,17 +59,7 @@ static void ip_pool_add(struct ip_pool_entry *e, const struct addrinfo *ai)
 	if (e->count == IP_POOL_ADDRESSES) {
 		return;
 	}
-	if (ai->ai_family == AF_INET6) {
-		*to = ((const struct sockaddr_in6 *)ai->ai_addr)->sin6_addr;
-		e->count++;
-	} else if (ai->ai_family == AF_INET) {
-		*to = (struct in6_addr) { .s6_addr = { [10] = 0xff,
-						       [11] = 0xff } };
-		memcpy(&to->s6_addr[12],
-		       &((const struct sockaddr_in *)ai->ai_addr)->sin_addr,
-		       4);
-		e->count++;
-	}
+	e->count += address_of(ai->ai_addr, to);
 }
 
 static void ip_pool_said(struct ip_pool *p, struct ip_pool_entry *e,
@@ -115,7 +92,7 @@ static void ip_pool_found(struct ip_pool *p, struct ip_pool_entry *e,
 	for (ai = list; ai != NULL; ai = ai->ai_next) {
 		before = e->count;
 		ip_pool_add(e, ai);
-		if (here || ip_pool_bind(ai) != 0) {
+		if (here || !address_is_here(ai->ai_addr, ai->ai_addrlen)) {
 			continue;
 		}
 		here = true;

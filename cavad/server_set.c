@@ -16,6 +16,7 @@
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -400,22 +401,20 @@ static void servers_event(struct servers *s, bool up,
 	}
 }
 
-static void server_pool_events(struct servers *s,
-			       const struct settings *settings,
+static void server_pool_events(struct servers *s, const struct config *config,
 			       struct server_pool *pool)
 {
 	const char *what = server_pool_what(pool);
-	bool service = settings->service_enabled;
-	uint64_t least = sizing_servers(settings->nodes);
+	bool service = config->settings.service_enabled;
+	uint64_t least = sizing_servers(config_nodes(config));
 	char text[128];
 
 	servers_event(s, service && pool->enabled == 0,
 		      EVENT_SW_AVSCAN_CAVA_ALL_DISABLED, what,
 		      "set enabled = yes for one in cavad.conf");
-	snprintf(text, sizeof(text), "%zu of %llu that nodes = %llu wants; "
-		 "cavactl servers advise says more", pool->enabled,
-		 (unsigned long long)least,
-		 (unsigned long long)settings->nodes);
+	snprintf(text, sizeof(text), "%zu of %llu that nodes = %" PRIu32
+		 " wants; cavactl servers advise says more", pool->enabled,
+		 (unsigned long long)least, config_nodes(config));
 	servers_event(s, service && pool->enabled > 0 && pool->enabled < least,
 		      EVENT_SW_AVSCAN_CAVA_TOO_FEW_SERVERS, what, text);
 	/* of a scan that was asked for before it was there */
@@ -489,7 +488,7 @@ static void server_plan_settle(struct server_plan *plan)
 	}
 	for (i = 0; i < s->pool_count; i++) {
 		server_pool_choose(s, &s->pools[i],
-				   plan->config->settings.node, plan->scratch);
+				   config_node(plan->config), plan->scratch);
 	}
 	for (i = 0; i < s->count; i++) {
 		server_settle(s->all[i], plan->changes[i].engine != NULL);
@@ -523,7 +522,7 @@ static void server_plan_carry_out(struct server_plan *plan)
 		      EVENT_SW_AVSCAN_CAVA_NO_SERVER, "",
 		      "add a [server NAME] to cavad.conf");
 	for (i = 0; i < s->pool_count; i++) {
-		server_pool_events(s, settings, &s->pools[i]);
+		server_pool_events(s, plan->config, &s->pools[i]);
 	}
 	/* there may be more room than before */
 	s->tell_usable = s->tell_usable || servers_usable(s);

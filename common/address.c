@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <string.h>
+#include <unistd.h>
 
 #define ADDRESS_BITS 128
 #define ADDRESS_BITS4 32
@@ -56,6 +57,17 @@ bool address_of(const struct sockaddr *sa, struct in6_addr *addr)
 		return true;
 	}
 	return false;
+}
+
+bool address_is_here(const struct sockaddr *sa, socklen_t len)
+{
+	int fd = socket(sa->sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool here = fd != -1 && bind(fd, sa, len) == 0;
+
+	if (fd != -1) {
+		close(fd);
+	}
+	return here;
 }
 
 /* 0 to max, decimal, without leading zeros; false otherwise. */

@@ -21,6 +21,9 @@ bool address_parse(const char *text, struct in6_addr *addr);
 /* As the kernel has it. False: neither IPv4 nor IPv6. */
 bool address_of(const struct sockaddr *sa, struct in6_addr *addr);
 
+/* Can a socket be bound to it? Its port is 0. */
+bool address_is_here(const struct sockaddr *sa, socklen_t len);
+
 /* Pure. "192.0.2.7", "10.1.0.0/16", "fd00::/8"; no scope. */
 bool network_parse(const char *text, struct network *net);
 

@@ -34,7 +34,7 @@ let refresh = null;
 let shown = 0;
 
 async function showState() {
-	const node = (await get(`${AVSCAN}/nodes/1/status`)).nodes[0].status;
+	const node = (await get(`${AVSCAN}/nodes/local/status`)).nodes[0].status;
 
 	document.getElementById("product").textContent =
 		`cavad ${node.cavad_version}`;

@@ -165,6 +165,32 @@ def test_too_few(world):
         "SW_AVSCAN_CAVA_TOO_FEW_SERVERS"]
 
 
+def test_number_of_ctdb(world):
+    """Its nodes file: this host is the third line, a fourth is new."""
+    nodes = world.dir / "nodes"
+    nodes.write_text("203.0.113.1\n#203.0.113.2\n127.0.0.1\n")
+    six = "".join(server(world, name, "null:") for name in "abcdef")
+    world.write_conf("cavad.conf", "", six)
+    world.cavad = world.launch(env={"CTDB_BASE": str(world.dir)})
+    world.cavad.wait_log(" ready\n")
+    status = "/platform/11/avscan/nodes/%s/status"
+    assert world.call("GET", status % 3).json["nodes"][0]["lnn"] == 3
+    assert world.call("GET", status % 1).code == 404
+    # four of six, from the third on; the second waits
+    assert [name for name, s in servers(world).items()
+            if s["server_state"] == "standby"] == ["a", "b"]
+    nodes.write_text("203.0.113.1\n127.0.0.1\n" + "203.0.113.9\n" * 30)
+    reload(world, six)
+    assert world.call("GET", status % 2).code == 200
+    about = {e["name"]: e["message"] for e in world.status()["events"]}
+    assert "6 of 8 that nodes = 32 wants" in about[
+        "SW_AVSCAN_CAVA_TOO_FEW_SERVERS"]
+    nodes.write_text("203.0.113.1\n")
+    reload(world, six)
+    assert world.cavad.log().count("names no address of this host") == 1
+    assert world.call("GET", status % 1).code == 200
+
+
 @pytest.mark.parametrize("text,said", [
     ("[filter a]\npool = icap\n", 'pool = "icap": no [server] has this pool'),
     ("[job a]\npool = icap\n", '[job a] pool = "icap": no [server] has this'),

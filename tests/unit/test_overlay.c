@@ -180,7 +180,7 @@ static void test_precedence(void **unused)
 	c = built(frame, o);
 	assert_int_equal(c->settings.scan_timeout, 30);	/* the file */
 	assert_int_equal(c->settings.sync_wait, 9);	/* the database */
-	assert_int_equal(c->settings.node, 1);		/* the default */
+	assert_int_equal(c->settings.node, 0);		/* the default */
 	a = config_object(c, &object_server, "a");
 	assert_string_equal(a->name, "a");
 	assert_int_equal(a->connections_maximum, 7);

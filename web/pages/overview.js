@@ -97,7 +97,7 @@ export async function show(main) {
 
 	async function fill() {
 		const [status, day] = await Promise.all([
-			get(`${AVSCAN}/nodes/1/status`),
+			get(`${AVSCAN}/nodes/local/status`),
 			get(`${AVSCAN}/history`)]);
 		const s = status.nodes[0].status;
 

@@ -45,7 +45,7 @@ export async function show(main) {
 
 	async function fill() {
 		const [servers, status] = await Promise.all([
-			get(PATH), get(`${AVSCAN}/nodes/1/status`)]);
+			get(PATH), get(`${AVSCAN}/nodes/local/status`)]);
 		const states = new Map(status.nodes[0].status.server_status
 			.map(s => [s.server_name, s]));
 
