@@ -95,4 +95,4 @@ def test_cable(world, node):
         assert peer.answer(peer.ask(world.root / "b")).result == INFECTED
     last = ended(world, run)
     assert (last["state"], last["unanswered"]) == ("succeeded", 0)
-    assert last["infected"] == 3
+    assert last["infected"] + last["found"] == 3
