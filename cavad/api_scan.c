@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "cavad/api_private.h"
+#include "cavad/scan_streams.h"
 #include "cavad/zone.h"
 #include "common/log.h"
 #include "common/uri.h"
@@ -33,16 +34,19 @@ const struct api_field api_scan_fields[] = {
 };
 
 static void api_scanned(struct tevent_req *subreq);
+static void api_streams_scanned(struct tevent_req *subreq);
 static void api_scan_reported(struct tevent_req *subreq);
 
 /* On the API: who hangs up gets no answer, but there is a report. */
 struct api_scanning {
+	struct api *api;
 	struct api_scan_link *link;
 	struct api_call *call;	/* NULL = it has ended */
 	bool selftest;
 	struct report_part *part;
 	char *report;
-	struct scan_answer answer;
+	struct scan_request request;
+	struct scan_answer answer;	/* the worst one */
 };
 
 /* On the call; NULL when the scan has ended before it. */
@@ -123,6 +127,7 @@ static struct api_scanning *api_scan_begin(struct api_call *call)
 	if (s != NULL) {
 		s->selftest = api_scan_is_selftest(call);
 		s->call = call;
+		s->api = call->api;
 		s->part = report_part_begin(s, call->api->reports, id,
 					    policy == NULL ? REPORT_MANUAL :
 					    policy, &why);
@@ -215,7 +220,10 @@ void api_scan(struct api_call *call)
 	request.user = call->user;
 	request.client = "API";
 	request.report = report_part_id(s->part);
-	subreq = scan_send(s, call->api->ev, call->api->scans, &request);
+	s->request = request;
+	if (scan_request_keep(s, &s->request)) {
+		subreq = scan_send(s, s->api->ev, s->api->scans, &s->request);
+	}
 	if (subreq == NULL) {
 		api_error(call, 500, NULL, "out of memory");
 		talloc_free(s);
@@ -224,37 +232,127 @@ void api_scan(struct api_call *call)
 	tevent_req_set_callback(subreq, api_scanned, s);
 }
 
+static void api_scan_count(struct api_scanning *s,
+			   const struct scan_answer *a)
+{
+	const struct report_scan scan = {
+		.verdict = &a->verdict,
+		.duration = a->duration,
+		.from_record = a->from_record,
+		.tiered = a->tiered,
+		.selftest = s->selftest,
+		.bytes_fetched = a->bytes_fetched,
+		.bytes_handed = a->bytes_sent,
+		.bytes_passed = a->bytes_passed,
+	};
+
+	report_part_add(s->part, &scan);
+}
+
+/* Which answer is that of the whole file? */
+static unsigned int api_scan_badness(const struct verdict *v)
+{
+	if (verdict_denied(v)) {
+		return 4;
+	}
+	switch (v->result) {
+	case VERDICT_FAILED:
+		return 3;
+	case VERDICT_UNSCANNABLE:
+		return 2;
+	case VERDICT_SKIPPED:
+		return 1;
+	default:
+		return 0;
+	}
+}
+
+static void api_scan_stream(void *private_data, const struct scan_answer *a)
+{
+	struct api_scanning *s = talloc_get_type_abort(private_data,
+						       struct api_scanning);
+	uint32_t duration = s->answer.duration + a->duration;
+
+	if (a->verdict.result == VERDICT_FAILED &&
+	    a->verdict.reason == VERDICT_REASON_GONE) {
+		return;		/* it was taken away meanwhile */
+	}
+	api_scan_count(s, a);
+	if (api_scan_badness(&a->verdict) >
+	    api_scan_badness(&s->answer.verdict)) {
+		s->answer = *a;
+		s->answer.path = talloc_strdup(s, a->path);
+	}
+	s->answer.duration = duration;
+}
+
+static void api_scan_error(struct api_scanning *s, int error)
+{
+	if (s->call != NULL) {
+		api_error(s->call, 500, NULL, "%s", strerror(error));
+	}
+	talloc_free(s);
+}
+
+static void api_scan_end(struct api_scanning *s)
+{
+	struct tevent_req *subreq = NULL;
+
+	s->report = talloc_strdup(s, report_part_id(s->part));
+	subreq = report_part_end_send(s, s->part);
+	TALLOC_FREE(s->part);
+	if (s->report == NULL || subreq == NULL) {
+		api_scan_error(s, ENOMEM);
+		return;
+	}
+	tevent_req_set_callback(subreq, api_scan_reported, s);
+}
+
 static void api_scanned(struct tevent_req *subreq)
 {
 	struct api_scanning *s = tevent_req_callback_data(
 		subreq, struct api_scanning);
+	const struct verdict *v = &s->answer.verdict;
 	int ret = scan_recv(subreq, s, &s->answer);
-	const struct report_scan scan = {
-		.verdict = &s->answer.verdict,
-		.duration = s->answer.duration,
-		.from_record = s->answer.from_record,
-		.tiered = s->answer.tiered,
-		.selftest = s->selftest,
-		.bytes_fetched = s->answer.bytes_fetched,
-		.bytes_handed = s->answer.bytes_sent,
-		.bytes_passed = s->answer.bytes_passed,
-	};
 
 	TALLOC_FREE(subreq);
-	if (ret == 0) {
-		s->report = talloc_strdup(s, report_part_id(s->part));
-		subreq = report_part_end_send(s, s->part, &scan);
-		ret = subreq == NULL ? ENOMEM : 0;
-		TALLOC_FREE(s->part);
-	}
 	if (ret != 0) {
-		if (s->call != NULL) {
-			api_error(s->call, 500, NULL, "%s", strerror(ret));
-		}
-		talloc_free(s);
+		api_scan_error(s, ret);
 		return;
 	}
-	tevent_req_set_callback(subreq, api_scan_reported, s);
+	api_scan_count(s, &s->answer);
+	if (s->selftest || (v->result == VERDICT_FAILED &&
+			    (v->reason == VERDICT_REASON_GONE ||
+			     v->reason == VERDICT_REASON_NOT_REGULAR ||
+			     v->reason == VERDICT_REASON_OUTSIDE))) {
+		api_scan_end(s);
+		return;
+	}
+	s->request.have_ident = s->answer.ident.ino != 0;
+	s->request.ident = s->answer.ident;
+	s->request.path = s->answer.path;
+	subreq = scan_streams_send(s, s->api->ev, s->api->scans,
+				   &s->request, api_scan_stream, s);
+	if (subreq == NULL) {
+		api_scan_error(s, ENOMEM);
+		return;
+	}
+	tevent_req_set_callback(subreq, api_streams_scanned, s);
+}
+
+static void api_streams_scanned(struct tevent_req *subreq)
+{
+	struct api_scanning *s = tevent_req_callback_data(
+		subreq, struct api_scanning);
+	uint32_t count = 0;
+	int ret = scan_streams_recv(subreq, &count);
+
+	TALLOC_FREE(subreq);
+	if (ret != 0) {
+		api_scan_error(s, ret);
+		return;
+	}
+	api_scan_end(s);
 }
 
 static void api_scan_answer(struct api_call *call,

@@ -117,6 +117,28 @@ struct tevent_req *files_end_send(TALLOC_CTX *mem_ctx,
 				  const struct files_end *end);
 int files_end_recv(struct tevent_req *req, struct files_ended *ended);
 
+/*
+ * The named streams that are attributes of a file, or of a directory
+ * (common/stream.h).
+ */
+struct files_streams {
+	enum files_status status;
+	int error;		/* errno with FILES_IO */
+	struct ident ident;	/* of the file */
+	const char *names;	/* of attributes, a NUL behind each; in the
+				 * order in which the file has them */
+	size_t len;		/* of all together */
+};
+
+struct tevent_req *files_streams_send(TALLOC_CTX *mem_ctx,
+				      struct tevent_context *ev,
+				      struct files *f,
+				      const struct ident *ident, /* or NULL */
+				      const char *path);
+/* 0 or errno. .names is on mem_ctx. */
+int files_streams_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
+		       struct files_streams *streams);
+
 /* What is done about one file, and lasts. */
 enum files_action {
 	FILES_QUARANTINE = 1,	/* its record says so from now on */
@@ -197,7 +219,7 @@ struct files_walk {
 	W(files, "regular files seen") \
 	W(bytes, "and their bytes") \
 	W(current, "with a current verdict") \
-	W(infected, "of those: infected") \
+	W(infected, "of those: infected, and not allowed") \
 	W(excluded, "left out by paths or extensions") \
 	W(others, "neither files nor directories") \
 	W(mounts, "directories that are another mount") \
@@ -214,6 +236,9 @@ struct walk_counts {
 struct files_candidate {
 	const char *path;	/* absolute */
 	uint64_t size;
+	bool content;		/* its content is to be scanned */
+	bool streams;		/* it has named streams (a directory has no
+				 * more than those) */
 };
 
 struct files_walked {

@@ -425,6 +425,46 @@ int files_respond_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
 	return ret;
 }
 
+struct tevent_req *files_streams_send(TALLOC_CTX *mem_ctx,
+				      struct tevent_context *ev,
+				      struct files *f,
+				      const struct ident *ident,
+				      const char *path)
+{
+	struct files_begin ask = { .have_ident = ident != NULL, .path = path };
+	uint8_t msg[FILES_MSG_MAX];
+	struct buf b = files_msg_start(msg, FILES_MSG_STREAMS, 0);
+
+	if (ident != NULL) {
+		ask.ident = *ident;
+	}
+	files_msg_put_begin(&b, &ask);
+	if (strlen(path) >= FILES_PATH_MAX) {
+		b.error = ENAMETOOLONG;
+	}
+	return files_ask_send(mem_ctx, ev, f, &b, FILES_MSG_STREAMS, 0,
+			      false);
+}
+
+int files_streams_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
+		       struct files_streams *streams)
+{
+	struct buf b;
+	int ret = files_ask_reply(req, &b);
+
+	if (ret == 0) {
+		files_msg_get_streams(&b, streams);
+		ret = buf_finish(&b);
+	}
+	if (ret == 0) {
+		streams->names = talloc_memdup(mem_ctx, streams->names,
+					       streams->len);
+		ret = streams->names == NULL ? ENOMEM : 0;
+	}
+	tevent_req_received(req);
+	return ret;
+}
+
 struct tevent_req *files_spool_send(TALLOC_CTX *mem_ctx,
 				    struct tevent_context *ev,
 				    struct files *f, uint64_t offset)

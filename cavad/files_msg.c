@@ -17,7 +17,7 @@
 
 #include "cavad/files_msg.h"
 
-#define FILES_CANDIDATE_MIN 11	/* bytes: size, a path that is empty */
+#define FILES_CANDIDATE_MIN 13	/* bytes: size, what, an empty path */
 
 struct buf files_msg_start(uint8_t *data, uint32_t number, uint32_t id)
 {
@@ -262,6 +262,30 @@ void files_msg_get_responded(struct buf *b, struct files_responded *r,
 	r->links = buf_get_u32(b);
 }
 
+void files_msg_put_streams(struct buf *b, const struct files_streams *s)
+{
+	buf_put_u8(b, s->status);
+	buf_put_u32(b, s->error);
+	ident_put(b, &s->ident);
+	buf_put_bytes(b, s->names, s->len);
+}
+
+void files_msg_get_streams(struct buf *b, struct files_streams *s)
+{
+	*s = (struct files_streams) { .status = msg_get_status(b) };
+	s->error = buf_get_u32(b);
+	ident_get(b, &s->ident);
+	s->len = buf_left(b);
+	s->names = (const char *)b->data + b->pos;
+	if (s->len > 0 && s->names[s->len - 1] != '\0') {
+		msg_bad(b);
+	}
+	if (b->error != 0) {
+		s->len = 0;
+	}
+	b->pos += s->len;
+}
+
 void files_msg_put_walk(struct buf *b, const struct files_walk *walk)
 {
 	buf_put_str(b, walk->path);
@@ -293,10 +317,12 @@ void files_msg_put_walked(struct buf *b, const struct files_walked *walked)
 	buf_put_u32(b, walked->count);
 }
 
-void files_msg_put_candidate(struct buf *b, const char *path, uint64_t size)
+void files_msg_put_candidate(struct buf *b, const struct files_candidate *c)
 {
-	buf_put_u64(b, size);
-	buf_put_str(b, path);
+	buf_put_u64(b, c->size);
+	buf_put_u8(b, c->content);
+	buf_put_u8(b, c->streams);
+	buf_put_str(b, c->path);
 }
 
 void files_msg_get_walked(struct buf *b, TALLOC_CTX *mem_ctx,
@@ -327,6 +353,8 @@ void files_msg_get_walked(struct buf *b, TALLOC_CTX *mem_ctx,
 		struct files_candidate *c = &walked->candidates[i];
 
 		c->size = buf_get_u64(b);
+		c->content = msg_get_bool(b);
+		c->streams = msg_get_bool(b);
 		c->path = talloc_strdup(walked->candidates, msg_get_path(b));
 		if (c->path == NULL && b->error == 0) {
 			b->error = ENOMEM;

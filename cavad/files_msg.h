@@ -50,7 +50,8 @@ enum files_number {
 	FILES_MSG_WALK,		/* files_walk; files_walked */
 
 	/* to a worker, and its reply */
-	FILES_MSG_RESPOND	/* files_respond; files_responded */
+	FILES_MSG_RESPOND,	/* files_respond; files_responded */
+	FILES_MSG_STREAMS	/* as files_begin; files_streams */
 };
 
 /* A writer on data[FILES_MSG_MAX] with number and id in place. */
@@ -79,13 +80,17 @@ void files_msg_put_responded(struct buf *b, const struct files_responded *r);
 void files_msg_get_responded(struct buf *b, struct files_responded *r,
 			     const char **path);
 
+/* ->names points into the data; as many as a file can have always fit. */
+void files_msg_put_streams(struct buf *b, const struct files_streams *s);
+void files_msg_get_streams(struct buf *b, struct files_streams *s);
+
 /* ->path, ->cursor and the lists of ->rules point into the data. */
 void files_msg_put_walk(struct buf *b, const struct files_walk *walk);
 void files_msg_get_walk(struct buf *b, struct files_walk *walk);
 
 /* In pieces: the head with .count, and then as many candidates. */
 void files_msg_put_walked(struct buf *b, const struct files_walked *walked);
-void files_msg_put_candidate(struct buf *b, const char *path, uint64_t size);
+void files_msg_put_candidate(struct buf *b, const struct files_candidate *c);
 
 /* All of it is on mem_ctx. */
 void files_msg_get_walked(struct buf *b, TALLOC_CTX *mem_ctx,

@@ -437,6 +437,14 @@ static enum files_status find(const struct files_root *root,
 	return status;
 }
 
+enum files_status files_find_any(const struct files_root *root,
+				 const struct ident *want, const char *path,
+				 struct files_found *found)
+{
+	*found = (struct files_found) { .fd = -1, .any_type = true };
+	return find(root, want, path, found);
+}
+
 enum files_status files_find(const struct files_root *root,
 			     const struct ident *want, const char *path,
 			     struct files_found *found)
@@ -444,14 +452,13 @@ enum files_status files_find(const struct files_root *root,
 	enum files_status status = FILES_OK;
 	struct ident file;
 
-	*found = (struct files_found) { .fd = -1 };
 	if (want == NULL || want->stream[0] == '\0') {
+		*found = (struct files_found) { .fd = -1 };
 		return find(root, want, path, found);
 	}
 	file = *want;
 	file.stream[0] = '\0';
-	found->any_type = true;
-	status = find(root, &file, path, found);
+	status = files_find_any(root, &file, path, found);
 	if (status == FILES_OK) {
 		memcpy(found->ident.stream, want->stream,
 		       sizeof(found->ident.stream));

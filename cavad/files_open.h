@@ -36,6 +36,11 @@ enum files_status files_find(const struct files_root *root,
 			     const struct ident *want, const char *path,
 			     struct files_found *found);
 
+/* The same for what has named streams: a directory as well. */
+enum files_status files_find_any(const struct files_root *root,
+				 const struct ident *want, const char *path,
+				 struct files_found *found);
+
 /*
  * A directory below root, or root itself, without a link on the way. 0 and
  * O_PATH, or errno; path is where it is as root is configured.

@@ -78,6 +78,7 @@ static const struct {
 	{ SCMP_SYS(lseek), BOTH },
 	{ SCMP_SYS(getxattr), BOTH },
 	{ SCMP_SYS(fgetxattr), BOTH },
+	{ SCMP_SYS(listxattr), BOTH },
 	{ SCMP_SYS(fsetxattr), BOTH },
 	{ SCMP_SYS(fremovexattr), BOTH },
 	{ SCMP_SYS(memfd_create), BOTH },

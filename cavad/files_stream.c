@@ -59,3 +59,26 @@ enum files_status files_stream_begin(int path_fd,
 	}
 	return FILES_OK;
 }
+
+void files_streams_list(const struct files_root *root,
+			const struct files_begin *ask,
+			char names[STREAM_LIST_MAX],
+			struct files_found *found,
+			struct files_streams *streams)
+{
+	const struct ident *want = ask->have_ident ? &ask->ident : NULL;
+	int ret = 0;
+
+	streams->names = names;
+	streams->status = files_find_any(root, want, ask->path, found);
+	streams->error = found->error;
+	if (streams->status != FILES_OK) {
+		return;
+	}
+	streams->ident = found->ident;
+	ret = stream_list(found->fd, names, &streams->len);
+	if (ret != 0) {
+		streams->status = FILES_IO;
+		streams->error = ret;
+	}
+}

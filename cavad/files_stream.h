@@ -6,7 +6,8 @@
 #ifndef CAVAD_FILES_STREAM_H
 #define CAVAD_FILES_STREAM_H
 
-#include "cavad/files.h"
+#include "cavad/files_open.h"
+#include "common/stream.h"
 
 /*
  * Of the stream want->stream of the file behind path_fd, which is any file
@@ -15,5 +16,15 @@
 enum files_status files_stream_begin(int path_fd,
 				     const struct files_begin *begin,
 				     struct files_begun *begun);
+
+/*
+ * What files_streams_send() asks, which may be about a directory. The caller
+ * closes found->fd if it is not -1; streams->names is `names`.
+ */
+void files_streams_list(const struct files_root *root,
+			const struct files_begin *ask,
+			char names[STREAM_LIST_MAX],
+			struct files_found *found,
+			struct files_streams *streams);
 
 #endif

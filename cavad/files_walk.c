@@ -20,6 +20,9 @@
  *    is behind the cursor, and nothing more is to be seen of the rest.
  * 4. Files are opened with O_PATH alone: no device wakes, no lease breaks.
  *    What the record says is current is passed over here, for 5 us a file.
+ * 5. What has named streams (common/stream.h) is handed over whatever its
+ *    record says: of those the database has the verdicts. Which ones they are
+ *    is asked by who scans them (scan_streams.h).
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -34,6 +37,7 @@
 #include <unistd.h>
 
 #include "cavad/files_walk.h"
+#include "common/stream.h"
 
 #define WALK_DEPTH 2048		/* of a path of FILES_PATH_MAX */
 #define WALK_TIME 1000		/* ms a batch may take */
@@ -286,19 +290,52 @@ static bool enter(struct walk *w, const char *name)
 
 /* --- files --- */
 
-/* Counts it, and says whether it is to be scanned. */
+/* By its name. */
+static bool is_excluded(struct walk *w)
+{
+	struct filter_facts facts = facts_of(w);
+
+	return filter_rules(&w->ask->rules, &facts) != VERDICT_REASON_NONE;
+}
+
+/* Rule 5; of w->path, which is fd. */
+static void candidate_put(struct walk *w, int fd,
+			  struct files_candidate *candidate)
+{
+	static char names[STREAM_LIST_MAX];
+	size_t len = 0;
+	int ret = stream_list(fd, names, &len);
+
+	if (ret != 0) {
+		count_error(w, ret);
+	}
+	candidate->path = w->path;
+	candidate->streams = len > 0;
+	if (candidate->content || candidate->streams) {
+		files_msg_put_candidate(w->out, candidate);
+		w->walked.count++;
+	}
+}
+
+/* The directory that was entered: not where the walk is resumed. */
+static void directory_seen(struct walk *w)
+{
+	struct files_candidate candidate = { .content = false };
+
+	w->walked.counts.directories++;
+	if (!is_excluded(w)) {
+		candidate_put(w, w->levels[w->depth - 1].fd, &candidate);
+	}
+}
+
+/* Counts it, and says whether its content is to be scanned. */
 static bool file_wanted(struct walk *w, int fd, struct content *now)
 {
 	struct walk_counts *c = &w->walked.counts;
-	struct filter_facts facts = facts_of(w);
 	struct verdict v;
 	enum verdict_state state = VERDICT_STATE_NONE;
 	int ret = 0;
 
-	if (filter_rules(&w->ask->rules, &facts) != VERDICT_REASON_NONE) {
-		c->excluded++;
-		return false;
-	}
 	ret = content_of_fd(fd, now);
 	if (ret != 0) {
 		count_error(w, ret);
@@ -313,6 +350,7 @@ static bool file_wanted(struct walk *w, int fd, struct content *now)
 	}
 	switch (state) {
 	case VERDICT_STATE_INFECTED:
+		return true;	/* unless the allow-list has it: who knows */
 	case VERDICT_STATE_QUARANTINED:
 		c->infected++;
 		c->current++;
@@ -326,11 +364,25 @@ static bool file_wanted(struct walk *w, int fd, struct content *now)
 	}
 }
 
+static void look_at_file(struct walk *w, int fd)
+{
+	struct files_candidate candidate = { .size = 0 };
+	struct content now = { 0 };
+
+	w->walked.counts.files++;
+	if (is_excluded(w)) {
+		w->walked.counts.excluded++;
+		return;
+	}
+	candidate.content = file_wanted(w, fd, &now);
+	candidate.size = now.size;
+	candidate_put(w, fd, &candidate);
+}
+
 /* An entry of any kind. True: a directory, to be entered. */
 static bool look_at(struct walk *w, const char *name, unsigned char type)
 {
 	struct stat st = { 0 };
-	struct content now = { 0 };
 	int fd = -1;
 
 	if (type == DT_DIR) {
@@ -345,11 +397,7 @@ static bool look_at(struct walk *w, const char *name, unsigned char type)
 	if (fd == -1 || fstat(fd, &st) == -1) {
 		count_error(w, errno);
 	} else if (S_ISREG(st.st_mode)) {
-		w->walked.counts.files++;
-		if (file_wanted(w, fd, &now)) {
-			files_msg_put_candidate(w->out, w->path, now.size);
-			w->walked.count++;
-		}
+		look_at_file(w, fd);
 	} else if (!S_ISDIR(st.st_mode)) {
 		w->walked.counts.others++;
 	}
@@ -386,7 +434,7 @@ static bool step(struct walk *w)
 		return true;
 	}
 	if (look_at(w, name->text, name->type) && enter(w, l->after)) {
-		w->walked.counts.directories++;
+		directory_seen(w);
 		return true;
 	}
 	w->path[l->path_len] = '\0';
@@ -457,7 +505,7 @@ static int walk_start(struct walk *w, const struct files_walk *ask)
 	if (ask->cursor[0] != '\0') {
 		cursor_take(w, ask->cursor);
 	} else {
-		w->walked.counts.directories++;
+		directory_seen(w);
 	}
 	return 0;
 }

@@ -392,6 +392,28 @@ static int handle_respond(struct worker *w, uint32_t id, struct buf *in)
 	return files_msg_send(w->sock, &out, -1, 0);
 }
 
+static int handle_streams(struct worker *w, uint32_t id, struct buf *in)
+{
+	static char names[STREAM_LIST_MAX];
+	struct buf out = files_msg_start(w->out, FILES_MSG_STREAMS, id);
+	struct files_streams streams = { .names = names };
+	struct files_found found = { .fd = -1 };
+	struct files_begin ask;
+	int ret = 0;
+
+	files_msg_get_begin(in, &ask);
+	ret = buf_finish(in);
+	if (ret != 0) {
+		return ret;
+	}
+	files_streams_list(w->root, &ask, names, &found, &streams);
+	if (found.fd != -1) {
+		close(found.fd);
+	}
+	files_msg_put_streams(&out, &streams);
+	return files_msg_send(w->sock, &out, -1, 0);
+}
+
 static int worker_serve(struct worker *w)
 {
 	struct buf in;
@@ -422,6 +444,8 @@ static int worker_serve(struct worker *w)
 		return handle_spool_done(w, id, &in);
 	case FILES_MSG_RESPOND:
 		return handle_respond(w, id, &in);
+	case FILES_MSG_STREAMS:
+		return handle_streams(w, id, &in);
 	default:
 		return EBADMSG;
 	}

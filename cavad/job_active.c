@@ -10,6 +10,8 @@
  * 2. Room. A run keeps as many scans under way as its impact gives it of the
  *    lane for the batch, which clients' scans go before.
  * 3. What no server could take is asked again after the next tick.
+ * 4. After a file, or instead of it where its own verdict is current, its
+ *    named streams are asked about.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -19,12 +21,16 @@
 #include "cavad/files_msg.h"
 #include "cavad/job_private.h"
 #include "cavad/queue.h"
+#include "cavad/scan_streams.h"
 #include "common/log.h"
 
 #define BATCHES 4
 
 static void walk_came(struct tevent_req *subreq);
 static void ask_answered(struct tevent_req *subreq);
+static void stream_answered(void *private_data,
+			    const struct scan_answer *answer);
+static void streams_answered(struct tevent_req *subreq);
 static void saved(struct tevent_req *subreq);
 
 static const struct job_object job_of_paths = {
@@ -283,14 +289,14 @@ static struct batch *batch_open(struct active *a)
 	return NULL;
 }
 
-static bool ask_one(struct active *a, struct batch *b,
-		    const struct files_candidate *file)
+static struct scan_request request_of(const struct active *a,
+				      const char *path)
 {
 	const struct job_object *job = active_object(a);
-	struct jobs *jobs = a->jobs;
-	struct scan_request request = {
+
+	return (struct scan_request) {
 		.source = SCAN_JOB,
-		.path = file->path,
+		.path = path,
 		.ignore_previous = a->run->force ||
 			job->ignore_previous_scan_status,
 		.user = a->run->job[0] != '\0' ? a->run->job :
@@ -300,19 +306,43 @@ static bool ask_one(struct active *a, struct batch *b,
 		.report = a->report,
 		.tiered = job->scan_cloudpool_files,
 	};
-	struct asked *asked = talloc(b, struct asked);
+}
+
+/* Of the file, or of its streams. False = no memory. */
+static bool asked_send(struct asked *asked)
+{
+	struct active *a = asked->batch->run;
+	struct jobs *jobs = a->jobs;
+	struct scan_request request = request_of(a, asked->file.path);
 	struct tevent_req *subreq = NULL;
+
+	if (asked->file.content) {
+		subreq = scan_send(asked, jobs->ev, jobs->scans, &request);
+	} else {
+		subreq = scan_streams_send(asked, jobs->ev, jobs->scans,
+					   &request, stream_answered, asked);
+	}
+	if (subreq == NULL) {
+		return false;
+	}
+	tevent_req_set_callback(subreq, asked->file.content ? ask_answered :
+				streams_answered, asked);
+	return true;
+}
+
+static bool ask_one(struct active *a, struct batch *b,
+		    const struct files_candidate *file)
+{
+	struct asked *asked = talloc(b, struct asked);
 
 	if (asked == NULL) {
 		return false;
 	}
-	*asked = (struct asked) { b, *file };
-	subreq = scan_send(asked, jobs->ev, jobs->scans, &request);
-	if (subreq == NULL) {
+	*asked = (struct asked) { .batch = b, .file = *file };
+	if (!asked_send(asked)) {
 		talloc_free(asked);
 		return false;
 	}
-	tevent_req_set_callback(subreq, ask_answered, asked);
 	b->open++;
 	a->under_way++;
 	return true;
@@ -363,25 +393,54 @@ static void ask_again(struct batch *b, const struct files_candidate *file)
 	b->walked.candidates[--b->sent] = *file;
 }
 
-static void count_answer(struct batch *b, const struct files_candidate *file,
-			 const struct scan_answer *answer)
+/* Was it asked in vain, since no server could take it? */
+static bool in_vain(const struct verdict *v)
 {
-	const struct verdict *v = &answer->verdict;
-	struct run_counts *c = &b->counts;
+	return v->result == VERDICT_FAILED &&
+		(v->reason == VERDICT_REASON_NO_SERVER ||
+		 v->reason == VERDICT_REASON_FULL);
+}
 
+static void count_failed(struct run_counts *c, const struct verdict *v)
+{
+	if (v->reason == VERDICT_REASON_GONE ||
+	    v->reason == VERDICT_REASON_NOT_REGULAR) {
+		c->gone++;
+	} else {
+		c->unanswered++;
+	}
+}
+
+static void count_bytes(struct run_counts *c, const struct scan_answer *answer)
+{
 	c->bytes_fetched += answer->bytes_fetched;
 	c->bytes_handed += answer->bytes_sent;
 	c->bytes_passed += answer->bytes_passed;
 	c->scan_time += answer->duration;
+}
+
+static void count_scanned(struct run_counts *c,
+			  const struct scan_answer *answer)
+{
+	const struct verdict *v = &answer->verdict;
+
+	c->scanned++;
+	c->tiered += answer->tiered;
+	c->bytes_scanned += v->content.size;
+	c->clean += v->result == VERDICT_CLEAN;
+	c->found += verdict_denied(v);
+	c->unscannable += v->result == VERDICT_UNSCANNABLE;
+}
+
+static void count_answer(struct batch *b, const struct scan_answer *answer)
+{
+	const struct verdict *v = &answer->verdict;
+	struct run_counts *c = &b->counts;
+
+	count_bytes(c, answer);
 	if (v->result == VERDICT_FAILED) {
-		if (v->reason == VERDICT_REASON_NO_SERVER ||
-		    v->reason == VERDICT_REASON_FULL) {
-			ask_again(b, file);
-		} else if (v->reason == VERDICT_REASON_GONE ||
-			   v->reason == VERDICT_REASON_NOT_REGULAR) {
-			c->gone++;
-		} else {
-			c->unanswered++;
+		if (!in_vain(v)) {
+			count_failed(c, v);
 		}
 		return;
 	}
@@ -390,39 +449,99 @@ static void count_answer(struct batch *b, const struct files_candidate *file,
 		c->skipped++;
 		return;
 	}
-	if (v->result == VERDICT_INFECTED) {
+	if (verdict_denied(v)) {
 		job_run_found(b->run->run, answer->path, v->threat);
 	}
-	if (answer->from_record) {
-		c->current++;
-		c->infected += v->result == VERDICT_INFECTED;
+	if (!answer->from_record) {
+		count_scanned(c, answer);
 		return;
 	}
-	c->scanned++;
-	c->tiered += answer->tiered;
-	c->bytes_scanned += v->content.size;
-	c->clean += v->result == VERDICT_CLEAN;
-	c->found += v->result == VERDICT_INFECTED;
-	c->unscannable += v->result == VERDICT_UNSCANNABLE;
+	c->current++;
+	c->infected += verdict_denied(v);
 }
 
-static void ask_answered(struct tevent_req *subreq)
+static void asked_end(struct asked *asked, bool again)
 {
-	struct asked *asked = tevent_req_callback_data(subreq, struct asked);
 	struct batch *b = asked->batch;
 	struct active *a = b->run;
-	struct scan_answer answer = { .path = NULL };
-	int ret = scan_recv(subreq, asked, &answer);
 
-	if (ret == 0) {
-		count_answer(b, &asked->file, &answer);
-	} else {
+	if (again) {
 		ask_again(b, &asked->file);
 	}
 	b->open--;
 	a->under_way--;
 	talloc_free(asked);
 	active_work(a);
+}
+
+static void ask_answered(struct tevent_req *subreq)
+{
+	struct asked *asked = tevent_req_callback_data(subreq, struct asked);
+	struct scan_answer answer = { .path = NULL };
+	int ret = scan_recv(subreq, asked, &answer);
+
+	TALLOC_FREE(subreq);
+	if (ret != 0) {
+		asked_end(asked, true);
+		return;
+	}
+	count_answer(asked->batch, &answer);
+	if (in_vain(&answer.verdict)) {
+		asked_end(asked, true);
+		return;
+	}
+	asked->file.content = false;
+	if (!asked->file.streams) {
+		asked_end(asked, false);
+	} else if (active_object(asked->batch->run) == NULL ||
+		   !asked_send(asked)) {
+		asked_end(asked, true);
+	}
+}
+
+/* Rule 4: one of them. Counted in vain is none. */
+static void stream_answered(void *private_data,
+			    const struct scan_answer *answer)
+{
+	struct asked *asked = talloc_get_type_abort(private_data,
+						    struct asked);
+	const struct verdict *v = &answer->verdict;
+	struct run_counts *c = &asked->batch->counts;
+
+	count_bytes(c, answer);
+	if (in_vain(v)) {
+		asked->again = true;
+		return;
+	}
+	if (verdict_denied(v)) {
+		job_run_found(asked->batch->run->run, answer->path,
+			      v->threat);
+	}
+	if (v->result == VERDICT_FAILED) {
+		count_failed(c, v);
+	} else if (v->result == VERDICT_SKIPPED) {
+		c->skipped++;
+	} else if (!answer->from_record) {
+		count_scanned(c, answer);
+	} else {
+		c->infected += verdict_denied(v);
+	}
+}
+
+static void streams_answered(struct tevent_req *subreq)
+{
+	struct asked *asked = tevent_req_callback_data(subreq, struct asked);
+	struct run_counts *c = &asked->batch->counts;
+	uint32_t count = 0;
+	int ret = scan_streams_recv(subreq, &count);
+
+	TALLOC_FREE(subreq);
+	if (ret == 0 && !asked->again) {
+		c->streams += count;
+	} else if (ret != 0) {
+		c->unanswered++;
+	}
+	asked_end(asked, asked->again);
 }
 
 void active_work(struct active *a)

@@ -30,7 +30,8 @@ struct batch {
 
 struct asked {
 	struct batch *batch;
-	struct files_candidate file;
+	struct files_candidate file;	/* .content: not answered yet */
+	bool again;		/* a stream of it was asked about in vain */
 };
 
 struct active {

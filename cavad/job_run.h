@@ -51,7 +51,7 @@ enum job_state {
 /* As WALK_COUNTS, and then what came of the scans. */
 #define RUN_COUNTS(W) \
 	WALK_COUNTS(W) \
-	W(scanned, "files that a server was asked about") \
+	W(scanned, "files and named streams that a server was asked about") \
 	W(bytes_scanned, "and their bytes") \
 	W(clean, "of those: clean") \
 	W(found, "of those: infected") \
@@ -63,7 +63,9 @@ enum job_state {
 	W(bytes_fetched, "bytes that servers have read for it") \
 	W(bytes_handed, "bytes that servers were sent for it") \
 	W(bytes_passed, "bytes of files whose descriptor clamd got") \
-	W(scan_time, "ms of its scans together")
+	W(scan_time, "ms of its scans together") \
+	W(streams, "named streams that were looked at; scanned, clean, " \
+	  "found and unscannable count them as well")
 
 struct run_counts {
 #define W(name, text) uint64_t name;

@@ -169,10 +169,12 @@ struct report_part *report_part_begin(TALLOC_CTX *mem_ctx,
 				      const char *policy, const char **why);
 const char *report_part_id(const struct report_part *part);
 
+/* The file was scanned, or a named stream of it. */
+void report_part_add(struct report_part *part, const struct report_scan *scan);
+
 /* It has ended. A request of the store: the report is committed with it. */
 struct tevent_req *report_part_end_send(TALLOC_CTX *mem_ctx,
-					struct report_part *part,
-					const struct report_scan *scan);
+					struct report_part *part);
 
 /* As it is now, on mem_ctx. NULL: there is none, or no memory. */
 struct report *reports_find(TALLOC_CTX *mem_ctx, struct reports *all,

@@ -253,16 +253,19 @@ static void part_linger(struct report_open *o)
 	}
 }
 
+void report_part_add(struct report_part *part, const struct report_scan *scan)
+{
+	part->o->r->infections += report_count(part->o->r, scan);
+}
+
 struct tevent_req *report_part_end_send(TALLOC_CTX *mem_ctx,
-					struct report_part *part,
-					const struct report_scan *scan)
+					struct report_part *part)
 {
 	struct report_open *o = part->o;
 	struct report *r = o->r;
 	struct tevent_req *req = NULL;
 	time_t now = time(NULL);
 
-	r->infections += report_count(r, scan);
 	r->end = (uint64_t)now > r->start ? (uint64_t)now : r->start;
 	r->status = r->fails > 0 ? REPORT_FAILED : REPORT_SUCCEEDED;
 	o->dirty = false;

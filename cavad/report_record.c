@@ -227,7 +227,7 @@ bool report_count(struct report *r, const struct report_scan *scan)
 		r->tiered += scan->tiered;
 		r->unscannable += v->result == VERDICT_UNSCANNABLE;
 	}
-	return v->result == VERDICT_INFECTED && !scan->selftest;
+	return verdict_denied(v) && !scan->selftest;
 }
 
 /* --- times --- */

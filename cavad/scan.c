@@ -222,6 +222,26 @@ void scan_waiters_in_time(struct scan *scan)
 	TAILQ_CONCAT(&scan->waiters, &scan->late, entry);
 }
 
+bool scan_request_keep(TALLOC_CTX *mem_ctx, struct scan_request *request)
+{
+	const char **texts[] = { &request->path, &request->user,
+				 &request->client, &request->share,
+				 &request->pool, &request->asked,
+				 &request->report };
+	size_t i = 0;
+
+	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		if (*texts[i] == NULL) {
+			continue;
+		}
+		*texts[i] = talloc_strdup(mem_ctx, *texts[i]);
+		if (*texts[i] == NULL) {
+			return false;
+		}
+	}
+	return true;
+}
+
 /* A request ends with FAILED or SKIPPED before there was a scan. */
 static void scan_refuse(struct scan_waiter *w, enum verdict_result result,
 			enum verdict_reason reason)

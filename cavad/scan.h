@@ -75,6 +75,9 @@ struct scan_request {
 				 * on-access's, if it is a client's */
 };
 
+/* Its texts are on mem_ctx from now on. False = no memory. */
+bool scan_request_keep(TALLOC_CTX *mem_ctx, struct scan_request *request);
+
 struct scan_answer {
 	struct verdict verdict;	/* FAILED and SKIPPED are answers too */
 	struct ident ident;

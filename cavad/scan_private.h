@@ -213,7 +213,7 @@ struct scan *scan_asked_find(const struct scans *s,
 			     const struct ident *ident);
 
 /* Is there a verdict on these bytes? */
-bool scan_stream_current(const struct scans *s, const struct content *now,
+bool scan_stream_current(const struct scan *scan, const struct content *now,
 			 struct verdict *v);
 
 /* Is it infected, by bytes that were found elsewhere before? */

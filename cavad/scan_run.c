@@ -192,7 +192,7 @@ static bool scan_current(struct scan *scan, const struct files_begun *begun,
 		return true;
 	}
 	if (scan_is_stream(scan)) {
-		return scan_stream_current(scan->scans, &begun->content, v);
+		return scan_stream_current(scan, &begun->content, v);
 	}
 	state = verdict_state(begun->have_record ? &begun->record : NULL,
 			      &begun->content, min);

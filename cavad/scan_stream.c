@@ -71,16 +71,17 @@ struct scan *scan_asked_find(const struct scans *s,
 	return NULL;
 }
 
-bool scan_stream_current(const struct scans *s, const struct content *now,
+bool scan_stream_current(const struct scan *scan, const struct content *now,
 			 struct verdict *v)
 {
+	const struct scans *s = scan->scans;
 	struct ident key;
 	int ret = 0;
 
 	stream_result_key(now, &key);
 	ret = store_result_get(s->store, &key, v);
 	return ret == 0 && content_equal(&v->content, now) &&
-		!verdict_is_old(v, config_signature_min(s->config, false));
+		!verdict_is_old(v, config_signature_min(s->config, scan->job));
 }
 
 bool scan_stream_news(const struct scan *scan, const struct verdict *v)

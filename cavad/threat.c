@@ -86,22 +86,27 @@ static void threat_read_id(void *private_data, struct buf *record)
 	*id = buf_get_u64(record);
 }
 
+/* Until the next call: 128 KiB are much to allocate for each of many. */
+static struct buf threat_record(const struct threat *row)
+{
+	static uint8_t bytes[THREAT_RECORD_MAX];
+	struct buf b = buf_writer(bytes, sizeof(bytes));
+
+	threat_put_record(&b, row);
+	return b;
+}
+
 /* Of one that is being written. */
 static struct threat *threat_copy(TALLOC_CTX *mem_ctx,
 				  const struct threat *row)
 {
-	uint8_t *bytes = talloc_size(mem_ctx, THREAT_RECORD_MAX);
-	struct buf b = buf_writer(bytes, bytes == NULL ? 0 :
-				  THREAT_RECORD_MAX);
-	struct threat *copy = NULL;
+	struct buf b = threat_record(row);
 
-	threat_put_record(&b, row);
-	if (b.error == 0) {
-		b = buf_reader(bytes, b.pos);
-		copy = threat_get_record(mem_ctx, row->id, &b);
+	if (b.error != 0) {
+		return NULL;
 	}
-	talloc_free(bytes);
-	return copy;
+	b = buf_reader(b.data, b.pos);
+	return threat_get_record(mem_ctx, row->id, &b);
 }
 
 static struct threat_write *threat_writing(const struct threats *t,
@@ -212,10 +217,8 @@ static void threat_indexes(struct threats *t, const struct threat *row)
 static bool threat_write(struct threats *t, struct threat *row, bool indexes)
 {
 	struct threat_write *w = threat_writing(t, row->id);
-	uint8_t *bytes = talloc_size(row, THREAT_RECORD_MAX);
-	struct buf b = buf_writer(bytes, bytes == NULL ? 0 :
-				  THREAT_RECORD_MAX);
 	struct tevent_req *subreq = NULL;
+	struct buf b;
 	uint8_t key[8];
 
 	if (w == NULL) {
@@ -229,13 +232,12 @@ static bool threat_write(struct threats *t, struct threat *row, bool indexes)
 	}
 	talloc_free(w->row);
 	w->row = talloc_steal(w, row);
-	threat_put_record(&b, row);
 	if (indexes) {
 		threat_indexes(t, row);
 	}
+	b = threat_record(row);
 	subreq = store_row_put_send(w, t->ev, t->store, STORE_ROWS_THREAT,
 				    store_number_key(row->id, key), &b);
-	talloc_free(bytes);
 	if (subreq == NULL) {
 		if (w->writes == 0) {
 			LIST_REMOVE(w, entry);

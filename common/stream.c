@@ -19,6 +19,7 @@
 
 #define STREAM_PREFIX "user.DosStream."
 #define STREAM_TYPE ":$DATA"
+#define STREAM_FINDER STREAM_PREFIX "AFP_AfpInfo"
 #define STREAM_ALIAS "cava-"
 #define STREAM_TAIL 1		/* bytes of a value that are no content */
 #define STREAM_FINDER_SIZE (60 + STREAM_TAIL)
@@ -107,6 +108,47 @@ int stream_read(int fd, const char *attribute,
 		return errno;
 	}
 	*len = (size_t)got;
+	return 0;
+}
+
+/* Its name is that of fruit's, and so is what it holds. */
+static bool stream_is_metadata(int fd, const char *attribute)
+{
+	uint8_t value[STREAM_FINDER_SIZE + 1];
+	char path[32];
+	ssize_t len = 0;
+
+	if (strncmp(attribute, STREAM_FINDER, strlen(STREAM_FINDER)) != 0) {
+		return false;
+	}
+	stream_path(fd, path);
+	len = getxattr(path, attribute, value, sizeof(value));
+	return len > 0 && stream_is_finder_info(value, (size_t)len);
+}
+
+int stream_list(int fd, char names[STREAM_LIST_MAX], size_t *len)
+{
+	char path[32];
+	ssize_t size = 0;
+	size_t at = 0;
+	size_t n = 0;
+
+	*len = 0;
+	stream_path(fd, path);
+	size = listxattr(path, names, STREAM_LIST_MAX);
+	if (size == -1) {
+		return errno == ENOTSUP ? 0 : errno;
+	}
+	for (at = 0; at < (size_t)size; at += n) {
+		char *name = names + at;
+
+		n = strlen(name) + 1;
+		if (strncmp(name, STREAM_PREFIX, strlen(STREAM_PREFIX)) == 0 &&
+		    !stream_is_metadata(fd, name)) {
+			memmove(names + *len, name, n);
+			*len += n;
+		}
+	}
 	return 0;
 }
 

@@ -49,6 +49,12 @@ void stream_token(const char *attribute, char token[STREAM_TOKEN_MAX]);
 bool stream_is_finder_info(const uint8_t *value, size_t len);
 
 /*
+ * The attributes of fd that are such streams and are scanned, each with its
+ * NUL behind the other. 0 and *len, errno.
+ */
+int stream_list(int fd, char names[STREAM_LIST_MAX], size_t *len);
+
+/*
  * The value of an attribute; an O_PATH descriptor will do. 0 and *len,
  * ENODATA, errno.
  */

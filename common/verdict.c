@@ -192,6 +192,12 @@ bool verdict_quarantined(const struct verdict *v)
 		v->reason == VERDICT_REASON_QUARANTINED;
 }
 
+bool verdict_denied(const struct verdict *v)
+{
+	return v->result == VERDICT_INFECTED &&
+		v->reason != VERDICT_REASON_ALLOWED;
+}
+
 bool verdict_is_old(const struct verdict *v, int64_t signature_min)
 {
 	int64_t signatures = v->signature_time;

@@ -116,6 +116,9 @@ enum verdict_state {
  */
 bool verdict_quarantined(const struct verdict *v);
 
+/* Pure. Infected, and not let through by the allow-list: a find. */
+bool verdict_denied(const struct verdict *v);
+
 /* Text for people and JSON: "clean", "infected", ... never NULL. */
 const char *verdict_result_text(enum verdict_result r);
 const char *verdict_reason_text(enum verdict_reason r);

@@ -112,6 +112,69 @@ impact = HIGH
     assert start(world, 409, policy="dosc") == "there is no job dosc"
 
 
+def put_stream(path, name, content):
+    os.setxattr(path, "user.DosStream.%s:$DATA" % name, content + b"\0")
+
+
+def test_streams(make):
+    """Named streams too, of directories and of files that are current."""
+    world = make()
+    fill(world.root, 2, 3)
+    ended(world, start(world, paths=[world.root]))
+    path = world.root / "d000/f0001"
+    put_stream(path, "evil", EICAR)
+    put_stream(path, "Zone.Identifier", b"[ZoneTransfer]\r\nZoneId=3\r\n")
+    put_stream(world.root / "d001", "evil", EICAR)
+    put_stream(world.root / "d000", "with a blank", b"nothing bad")
+    put_stream(path, "AFP_AfpInfo", b"AFP\0\0\0\1\0" + bytes(52))
+    os.setxattr(path, "user.comment", EICAR)    # no stream
+    os.utime(path)      # it is to be scanned as well
+    # vfs_streams_depot: a stream is a file
+    depot = world.root / ".streams/12/34/56"
+    depot.mkdir(parents=True)
+    (depot / ":evil:$DATA").write_bytes(EICAR)
+    run = ended(world, start(world, paths=[world.root]))
+    assert run["state"] == "succeeded"
+    assert run["streams"] == 4, run
+    assert run["unanswered"] == 0
+    assert (run["files"], run["current"]) == (7, 5)
+    assert (run["scanned"], run["found"], run["infected"]) == (6, 3, 0)
+    assert {found["file"] for found in run["infected_files"]} == {
+        "%s:evil" % path, "%s/d001:evil" % world.root,
+        str(depot / ":evil:$DATA")}
+    reply = world.call("GET", "/platform/11/antivirus/reports/scans")
+    job = [r for r in reply.json["reports"] if r["job_id"] == run["id"]][0]
+    assert (job["files"], job["infections"]) == (6, 3)
+    # all known now: the same bytes are not asked about again
+    run = ended(world, start(world, paths=[world.root]))
+    assert (run["scanned"], run["streams"], run["found"]) == (0, 4, 0)
+    assert run["infected"] == 3
+    run = ended(world, start(world, paths=[world.root], force_run=True))
+    assert (run["scanned"], run["streams"], run["found"]) == (11, 4, 3)
+
+
+def test_allowed(make):
+    """What the allow-list lets through is neither found nor infected."""
+    world = make()
+    world.file("bad", EICAR)
+    run = ended(world, start(world, paths=[world.root]))
+    assert run["found"] == 1
+    done = world.cavactl("allow", "add", "--threat", THREAT,
+                         "--reason", "test")
+    assert done.returncode == 0, done.stderr
+    for force in (False, True):
+        run = ended(world, start(world, paths=[world.root],
+                                 force_run=force))
+        assert (run["found"], run["infected"], run["infected_files"]) == (
+            0, 0, [])
+    said = world.scan(world.root / "bad").json
+    assert (said["result"], said["reason"]) == (
+        "infected", "infected, and allowed by an administrator")
+    reply = world.call("GET", "/platform/11/antivirus/reports/scans")
+    assert [r["infections"] for r in reply.json["reports"]
+            if r["source"] != "on-access"] == [0, 0, 0, 1]
+
+
 def test_tiered(make):
     """Only where the job says so."""
     world = make(jobs="[job near]\n[job far]\nscan_cloudpool_files = yes\n")
@@ -241,7 +304,7 @@ def test_no_server(make):
     wait_for("offline", lambda: all(
         s["server_state"] != "online" for s in
         world.status()["server_status"]), 40)
-    world.file("a")
+    put_stream(world.file("a"), "s", b"its stream")
     run = start(world, paths=[world.root])
     wait_for("paused_system",
              lambda: run_of(world, run)["state"] == "paused_system")
@@ -249,7 +312,8 @@ def test_no_server(make):
     os.unlink(world.dir / "clamd.sock")
     world.clamd = type(world.clamd)(str(world.dir / "clamd.sock"))
     last = ended(world, run)
-    assert (last["state"], last["scanned"]) == ("succeeded", 1)
+    assert (last["state"], last["scanned"], last["streams"]) == (
+        "succeeded", 2, 1)
 
 
 def test_priority(make):

@@ -2,6 +2,7 @@
 
 SPDX-License-Identifier: GPL-3.0-or-later
 """
+import os
 import re
 import signal
 import threading
@@ -101,6 +102,23 @@ def test_individual(make):
         infections=1, av_service="none")
     # and the clients' report has none of it
     has(day(world), files=0, infections=0, status="Started", end=None)
+
+
+def test_individual_with_streams(make):
+    """A file is not clean while a stream of it is infected."""
+    world = make()
+    path = world.file("a", b"x" * 100)
+    for name, content in (("fine", b"22"), ("evil", EICAR)):
+        os.setxattr(path, "user.DosStream.%s:$DATA" % name, content + b"\0")
+    said = world.scan(path).json
+    assert (said["result"], said["file"]) == ("infected", "%s:evil" % path)
+    has(report(world, said["report_id"]), files=3, num_files_rev=3,
+        infections=1, size=102 + len(EICAR), scan_fails=0)
+    done = world.cavactl("scan", str(path))
+    assert done.returncode == 2 and b"a:evil: infected" in done.stdout
+    os.removexattr(path, "user.DosStream.evil:$DATA")
+    said = world.scan(path).json
+    assert (said["result"], said["file"]) == ("clean", str(path))
 
 
 def test_one_command_is_one_report(make):

@@ -25,6 +25,11 @@ size_t fuzz_seed(unsigned int i, uint8_t data[FUZZ_MAX])
 	const struct files_walk walk = { .path = "/data", .cursor = "a/",
 					 .rules = FILTER_DEFAULT };
 	const struct files_walked walked = { .cursor = "a/b", .count = 1 };
+	const struct files_candidate candidate = { .path = "/data/a",
+						   .size = 7,
+						   .content = true };
+	const struct files_streams streams = { .names = "user.a\0user.b",
+					       .len = 14 };
 	const struct files_respond respond = { .action = FILES_DELETE,
 					       .have_ident = true,
 					       .path = "/data/a" };
@@ -50,13 +55,16 @@ size_t fuzz_seed(unsigned int i, uint8_t data[FUZZ_MAX])
 		break;
 	case 5:
 		files_msg_put_walked(&b, &walked);
-		files_msg_put_candidate(&b, "/data/a", 7);
+		files_msg_put_candidate(&b, &candidate);
 		break;
 	case 6:
 		files_msg_put_respond(&b, &respond);
 		break;
 	case 7:
 		files_msg_put_responded(&b, &responded);
+		break;
+	case 8:
+		files_msg_put_streams(&b, &streams);
 		break;
 	default:
 		return 0;
@@ -78,6 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct files_walked walked;
 	struct files_respond respond;
 	struct files_responded responded;
+	struct files_streams streams;
 	TALLOC_CTX *frame = talloc_new(NULL);
 	struct verdict record;
 	const char *path = NULL;
@@ -101,6 +110,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	b = buf_reader(data, size);
 	files_msg_get_responded(&b, &responded, &path);
+	b = buf_reader(data, size);
+	files_msg_get_streams(&b, &streams);
+	if (b.error == 0 && streams.len > 0 &&
+	    streams.names[streams.len - 1] != '\0') {
+		abort();
+	}
 	b = buf_reader(data, size);
 	files_msg_get_walk(&b, &walk);
 	b = buf_reader(data, size);

@@ -243,6 +243,19 @@ def test_standard_waits_for_what_is_owed_alone(standard):
     assert standard.connect().loadfile("local.txt:s") == EICAR
 
 
+def test_found_by_a_scan(standard):
+    """Set by a local user, and not yet opened in strict: a scan finds it."""
+    path = put(standard, "scanned.txt", "evil", EICAR)
+    smb = standard.connect()
+    assert smb.loadfile("scanned.txt:evil") == EICAR
+    done = standard.cavactl("scan", str(path))
+    assert done.returncode == 2, (done.stdout, done.stderr)
+    assert "scanned.txt:evil: infected" in done.stdout
+    assert status_of(standard.connect().loadfile,
+                     "scanned.txt:evil") in DENIED
+    assert smb.loadfile("scanned.txt") == b"the file itself\n"
+
+
 def test_infected_sticks_in_standard(standard):
     """What was infected and then changed locally waits for a scan."""
     smb = standard.connect()

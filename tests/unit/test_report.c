@@ -163,6 +163,8 @@ static void test_count(void **state)
 		{ VERDICT_INFECTED, 0, true, true, 0, 1, 0, 0, 0, 0 },
 		{ VERDICT_UNSCANNABLE, VERDICT_REASON_LIMIT, false, false,
 		  1, 1, 0, 0, 1, 10 },
+		{ VERDICT_INFECTED, VERDICT_REASON_ALLOWED, false, false,
+		  1, 1, 0, 0, 0, 10 },
 		{ VERDICT_SKIPPED, VERDICT_REASON_TOO_LARGE, false, false,
 		  0, 1, 0, 1, 0, 0 },
 		{ VERDICT_FAILED, VERDICT_REASON_TIMEOUT, false, false,
