@@ -104,6 +104,8 @@ static void event_print(json_t *row)
 		"name", "severity", "meaning", "about", "message", "since",
 		"last", "until",
 	};
+	const char *detail = NULL;
+	json_t *value = NULL;
 	size_t i = 0;
 
 	events_time(row, "time_noticed", "since", "");
@@ -117,6 +119,9 @@ static void event_print(json_t *row)
 	}
 	printf("%-9s %lld\n", "count", (long long)json_integer_value(
 		json_object_get(row, "count")));
+	json_object_foreach(json_object_get(row, "details"), detail, value) {
+		event_line(detail, json_string_value(value));
+	}
 }
 
 static enum cavactl_exit events_view(const struct cavactl *ctl,

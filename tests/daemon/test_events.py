@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from cavad_world import World, wait_for
+from cavad_world import EICAR, THREAT, World, wait_for
 
 
 @pytest.fixture
@@ -65,6 +65,20 @@ def test_table_and_view(world):
                          str(event["id"]))
     assert all(e["id"] < event["id"]
                for e in json.loads(done.stdout)["events"])
+
+
+def test_view_of_an_infection(world):
+    """Who, from where, in what, by which server, and what was done."""
+    world.start()
+    path = world.file("bad", EICAR)
+    assert world.scan(path).json["result"] == "infected"
+    event, = named(world, "SW_AVSCAN_CAVA_INFECTED")
+    done = world.cavactl("events", "view", str(event["id"]))
+    lines = dict(line.split(None, 1) for line in
+                 done.stdout.decode().splitlines() if " " in line.strip())
+    assert {"user": "root", "client": "API", "path": str(path),
+            "threat": THREAT, "server": "av", "action": "denied"}.items() \
+        <= lines.items()
 
 
 def test_pages(world):
