@@ -91,7 +91,9 @@ static int http_want_socket(CURL *easy, curl_socket_t fd, int what,
 		flags |= TEVENT_FD_READ;
 	}
 	if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT) {
-		flags |= TEVENT_FD_WRITE;
+		/* who waits to write alone is not told of errors by tevent:
+		 * a refused connection would seem to hang */
+		flags |= TEVENT_FD_READ | TEVENT_FD_WRITE;
 	}
 	if (sock != NULL) {
 		tevent_fd_set_flags(sock->fde, flags);

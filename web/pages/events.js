@@ -8,6 +8,11 @@ import { attempt, badge, button, el, number, table, time } from "/dom.js";
 
 const PAGE = 100;
 
+/* Most are over as they happen. */
+const lasted = e => !e.resolve_time ? el("div.faint", "and it is still so") :
+	e.resolve_time > e.time_noticed + 60 ?
+	el("div.faint", `until ${time(e.resolve_time)}`) : "";
+
 export async function show(main) {
 	const list = el("div.sheet");
 
@@ -16,7 +21,8 @@ export async function show(main) {
 			{ resume } : { limit: PAGE }));
 
 		list.replaceChildren(table([
-			{ head: "When", time: true, cell: e => time(e.time_noticed) },
+			{ head: "When", time: true, cell: e => [
+				time(e.time_noticed), lasted(e)] },
 			{ head: "Severity", cell: e => badge(e.severity) },
 			{ head: "Event", cell: e => [e.meaning, el("div.faint",
 				e.name)] },
@@ -25,7 +31,6 @@ export async function show(main) {
 			  cell: e => e.message },
 			{ head: "Times", number: true,
 			  cell: e => number(e.count) },
-			{ head: "Over", time: true, cell: e => time(e.resolve_time) },
 		], found.events, "Nothing has happened yet."));
 		list.append(el("div.row", resume ? button("Newest", () => attempt(
 			() => page(null))) : "", found.resume ? button("Older",

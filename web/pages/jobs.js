@@ -5,8 +5,8 @@
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 import { AVSCAN, RUNS, get, post, put, remove, segment } from "/api.js";
-import { attempt, badge, button, confirmed, duration, el, facts, number, renew,
-	 table, tell, time, yesNo } from "/dom.js";
+import { attempt, badge, button, bytes, confirmed, duration, el, facts, number,
+	 renew, table, tell, time, yesNo } from "/dom.js";
 import { objectForm } from "/object_form.js";
 
 const PATH = `${AVSCAN}/jobs`;
@@ -62,22 +62,28 @@ function progress(run) {
 		" ", duration(run.time_left), " left"];
 }
 
-function showRun(run) {
-	const named = ["id", "type", "policy", "state", "paths", "start_time",
-		       "end_time", "error", "force_run", "infected_files",
-		       "files_per_second", "time_left"];
+const COUNTS = [
+	["Directories", "directories"], ["Files seen", "files"],
+	["That had a current verdict", "current"],
+	["Of those infected", "infected"], ["Left out by rules", "excluded"],
+	["Scanned", "scanned"], ["Clean", "clean"], ["Found infected", "found"],
+	["Too large to scan, or tiered", "skipped"],
+	["Unscannable", "unscannable"], ["Without a verdict", "unanswered"],
+	["Not readable", "failed"], ["Gone meanwhile", "gone"],
+	["Other mounts, not entered", "mounts"],
+];
 
+function showRun(run) {
 	tell(`Run ${run.id}`, facts([
 		["Job", run.policy || "by hand"], ["State", badge(run.state)],
 		["Paths", run.paths.join(", ")],
 		["Started", time(run.start_time)],
 		["Ended", time(run.end_time)],
 		["What was wrong", run.error || "nothing"],
-		...Object.entries(run).filter(([name]) => !named.includes(name))
-			.map(([name, value]) => [name.replaceAll("_", " "),
-						 number(value)])]),
+		...COUNTS.map(([name, field]) => [name, number(run[field])]),
+		["Bytes scanned", bytes(run.bytes_scanned)]]),
 	     run.infected_files.length === 0 ? [] : [
-		el("h2", "Infected files"), table([
+		el("h2", "Found infected"), table([
 			{ head: "File", path: true, cell: f => f.file },
 			{ head: "Threat", cell: f => f.threat },
 		], run.infected_files)]);
@@ -118,7 +124,7 @@ export async function show(main) {
 			{ head: "Scanned", number: true,
 			  cell: r => number(r.scanned) },
 			{ head: "Infected", number: true,
-			  cell: r => number(r.found) },
+			  cell: r => number(r.found + r.infected) },
 			{ head: "Progress", cell: progress },
 			{ head: "", actions: true, cell: r => verbs(r) },
 		], list.jobs, "Nothing has run yet."));
