@@ -28,13 +28,14 @@
 #endif
 #define SMB_SERVICE_FAILURES 2	/* in a row */
 
-/* Of ip_pool. */
+/* Of ip_pool; without one, this host's own. */
 struct smb_address {
 	LIST_ENTRY(smb_address) entry;
 	struct smb_service *service;
 	char *name;
 	struct in6_addr addr;
 	bool wanted;
+	bool in_pool;
 	unsigned int failures;	/* in a row */
 	unsigned int no_share;	/* the same */
 	int fd;			/* -1 = it is not being asked */
@@ -107,7 +108,7 @@ static void smb_address_failed(struct smb_address *a, const char *why)
 	bool answered = a->talk.step != SMB_NEGOTIATE;
 
 	smb_address_close(a);
-	if (answered || !smb_address_again(a, &a->failures)) {
+	if (answered || !a->in_pool || !smb_address_again(a, &a->failures)) {
 		return;
 	}
 	event_raise(a->service->events, EVENT_SW_AVSCAN_CAVA_NO_SMB, a->name,
@@ -354,21 +355,40 @@ static bool smb_service_needed(const struct config *config)
 	return false;
 }
 
-static void smb_service_want(struct smb_service *s)
+static void smb_service_want(struct smb_service *s, const char *name,
+			     const struct in6_addr *addr, bool in_pool)
 {
+	struct smb_address *a = smb_address_find(s, name);
+
+	a = a != NULL ? a : smb_address_make(s, name);
+	if (a == NULL) {
+		return;		/* the next look may have memory */
+	}
+	a->wanted = true;
+	a->in_pool = in_pool;
+	a->addr = *addr;
+	if (!in_pool) {		/* any more */
+		event_clear(s->events, EVENT_SW_AVSCAN_CAVA_NO_SMB, name);
+	}
+}
+
+static void smb_service_want_all(struct smb_service *s)
+{
+	static const struct in6_addr own = {
+		.s6_addr = { [10] = 0xff, [11] = 0xff, 127, 0, 0, 1 },
+	};
+	const char **pool = s->config->settings.ip_pool;
 	struct in6_addr addr = { 0 };
-	struct smb_address *a = NULL;
 	const char *name = NULL;
 	unsigned int i = 0;
 
+	if (pool == NULL || pool[0] == NULL) {
+		smb_service_want(s, "127.0.0.1", &own, false);
+		return;
+	}
 	for (; ip_pool_here(s->ip_pool, i, &name, &addr); i++) {
-		a = name == NULL ? NULL : smb_address_find(s, name);
-		if (a == NULL && name != NULL) {
-			a = smb_address_make(s, name);
-		}
-		if (a != NULL) {
-			a->wanted = true;
-			a->addr = addr;
+		if (name != NULL) {
+			smb_service_want(s, name, &addr, true);
 		}
 	}
 }
@@ -383,7 +403,7 @@ void smb_service_look(struct smb_service *s)
 		a->wanted = false;
 	}
 	if (smb_service_needed(s->config)) {
-		smb_service_want(s);
+		smb_service_want_all(s);
 	}
 	for (a = LIST_FIRST(&s->addresses); a != NULL; a = next) {
 		next = LIST_NEXT(a, entry);

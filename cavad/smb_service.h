@@ -8,7 +8,8 @@
  * well; that one cannot be told, as where encryption is required, is none.
  * Two failures in a row are an event about the entry of ip_pool, one success
  * ends it. Nobody is asked while no server that fetches files is enabled, or
- * scanning is off; and without ip_pool it is not known where servers come in.
+ * scanning is off. Without ip_pool it is not known where servers come in:
+ * then 127.0.0.1 is asked for the share, and no answer there is no event.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */

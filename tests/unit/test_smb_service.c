@@ -299,6 +299,40 @@ static void test_share_away_and_back(void **p)
 	assert_false(share_away(w));	/* in a row */
 }
 
+/* It is not known where servers come in, but that is the same Samba. */
+static void test_share_without_ip_pool(void **p)
+{
+	struct world *w = *p;
+	const char **pool = w->config->settings.ip_pool;
+
+	port = 0;
+	samba_starts(w);
+	samba_ends(w);
+	look(w, NULL, 0);
+	look(w, NULL, 0);
+	assert_true(is_up(w));
+	w->config->settings.ip_pool = NULL;
+	look(w, NULL, 0);
+	look(w, NULL, 0);
+	assert_false(is_up(w));		/* it need not listen here */
+	samba_starts(w);
+	TALK(w, 0, MORE, 0, MISSING);
+	TALK(w, 0, MORE, 0, MISSING);
+	assert_true(share_away(w));
+	samba_ends(w);
+	look(w, NULL, 0);
+	assert_true(share_away(w));
+	assert_false(is_up(w));
+	samba_starts(w);
+	TALK(w, 0, MORE, 0, DENIED);
+	assert_false(share_away(w));
+	w->config->settings.ip_pool = pool;
+	samba_ends(w);
+	look(w, NULL, 0);
+	look(w, NULL, 0);
+	assert_true(is_up(w));
+}
+
 /* Where a session without a name is not taken. */
 static void test_share_cannot_be_told(void **p)
 {
@@ -382,6 +416,7 @@ int main(void)
 		SMB_TEST(test_wrong_answers),
 		SMB_TEST(test_no_answer),
 		SMB_TEST(test_share_away_and_back),
+		SMB_TEST(test_share_without_ip_pool),
 		SMB_TEST(test_share_cannot_be_told),
 		SMB_TEST(test_requests),
 		SMB_TEST(test_not_needed),
