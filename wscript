@@ -311,7 +311,8 @@ def demo(ctx):
 
 def pictures(ctx):
     """makes docs/pictures anew, of the page and of the demo"""
-    in_build(ctx, "/usr/bin/python3", "tests/pictures.py")
+    in_build(ctx, "/usr/bin/python3", "tests/pictures.py",
+             ctx.options.only)
 
 
 def bench(ctx):

@@ -46,15 +46,18 @@ static struct history_row history_grown(const struct history *h,
 	};
 }
 
-static void history_begin(struct history *h)
+/*
+ * now is of the clock that timers go by: time() is some ms behind it, and
+ * in these a minute that is over would seem to begin again and again.
+ */
+static void history_begin(struct history *h, struct timeval now)
 {
-	time_t now = time(NULL);
+	time_t minute = now.tv_sec - now.tv_sec % 60;
 
-	h->began = history_sums(h, now - now % 60);
+	h->began = history_sums(h, minute);
 	/* without memory the day ends here */
-	(void)tevent_add_timer(h->ev, h,
-			       tevent_timeval_set((uint32_t)(now - now % 60 +
-							     60), 0),
+	(void)tevent_add_timer(h->ev, h, tevent_timeval_set(
+				       (uint32_t)(minute + 60), 0),
 			       history_minute, h);
 }
 
@@ -66,7 +69,6 @@ static void history_minute(struct tevent_context *ev, struct tevent_timer *te,
 
 	(void)ev;
 	(void)te;
-	(void)now;
 	if (h->count == HISTORY_MINUTES) {
 		h->first = (h->first + 1) % HISTORY_MINUTES;
 		h->count--;
@@ -74,7 +76,7 @@ static void history_minute(struct tevent_context *ev, struct tevent_timer *te,
 	h->rows[(h->first + h->count) % HISTORY_MINUTES] =
 		history_grown(h, &sums);
 	h->count++;
-	history_begin(h);
+	history_begin(h, now);
 }
 
 struct history *history_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
@@ -85,7 +87,7 @@ struct history *history_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 	if (h != NULL) {
 		h->ev = ev;
 		h->counters = counters;
-		history_begin(h);
+		history_begin(h, tevent_timeval_current());
 	}
 	return h;
 }

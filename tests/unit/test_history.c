@@ -12,9 +12,14 @@
 
 #include "cavad/history.c"
 
+/* The clock of time() is behind: it is the minute before, still. */
 static void minute(struct history *h)
 {
-	history_minute(h->ev, NULL, (struct timeval) { 0 }, h);
+	int64_t before = h->began.time;
+
+	history_minute(h->ev, NULL, (struct timeval) {
+		.tv_sec = before + 60 }, h);
+	assert_int_equal(h->began.time, before + 60);
 }
 
 static void test_rows(void **p)

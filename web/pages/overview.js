@@ -7,7 +7,7 @@ import { AVSCAN, get } from "/api.js";
 import { badge, el, number, renew, table, time } from "/dom.js";
 
 const TILES = [
-	["Scans", s => s.system_stats.all_scan_requests],
+	["Scan requests", s => s.system_stats.all_scan_requests],
 	["Infected", s => s.system_stats.cee_infected_count],
 	["Without a verdict", s => s.system_stats.scan_fails],
 	["Scans waiting", s => s.pending_scans],
@@ -55,7 +55,7 @@ function chart(title, lines) {
 			   interaction: { mode: "index", intersect: false },
 			   scales: { y: { beginAtZero: true,
 					  ticks: { precision: 0 } },
-				     x: { ticks: { maxTicksLimit: 7,
+				     x: { ticks: { maxTicksLimit: 4,
 						   maxRotation: 0 } } },
 			   plugins: { title: { display: true, text: title },
 				      legend: { display: lines.length > 1 } } },
