@@ -563,8 +563,8 @@ void api_object_made(struct api_call *call, const struct live_change *change)
 	if (change->kind != LIVE_MODIFY) {
 		job_forget(jobs, change->name);
 	} else if (change->new_name != NULL &&
-		   strcasecmp(change->new_name, change->name) != 0) {
-		job_forget(jobs, change->new_name);
+		   strcmp(change->new_name, change->name) != 0) {
+		job_renamed(jobs, change->name, change->new_name);
 	}
 }
 

@@ -5,7 +5,8 @@
  *
  * Reports are in the order of their starts, so that a look at the first ones
  * is enough. Of verdicts only clean ones go: what was infected sticks, and a
- * mark (skipped) means that somebody has to wait for a scan.
+ * mark (skipped) means that somebody has to wait for a scan. Threats go with
+ * their report, or later when they have outlived it (threats_expire()).
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -25,7 +26,9 @@ struct expiry {
 	const struct config *config;
 	struct store *store;
 	struct reports *reports;
+	struct threats *threats;
 	struct store_cursor cursor;
+	uint64_t threat;	/* the last one that was looked at */
 	unsigned int under_way;	/* removals of reports */
 	time_t before;
 };
@@ -79,7 +82,7 @@ static void expiry_tick(struct tevent_context *ev, struct tevent_timer *te,
 	struct expiry *e = talloc_get_type_abort(private_data, struct expiry);
 	const struct report_range range = { .oldest_first = true,
 					    .looks = EXPIRY_ROWS };
-	unsigned int results = 0;
+	unsigned int gone = 0;
 	uint64_t last = 0;
 
 	(void)ev;
@@ -90,9 +93,10 @@ static void expiry_tick(struct tevent_context *ev, struct tevent_timer *te,
 		(void)reports_each(e->reports, &range, expiry_report, e,
 				   &last);
 	}
-	results = store_results_expire(e->store, e->ev, e->before,
-				       EXPIRY_ROWS, &e->cursor);
-	if (!expiry_timer(e, e->under_way > 0 || results > 0)) {
+	gone = store_results_expire(e->store, e->ev, e->before, EXPIRY_ROWS,
+				    &e->cursor);
+	gone += threats_expire(e->threats, e->before, &e->threat);
+	if (!expiry_timer(e, e->under_way > 0 || gone > 0)) {
 		log_error("out of memory: old reports stay until cavad is "
 			  "restarted");
 	}
@@ -100,7 +104,7 @@ static void expiry_tick(struct tevent_context *ev, struct tevent_timer *te,
 
 struct expiry *expiry_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 			     const struct config *config, struct store *store,
-			     struct reports *reports)
+			     struct reports *reports, struct threats *threats)
 {
 	struct expiry *e = talloc_zero(mem_ctx, struct expiry);
 
@@ -111,6 +115,7 @@ struct expiry *expiry_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 	e->config = config;
 	e->store = store;
 	e->reports = reports;
+	e->threats = threats;
 	if (!expiry_timer(e, true)) {
 		talloc_free(e);
 		return NULL;

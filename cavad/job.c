@@ -508,6 +508,11 @@ void job_forget(struct jobs *jobs, const char *job)
 	job_due_forget(jobs->due, job);
 }
 
+void job_renamed(struct jobs *jobs, const char *from, const char *to)
+{
+	job_due_rename(jobs->due, from, to);
+}
+
 int64_t job_last(struct jobs *jobs, const struct job_object *job)
 {
 	return job_due_last(jobs->due, job->name);

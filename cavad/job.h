@@ -87,6 +87,9 @@ int64_t job_next(struct jobs *jobs, const struct job_object *job);
 /* It is removed, or made anew: no run of an earlier one was missed. */
 void job_forget(struct jobs *jobs, const char *job);
 
+/* It has another name, and nothing else is new. */
+void job_renamed(struct jobs *jobs, const char *from, const char *to);
+
 /* When its schedule last started a run, s since the epoch; 0 = never. */
 int64_t job_last(struct jobs *jobs, const struct job_object *job);
 

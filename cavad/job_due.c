@@ -104,23 +104,35 @@ static void due_learn(struct job_due *d, struct due *due, time_t now)
 	talloc_free(value);
 }
 
+static struct due *due_find(struct job_due *d, const char *job)
+{
+	struct due *due = NULL;
+
+	LIST_FOREACH(due, &d->list, entry) {
+		if (strcasecmp(due->name, job) == 0) {
+			break;
+		}
+	}
+	return due;
+}
+
+static void due_drop(struct due *due)
+{
+	if (due != NULL) {
+		LIST_REMOVE(due, entry);
+		talloc_free(due);
+	}
+}
+
 /* NULL: it has no schedule, or no memory. */
 static struct due *due_of(struct job_due *d, const struct job_object *job,
 			  time_t now)
 {
 	char why[512] = "";
-	struct due *due = NULL;
+	struct due *due = due_find(d, job->name);
 
-	LIST_FOREACH(due, &d->list, entry) {
-		if (strcasecmp(due->name, job->name) == 0) {
-			break;
-		}
-	}
 	if (!job->enabled || job->schedule[0] == '\0') {
-		if (due != NULL) {
-			LIST_REMOVE(due, entry);
-			talloc_free(due);
-		}
+		due_drop(due);
 		return NULL;
 	}
 	if (due == NULL) {
@@ -157,26 +169,45 @@ static void due_started(struct job_due *d, const char *job, time_t now)
 	}
 }
 
-/* There is no other word in the database for "not known" than 0. */
-void job_due_forget(struct job_due *d, const char *job)
+static void due_erase(struct job_due *d, const char *job)
 {
 	char key[DUE_KEY_MAX];
-	struct due *due = NULL;
 	struct tevent_req *req = NULL;
 
-	LIST_FOREACH(due, &d->list, entry) {
-		if (strcasecmp(due->name, job) == 0) {
-			LIST_REMOVE(due, entry);
-			talloc_free(due);
-			break;
-		}
-	}
 	snprintf(key, sizeof(key), "job %s", job);
 	req = store_meta_put_send(d, d->ev, d->store, key, "0 ");
 	if (req != NULL) {
 		tevent_req_set_callback(req, due_kept, NULL);
 	}
 	due_started(d, job, 0);
+}
+
+/* There is no other word in the database for "not known" than 0. */
+void job_due_forget(struct job_due *d, const char *job)
+{
+	due_drop(due_find(d, job));
+	due_erase(d, job);
+}
+
+/* What is in memory is what the database has, or will have soon. */
+void job_due_rename(struct job_due *d, const char *from, const char *to)
+{
+	struct due *due = due_find(d, from);
+	struct due *fresh = due_find(d, to);
+	char old[DUE_NAME_MAX] = "";	/* as it was spelled */
+	int64_t last = 0;
+
+	snprintf(old, sizeof(old), "%s", due != NULL ? due->name : from);
+	last = job_due_last(d, old);
+	if (fresh != due) {
+		due_drop(fresh);	/* of a moment ago, and knows nothing */
+	}
+	due_erase(d, old);
+	due_started(d, to, last);
+	if (due != NULL) {
+		snprintf(due->name, sizeof(due->name), "%s", to);
+		due_keep(d, due);
+	}
 }
 
 int64_t job_due_last(struct job_due *d, const char *job)

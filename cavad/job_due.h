@@ -28,6 +28,9 @@ void job_due_look(struct job_due *d, time_t now,
 /* What is known of a job of that name. */
 void job_due_forget(struct job_due *d, const char *job);
 
+/* It has another name from now on, and its schedule is heeded as before. */
+void job_due_rename(struct job_due *d, const char *from, const char *to);
+
 /* When it was started last; 0 = never. */
 int64_t job_due_last(struct job_due *d, const char *job);
 

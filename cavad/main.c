@@ -432,7 +432,8 @@ static int cavad_build(struct cavad *cavad)
 	if (ret == 0) {
 		reports_watch_jobs(cavad->reports, cavad->jobs);
 		ret = expiry_create(cavad, cavad->ev, config, cavad->store,
-				    cavad->reports) == NULL ? ENOMEM : 0;
+				    cavad->reports, cavad->threats) == NULL ?
+		      ENOMEM : 0;
 	}
 	if (ret == 0) {
 		cavad_attach(cavad);

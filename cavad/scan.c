@@ -368,6 +368,12 @@ const char *scan_report(const struct scan *scan)
 	return report == NULL ? "" : report;
 }
 
+const char *scan_report_also(const struct scan *scan)
+{
+	return scan->report != NULL && (scan->sources & FROM_CLIENTS) != 0 ?
+	       scan->scans->report : NULL;
+}
+
 static void scan_tell(struct scan *scan, const struct verdict *verdict,
 		      bool from_record, uint32_t duration)
 {

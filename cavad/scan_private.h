@@ -176,6 +176,9 @@ void scan_finish(struct scan *scan, const struct verdict *verdict,
 /* The id of the report that it is part of, or "". */
 const char *scan_report(const struct scan *scan);
 
+/* That of clients, when it is theirs as well; or NULL. */
+const char *scan_report_also(const struct scan *scan);
+
 /* Starts what may run, soon. */
 void scans_wake(struct scans *s);
 

@@ -3,7 +3,8 @@
  *
  *   threat       id -> the record
  *   threat_file  ident_key(), half a SHA-256 of the name -> id
- *   threat_scan  report, NUL, id -> nothing
+ *   threat_scan  report, NUL, id -> nothing; without a report, or when that
+ *                was removed and the row is live, under the report ""
  *
  * Reads see committed rows only, so a row that is being written is in memory
  * until that is done, and is looked for there first. The indexes are written
@@ -60,6 +61,12 @@ static size_t threat_file_key(const struct ident *ident, const char *threat,
 }
 
 /* --- reading --- */
+
+static void threat_ignore(void *private_data, struct buf *record)
+{
+	(void)private_data;
+	(void)record;
+}
 
 struct threat_read {
 	TALLOC_CTX *mem_ctx;
@@ -192,25 +199,40 @@ static void threat_index(struct threats *t, enum store_rows rows,
 	talloc_free(subreq);
 }
 
+/* Where the row of an id is as one of a report; 0 = the name is too long. */
+static size_t threat_scan_key(const char *report, uint64_t id,
+			      uint8_t key[DB_KEY_MAX])
+{
+	struct buf b = buf_writer(key, DB_KEY_MAX);
+	uint8_t bytes[8];
+
+	buf_put_bytes(&b, report, strlen(report) + 1);
+	buf_put_bytes(&b, store_number_key(id, bytes).data, 8);
+	return b.error == 0 ? b.pos : 0;
+}
+
+static void threat_index_report(struct threats *t, const char *report,
+				uint64_t id)
+{
+	struct buf none = buf_writer(NULL, 0);
+	uint8_t key[DB_KEY_MAX];
+	size_t len = threat_scan_key(report, id, key);
+
+	if (len != 0) {
+		threat_index(t, STORE_ROWS_THREAT_SCAN, key, len, &none);
+	}
+}
+
 static void threat_indexes(struct threats *t, const struct threat *row)
 {
 	uint8_t key[DB_KEY_MAX];
 	uint8_t value[8];
 	struct buf id = buf_writer(value, sizeof(value));
-	struct buf none = buf_writer(NULL, 0);
-	struct buf k = buf_writer(key, sizeof(key));
 	size_t len = threat_file_key(&row->ident, row->threat, key);
 
 	buf_put_u64(&id, row->id);
 	threat_index(t, STORE_ROWS_THREAT_FILE, key, len, &id);
-	if (row->report[0] == '\0') {
-		return;
-	}
-	buf_put_bytes(&k, row->report, strlen(row->report) + 1);
-	buf_put_bytes(&k, store_number_key(row->id, value).data, 8);
-	if (k.error == 0) {
-		threat_index(t, STORE_ROWS_THREAT_SCAN, key, k.pos, &none);
-	}
+	threat_index_report(t, row->report, row->id);
 }
 
 /* Takes the row. False = no memory, and it is not written. */
@@ -308,6 +330,9 @@ uint64_t threats_found(struct threats *t, const struct threat *found,
 	if (!ok) {
 		talloc_free(row);
 		return 0;
+	}
+	if (found->also != NULL) {
+		threat_index_report(t, found->also, id);
 	}
 	return threat_write(t, row, true) ? id : 0;
 }
@@ -457,16 +482,12 @@ static bool threats_scan_row(void *private_data, struct db_bytes key,
 static size_t threats_scan_key(const struct threats_range *range,
 			       uint8_t key[DB_KEY_MAX])
 {
-	struct buf b = buf_writer(key, DB_KEY_MAX);
 	uint64_t id = range->from;
-	uint8_t bytes[8];
 
 	if (id == 0 && !range->oldest_first) {
 		id = UINT64_MAX;
 	}
-	buf_put_bytes(&b, range->report, strlen(range->report) + 1);
-	buf_put_bytes(&b, store_number_key(id, bytes).data, 8);
-	return b.error == 0 ? b.pos : 0;
+	return threat_scan_key(range->report, id, key);
 }
 
 int threats_each(struct threats *t, const struct threats_range *range,
@@ -539,6 +560,21 @@ static void threat_forget(struct threats *t, const struct threat *row)
 	talloc_free(subreq);
 }
 
+static bool threat_is_live(const struct threat *row)
+{
+	return (THREAT_LIVE & 1U << row->state) != 0;
+}
+
+/* Its report goes: what somebody may still need stays without one. */
+static void threat_leave(struct threats *t, const struct threat *row)
+{
+	if (threat_is_live(row)) {
+		threat_index_report(t, "", row->id);
+	} else {
+		threat_forget(t, row);
+	}
+}
+
 struct tevent_req *threats_forget_send(TALLOC_CTX *mem_ctx,
 				       struct threats *t, const char *report)
 {
@@ -558,18 +594,85 @@ struct tevent_req *threats_forget_send(TALLOC_CTX *mem_ctx,
 			     threat_forget_row, &f);
 	for (i = 0; i < f.count; i++) {
 		row = threats_get(t, t, f.ids[i]);
-		if (row != NULL && strcmp(row->report, report) == 0 &&
-		    (THREAT_LIVE & 1U << row->state) == 0) {
-			threat_forget(t, row);
+		if (row != NULL && strcmp(row->report, report) == 0) {
+			threat_leave(t, row);
 		}
 		talloc_free(row);
-		range.from = f.ids[i];
-		k.len = threats_scan_key(&range, key);
+		k.len = threat_scan_key(report, f.ids[i], key);
 		talloc_free(subreq);
 		subreq = store_row_del_send(mem_ctx, t->ev, t->store,
 					    STORE_ROWS_THREAT_SCAN, k);
 	}
 	return subreq;
+}
+
+/* --- those without a report --- */
+
+static bool threat_has_report(struct threats *t, const struct threat *row)
+{
+	uint8_t key[DB_KEY_MAX];
+	size_t len = threat_scan_key(row->report, row->id, key);
+	int ret = row->report[0] == '\0' || len == 0 ? ENOENT :
+		store_row_get(t->store, STORE_ROWS_THREAT_SCAN,
+			      (struct db_bytes) { key, len }, threat_ignore,
+			      NULL);
+
+	return ret == 0;
+}
+
+/* When something happened to it last, s since the epoch. */
+static time_t threat_age(const struct threat *row)
+{
+	int64_t last = row->last;
+
+	if (row->changes > 0 && row->history[row->changes - 1].when > last) {
+		last = row->history[row->changes - 1].when;
+	}
+	return (time_t)(last / 1000000000);
+}
+
+/* True: it is one without a report no more. */
+static bool threat_expire(struct threats *t, const struct threat *row,
+			  time_t before)
+{
+	if (row == NULL || threat_has_report(t, row)) {
+		return true;
+	}
+	if (threat_is_live(row) || threat_age(row) >= before ||
+	    threat_writing(t, row->id) != NULL) {
+		return false;
+	}
+	threat_forget(t, row);
+	return true;
+}
+
+unsigned int threats_expire(struct threats *t, time_t before,
+			    uint64_t *from)
+{
+	struct threat_forget f = { .report = "" };
+	struct threat *row = NULL;
+	uint8_t key[DB_KEY_MAX];
+	struct db_bytes k = { key, threat_scan_key("", *from, key) };
+	unsigned int gone = 0;
+	bool over = false;
+	size_t i = 0;
+
+	(void)store_row_each(t->store, STORE_ROWS_THREAT_SCAN, k, false,
+			     threat_forget_row, &f);
+	for (i = 0; i < f.count; i++) {
+		row = threats_get(t, t, f.ids[i]);
+		over = threat_expire(t, row, before);
+		talloc_free(row);
+		if (over) {
+			k.len = threat_scan_key("", f.ids[i], key);
+			talloc_free(store_row_del_send(
+				t, t->ev, t->store, STORE_ROWS_THREAT_SCAN,
+				k));
+			gone++;
+		}
+	}
+	*from = f.count < THREAT_FORGET_MAX ? 0 : f.ids[f.count - 1];
+	return gone;
 }
 
 /* --- all --- */

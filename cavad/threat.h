@@ -64,6 +64,7 @@ struct threat {
 	const char *source;	/* who asked for the scan: "on-access", ... */
 	const char *user, *client, *share;	/* "" = not known */
 	const char *report;	/* the last one it is in */
+	const char *also;	/* threats_found(): another one; or NULL */
 	int64_t found;		/* ns since the epoch */
 	int64_t last;
 	uint64_t count;		/* of times that a server found it */
@@ -146,5 +147,15 @@ int threats_count(struct threats *t, uint64_t *count);
  */
 struct tevent_req *threats_forget_send(TALLOC_CTX *mem_ctx,
 				       struct threats *t, const char *report);
+
+/*
+ * Rows that no report will take with it: those that were live when theirs
+ * was removed, or that never had one. Some of them are looked at, from behind
+ * the id *from (0 at first, and again behind the last), and those that are
+ * not live any more since before `before` (s since the epoch) go. Nobody
+ * waits for it. How many went, or got a report again.
+ */
+unsigned int threats_expire(struct threats *t, time_t before,
+			    uint64_t *from);
 
 #endif

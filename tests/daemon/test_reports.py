@@ -396,13 +396,36 @@ def test_day(make):
     wait_for("its scan", lambda: day(world)["files"] == 5)
     has(day(world), id=name, infections=1)
     assert [t["file"] for t in threats(world, name)] == [str(bad)]
+    # a client's scan that somebody by hand waits for is of both reports
+    shared = world.file("shared", b"hold" + EICAR)
+    with Peer(world) as peer:
+        by_then = world.status()["system_stats"]["manual_scan_requests"]
+        asked = peer.ask(shared)
+        world.clamd.held.acquire(timeout=20)
+        by_hand = threading.Thread(target=world.scan, args=(shared,))
+        by_hand.start()
+        wait_for("the second question", lambda: world.status()[
+            "system_stats"]["manual_scan_requests"] == by_then + 1)
+        world.clamd.go.set()
+        peer.answer(asked)
+        by_hand.join()
+    wait_for("its scan", lambda: day(world)["infections"] == 2)
+    counted = time.time()
+    wait_for("two seconds", lambda: time.time() > counted + 2)
+    world.cavad.stop(signal.SIGKILL)
+    world.start()
+    with Peer(world) as peer:
+        shared.write_bytes(EICAR + b"\n\n")
+        read(peer, shared, INFECTED)
+    wait_for("its scan", lambda: day(world)["files"] == 7)
+    has(day(world), id=name, infections=2)
     # the day is over
     end = int(time.time()) + 1
     day_at(world, end)
     world.cavad.popen.send_signal(signal.SIGHUP)
     wait_for("the end of the day", lambda: len(days(world)) == 2)
     one, two = days(world)
-    has(one, id=name, files=5, infections=1, status="Finish", end=end)
+    has(one, id=name, files=7, infections=2, status="Finish", end=end)
     has(two, files=0, infections=0, status="Started", start=end)
     with Peer(world) as peer:
         world.file("bad2", EICAR)

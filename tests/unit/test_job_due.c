@@ -12,23 +12,30 @@
 #define START 1796000000	/* a moment in 2026 */
 
 static unsigned int started;
+static const char *expected = "daily";
 
 static void start(void *private_data, const char *job)
 {
 	(void)private_data;
-	assert_string_equal(job, "daily");
+	assert_string_equal(job, expected);
 	started++;
+}
+
+static struct config *named(struct test *t, const char *job)
+{
+	struct config_refusal refusal;
+	struct config *c = NULL;
+	char text[128];
+
+	snprintf(text, sizeof(text), "[job %s]\nschedule = every day at "
+		 "12:00\n", job);
+	assert_int_equal(config_build(t, "f", text, NULL, &c, &refusal), 0);
+	return c;
 }
 
 static struct config *daily(struct test *t)
 {
-	struct config_refusal refusal;
-	struct config *c = NULL;
-
-	assert_int_equal(config_build(t, "f", "[job daily]\n"
-				      "schedule = every day at 12:00\n", NULL,
-				      &c, &refusal), 0);
-	return c;
+	return named(t, "daily");
 }
 
 /* Runs that `now` starts. */
@@ -74,11 +81,45 @@ static void test_forget(void **p)
 	assert_int_equal(look(d, START + 10 * DAY), 1);
 }
 
+/* It neither runs at once, nor is a run that is owed forgotten. */
+static void test_rename(void **p)
+{
+	static const char *const names[] = { "other", "Other", "daily" };
+	struct test *t = *p;
+	struct config *c = daily(t);
+	struct job_due *d = job_due_create(t, t->ev, c, t->store);
+	const char *name = "daily";
+	time_t now = START;
+	size_t i = 0;
+
+	assert_int_equal(look(d, START), 0);
+	for (i = 0; i < 3; i++) {
+		assert_int_equal(look(d, now + DAY), 1);
+		store_flush(t->store);
+		now += DAY;
+		*c = *named(t, names[i]);
+		expected = names[i];
+		if (i == 1) {	/* somebody looked in between */
+			assert_int_equal(look(d, now), 0);
+		}
+		job_due_rename(d, name, names[i]);
+		store_flush(t->store);
+		name = names[i];
+		assert_int_equal(job_due_last(d, name), now);
+		assert_int_equal(look(d, now + 1), 0);
+		talloc_free(d);
+		d = job_due_create(t, t->ev, c, t->store);
+		assert_int_equal(look(d, now + 2), 0);
+	}
+	expected = "daily";
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_missed),
 		TEST(test_forget),
+		TEST(test_rename),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

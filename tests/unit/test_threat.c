@@ -69,16 +69,25 @@ static size_t list(struct threats *all, struct threats_range range,
 	return s->count;
 }
 
-/* Until the writer has ended all that was sent. */
+static void last_written(struct tevent_req *req)
+{
+	bool *over = tevent_req_callback_data_void(req);
+
+	assert_int_equal(store_write_recv(req), 0);
+	*over = true;
+}
+
+/* Until all that was sent is written, and whoever waited knows it. */
 static void written(struct test *t)
 {
 	struct tevent_req *req = store_meta_put_send(t, t->ev, t->store, "k",
 						     "v");
+	bool over = false;
 
-	while (tevent_req_is_in_progress(req)) {
+	tevent_req_set_callback(req, last_written, &over);
+	while (!over) {
 		assert_int_equal(tevent_loop_once(t->ev), 0);
 	}
-	assert_int_equal(store_write_recv(req), 0);
 	talloc_free(req);
 }
 
@@ -150,11 +159,91 @@ static void test_rows(void **p)
 	talloc_free(all);
 }
 
+/* Live when its report went: it goes when it is that no more. */
+static void test_without_report(void **p)
+{
+	struct test *t = *p;
+	struct events *events = events_create(t);
+	time_t later = time(NULL) + 100;
+	struct threats *all = NULL;
+	struct threat found = found_in(2, "Eicar");
+	struct tevent_req *req = NULL;
+	uint64_t one, two, from = 0;
+
+	assert_int_equal(threats_create(t, t->ev, t->store, events, &all), 0);
+	one = threats_found(all, &found, THREAT_INFECTED, "cavad", "w");
+	found = found_in(3, "Eicar");
+	found.report = "";
+	two = threats_found(all, &found, THREAT_QUARANTINED, "me", "by hand");
+	written(t);
+	req = threats_forget_send(t, all, "R1");
+	assert_non_null(req);
+	talloc_free(req);
+	written(t);
+	assert_non_null(threats_get(all, t, one));
+	assert_int_equal(threats_expire(all, later, &from), 0);
+	assert_int_equal(from, 0);
+	assert_int_equal(threats_change(all, one, THREAT_REPAIRED, 0, "c",
+					"w"), 0);
+	assert_int_equal(threats_change(all, two, THREAT_GONE, 0, "c", "w"),
+			 0);
+	written(t);
+	/* not as long ago as that */
+	assert_int_equal(threats_expire(all, time(NULL) - 1, &from), 0);
+	assert_int_equal(threats_expire(all, later, &from), 2);
+	written(t);
+	assert_null(threats_get(all, t, one));
+	assert_null(threats_get(all, t, two));
+	assert_null(threats_find(all, t, &found.ident, "Eicar"));
+	assert_int_equal(threats_expire(all, later, &from), 0);
+}
+
+/* One that is found again belongs to that report. */
+static void test_again_in_a_report(void **p)
+{
+	struct test *t = *p;
+	struct events *events = events_create(t);
+	time_t later = time(NULL) + 100;
+	struct threats *all = NULL;
+	struct threat found = found_in(2, "Eicar");
+	struct seen s = { .max = 8 };
+	uint64_t one, last, from = 0;
+
+	assert_int_equal(threats_create(t, t->ev, t->store, events, &all), 0);
+	one = threats_found(all, &found, THREAT_INFECTED, "cavad", "w");
+	written(t);
+	talloc_free(threats_forget_send(t, all, "R1"));
+	written(t);
+	found.report = "R2";
+	found.also = "A-1";
+	assert_int_equal(threats_found(all, &found, THREAT_GONE, "c", "w"),
+			 one);
+	written(t);
+	assert_int_equal(threats_expire(all, later, &from), 1);
+	written(t);
+	assert_int_equal(threats_expire(all, later, &from), 0);
+	assert_non_null(threats_get(all, t, one));
+	assert_int_equal(list(all, (struct threats_range) {
+		.looks = 9, .report = "R2" }, &s, &last), 1);
+	assert_int_equal(list(all, (struct threats_range) {
+		.looks = 9, .report = "A-1" }, &s, &last), 1);
+	talloc_free(threats_forget_send(t, all, "A-1"));
+	written(t);
+	assert_non_null(threats_get(all, t, one));
+	talloc_free(threats_forget_send(t, all, "R2"));
+	written(t);
+	assert_null(threats_get(all, t, one));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_record),
 		cmocka_unit_test_setup_teardown(test_rows, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_without_report, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_again_in_a_report, set_up,
+						tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
