@@ -294,10 +294,12 @@ static void config_parse(struct config_parser *p)
 	}
 }
 
-static int config_read_fd(int fd, char *text, size_t *len)
+/* As many bytes as it had when it was opened, and a NUL behind them. */
+static int config_read_fd(TALLOC_CTX *mem_ctx, int fd, char **text,
+			  size_t *len)
 {
 	struct stat st;
-	ssize_t got;
+	ssize_t got = 1;
 	int ret;
 
 	ret = fstat(fd, &st);
@@ -307,41 +309,41 @@ static int config_read_fd(int fd, char *text, size_t *len)
 	if (!S_ISREG(st.st_mode)) {
 		return EINVAL;
 	}
+	if (st.st_size > CONFIG_FILE_MAX) {
+		return EFBIG;
+	}
+	*text = talloc_size(mem_ctx, (size_t)st.st_size + 1);
+	if (*text == NULL) {
+		return ENOMEM;
+	}
 	*len = 0;
-	while (*len <= CONFIG_FILE_MAX) {
-		got = read(fd, text + *len, CONFIG_FILE_MAX + 1 - *len);
+	while (got != 0) {
+		got = read(fd, *text + *len, (size_t)st.st_size - *len);
 		if (got == -1 && errno != EINTR) {
 			return errno;
 		}
-		if (got == 0) {
-			break;
-		}
 		*len += got > 0 ? (size_t)got : 0;
 	}
-	return *len > CONFIG_FILE_MAX ? EFBIG : 0;
+	(*text)[*len] = '\0';
+	return 0;
 }
 
 /* The file as text, on p->mem_ctx; NULL = error. */
 static char *config_read_file(struct config_parser *p)
 {
-	char *text = talloc_zero_size(p->mem_ctx, CONFIG_FILE_MAX + 2);
+	char *text = NULL;
 	size_t len = 0;
 	size_t i;
 	int fd, ret;
 
-	if (text == NULL) {
-		config_nomem(p);
-		return NULL;
-	}
 	fd = open(p->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd == -1) {
 		config_fail(p, errno, "%s%s", strerror(errno),
 			    errno == ENOENT ? "; start with a copy of "
 			    "cavad.conf.example (cavad.conf(5))" : "");
-		talloc_free(text);
 		return NULL;
 	}
-	ret = config_read_fd(fd, text, &len);
+	ret = config_read_fd(p->mem_ctx, fd, &text, &len);
 	close(fd);
 	if (ret == EFBIG) {
 		config_fail(p, ret, "larger than %d bytes", CONFIG_FILE_MAX);
