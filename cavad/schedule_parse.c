@@ -84,8 +84,12 @@ static void fail_word(struct parser *p, const char *accepted)
 		"December", NULL
 	};
 	const char *word = p->words[p->pos];
-	const char *meant = near_name(words, word);
+	const char *meant = NULL;
 
+	if (p->failed) {
+		return;
+	}
+	meant = near_name(words, word);
 	if (word[0] == '\0') {
 		fail(p, "something is missing at the end: %s", accepted);
 		return;

@@ -61,12 +61,19 @@ size_t near_distance(const char *a, const char *b)
 const char *near_name(const char *const *names, const char *text)
 {
 	const char *best = NULL;
-	size_t limit = near_min(strlen(text) / 3, NEAR_MAX - 1);
+	size_t text_len = strlen(text);
+	size_t limit = near_min(text_len / 3, NEAR_MAX - 1);
 	size_t i;
 
 	for (i = 0; names[i] != NULL; i++) {
-		size_t distance = near_distance(names[i], text);
+		size_t len = strlen(names[i]);
+		size_t distance = 0;
 
+		/* Each letter more or less is an edit. */
+		if (len > text_len + limit || text_len > len + limit) {
+			continue;
+		}
+		distance = near_distance(names[i], text);
 		if (distance <= limit) {
 			best = names[i];
 			limit = distance;
