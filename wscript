@@ -379,7 +379,6 @@ def fuzz(ctx):
     if shutil.which("clang") is None:
         raise Errors.WafError("libFuzzer is a part of clang; as root: "
                               "apt-get install clang libclang-rt-dev")
-    Scripting.run_command("build")      # those write the seeds
     other_build(ctx, "libfuzzer", "fuzzer-no-link,address,undefined",
                 "--targets=" + ",".join(names))
     run(ctx, "tests/fuzz.py", *(["--long"] if ctx.options.long else []),

@@ -27,8 +27,7 @@ ROW = "%-20s %12s %9s %8s %8s %9s  %s"
 def seeds(name):
     corpus = OUT / "corpus" / name
     corpus.mkdir(parents=True, exist_ok=True)
-    subprocess.run([ROOT / "build/out/fuzz" / name, "-w", corpus],
-                   check=True)
+    subprocess.run([OUT / "fuzz" / name, "-w", corpus], check=True)
     return corpus
 
 
@@ -39,7 +38,7 @@ def run(name, how):
         code = subprocess.run(
             [OUT / "fuzz" / name, *how, "-max_len=16384", "-timeout=120",
              "-detect_leaks=0",     # sanitize.py's; a second an input here
-             "-print_final_stats=1", "-verbosity=1",
+             "-print_final_stats=1", "-verbosity=1", "-print_funcs=0",
              "-artifact_prefix=%s/crash.%s." % (OUT, name), seeds(name)],
             cwd=OUT, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=out,
             stderr=subprocess.STDOUT).returncode

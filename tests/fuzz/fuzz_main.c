@@ -8,7 +8,8 @@
  * The input at hand is in the file named by FUZZ_CRASH, if that is set, so
  * that it is there after an abort. The same -s gives the same inputs.
  *
- * With FUZZ_LIBFUZZER there is no main(): libFuzzer's takes its place.
+ * With FUZZ_LIBFUZZER there is no main(): libFuzzer's takes its place, and of
+ * the above there is -w alone.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -37,7 +38,39 @@ size_t fuzz_seed_text(const char *const *texts, unsigned int i,
 	return len;
 }
 
-#ifndef FUZZ_LIBFUZZER
+static int fuzz_write_seeds(const char *dir)
+{
+	static uint8_t data[FUZZ_MAX];
+	char name[4096];
+	FILE *f = NULL;
+	unsigned int i;
+	size_t len;
+
+	for (i = 0; (len = fuzz_seed(i, data)) != 0; i++) {
+		snprintf(name, sizeof(name), "%s/seed%u", dir, i);
+		f = fopen(name, "w");
+		if (f == NULL || fwrite(data, 1, len, f) != len) {
+			perror(name);
+			return 1;
+		}
+		fclose(f);
+	}
+	return 0;
+}
+
+#ifdef FUZZ_LIBFUZZER
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	if (*argc == 3 && strcmp((*argv)[1], "-w") == 0) {
+		exit(fuzz_write_seeds((*argv)[2]));
+	}
+	return 0;
+}
+
+#else
 
 #define FUZZ_CHANGES 6		/* of one input, at most */
 
@@ -181,26 +214,6 @@ static int fuzz_path(const char *path)
 	len = fread(data, 1, sizeof(data), f);
 	fclose(f);
 	fuzz_one(data, len);
-	return 0;
-}
-
-static int fuzz_write_seeds(const char *dir)
-{
-	static uint8_t data[FUZZ_MAX];
-	char name[4096];
-	FILE *f = NULL;
-	unsigned int i;
-	size_t len;
-
-	for (i = 0; (len = fuzz_seed(i, data)) != 0; i++) {
-		snprintf(name, sizeof(name), "%s/seed%u", dir, i);
-		f = fopen(name, "w");
-		if (f == NULL || fwrite(data, 1, len, f) != len) {
-			perror(name);
-			return 1;
-		}
-		fclose(f);
-	}
 	return 0;
 }
 
