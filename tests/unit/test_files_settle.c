@@ -229,9 +229,8 @@ static void test_worker_dies(void **p)
 	req = begin_sent(t, 1, s.path);
 	WAIT_FOR(t, waited_for(w) == 1);
 	kill(w->pid, SIGKILL);
+	go_on(&s);	/* or a thread of its keeps it, in the kernel */
 	WAIT_FOR(t, w->incarnation != incarnation);
-	WAIT_FOR(t, waited_for_all(t) == 1);
-	go_on(&s);
 	assert_int_equal(begin_got(t, req).status, FILES_OK);
 }
 
