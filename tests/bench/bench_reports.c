@@ -21,8 +21,9 @@
 #include "cavad/threat.h"
 
 #define BATCH 500		/* as expiry.c */
-#define UNDER_WAY 4096
+#define UNDER_WAY 65536
 #define PAGE 100
+#define THREAT "Win.Test.EICAR_HDB-1"
 #define LOOKUPS 100000
 #define PAGES 1000
 #define EXPIRED 100000
@@ -123,23 +124,49 @@ static void put_report(struct bench *b)
 				    store_number_key(r.number, key), &record));
 }
 
-/* Its write is not watched, but that of the verdict behind it is. */
+static void put_row(struct bench *b, enum store_rows rows, const void *key,
+		    size_t len, const struct buf *record)
+{
+	watch(b, store_row_put_send(b, b->ev, b->store, rows,
+				    (struct db_bytes) { key, len }, record));
+}
+
+/* As threat.c does: threats_found() is made for some at a time. */
 static void put_threat(struct bench *b, uint64_t n)
 {
+	static uint8_t bytes[THREAT_RECORD_MAX];
 	char path[64];
 	char report[32];
+	uint8_t number[8];
+	uint8_t key[DB_KEY_MAX];
+	uint8_t digest[DIGEST_SIZE];
 	struct threat t = {
-		.ident = ident_of(n), .path = path, .report = report,
-		.threat = "Win.Test.EICAR_HDB-1", .engine = "ClamAV 1.4.1",
-		.server = "av", .source = "job", .user = "weekend",
-		.client = "job", .share = "data", .hashed = true,
+		.id = n / 10, .ident = ident_of(n), .path = path,
+		.threat = THREAT, .engine = "ClamAV 1.4.1", .server = "av",
+		.source = "job", .user = "weekend", .client = "job",
+		.share = "data", .report = report, .count = 1,
 		.content = { .size = 68, .mtime = 2, .ctime = 3 },
 	};
+	struct buf record = buf_writer(bytes, sizeof(bytes));
+	struct buf id = buf_writer(number, sizeof(number));
+	struct buf scan = buf_writer(key, sizeof(key));
+	struct buf none = buf_writer(NULL, 0);
+	uint8_t row[8];
+	size_t len = 0;
 
 	snprintf(path, sizeof(path), "/data/projects/%" PRIu64 ".exe", n);
 	snprintf(report, sizeof(report), "J-%" PRIu64, b->reports + 1);
-	b->failed += threats_found(b->threats, &t, THREAT_INFECTED, "cavad",
-				   "found") == 0;
+	threat_put_record(&record, &t);
+	(void)store_number_key(t.id, row);
+	buf_put_bytes(&scan, report, strlen(report) + 1);
+	buf_put_bytes(&scan, row, sizeof(row));
+	put_row(b, STORE_ROWS_THREAT_SCAN, key, scan.pos, &none);
+	len = ident_key(&t.ident, key);
+	digest_of(THREAT, strlen(THREAT), digest);
+	memcpy(key + len, digest, 16);
+	buf_put_u64(&id, t.id);
+	put_row(b, STORE_ROWS_THREAT_FILE, key, len + 16, &id);
+	put_row(b, STORE_ROWS_THREAT, row, sizeof(row), &record);
 }
 
 static void put_rows(struct bench *b, uint64_t n)
@@ -209,7 +236,7 @@ static void look_up(struct bench *b)
 		const struct ident ident =
 			ident_of(any_of(i, b->verdicts / 10) * 10);
 		struct threat *t = threats_find(b->threats, b, &ident,
-						"Win.Test.EICAR_HDB-1");
+						THREAT);
 
 		b->failed += t == NULL;
 		talloc_free(t);

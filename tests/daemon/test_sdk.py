@@ -101,6 +101,31 @@ STATS = "\n".join("%s i 0..%d" % (name, most) for names, most in (
     ("""fast_file_queue_size fast_file_queue_max_size slow_file_queue_size
      slow_file_queue_max_size batch_file_queue_size
      batch_file_queue_max_size""", U32)) for name in names.split())
+REPORT = """
+id                   s 0..255
+job_id               i? 0..%d
+policy_id            s 0..255
+start                i 0..%d
+end                  i? 0..%d
+status               s 0..255
+files                i 0..%d
+num_files_rev        i 0..%d
+num_cloud_files      i 0..%d
+num_cloud_files_rev  i 0..%d
+size                 i 0..%d
+bytes_sent           i 0..%d
+infections           i 0..%d
+scan_fails           i 0..%d
+""" % (U32, U32, U32, U32, U32, U32, U32, I63, I63, U32, U32)
+THREAT = """
+id          s 0..255
+scan_id     s 0..255
+policy_id   s 0..255
+file        s 0..4096
+threat      s 0..255
+remediation s 0..255
+time        i 0..%d
+""" % U32
 SCAN = "report_id s 0..255\nresult s 0..255"
 CREATED = "id s 0..255"
 
@@ -118,10 +143,10 @@ def right(kind, rest, value):
             isinstance(item, str) for item in value)
     if kind == "e":
         return value in rest[0].split("|")
-    if kind == "s?" and value is None:
+    if kind in ("s?", "i?") and value is None:
         return True
     least, most = map(int, rest[0].split(".."))
-    if kind == "i":
+    if kind in ("i", "i?"):
         return type(value) is int and least <= value <= most
     return isinstance(value, str) and least <= len(value) <= most
 
@@ -235,6 +260,11 @@ class Sdk:
         self.filters = Collection(self.client, base + "filters", "filters",
                                   FILTER)
         self.jobs = Collection(self.client, base + "jobs", "jobs", JOB)
+        antivirus = "/platform/%d/antivirus/reports/"
+        self.reports = Collection(self.client, antivirus % 11 + "scans",
+                                  "reports", REPORT)
+        self.threats = Collection(self.client, antivirus % 3 + "threats",
+                                  "reports", THREAT)
         self.settings_path = base + "settings"
 
     def settings(self, **values):
@@ -365,6 +395,32 @@ def test_scan(world, sdk):
     said = sdk.scan(file=str(world.file("sdk-eicar", EICAR)), policy="MANUAL",
                     report_id="sdk", ignore_previous_scan_status=True)
     assert said == {"report_id": "sdk", "result": "infected"}
+
+
+def test_threats(world, sdk):
+    """What a scan found, by its report, its file, and by pages; and gone with
+    the report once it is not infected any more."""
+    files = [world.file("found%d" % n, EICAR + b"%d" % n) for n in range(3)]
+    for path in files:
+        assert sdk.scan(file=str(path), report_id="found")["result"] == \
+            "infected"
+    report = sdk.reports.get("found")
+    assert (report["infections"], report["status"]) == (3, "Succeeded")
+    rows, _ = sdk.threats.list(scan_id="found", limit=2, dir="ASC")
+    assert [row["file"] for row in rows] == list(map(str, files))
+    assert sdk.threats.get(rows[0]["id"]) == rows[0]
+    assert rows[0]["remediation"] == "denied" and rows[0]["threat"]
+    found, _ = sdk.threats.list(file=str(files[1]))
+    assert found == [rows[1]]
+    assert sdk.threats.list(scan_id="found", remediation="deleted")[0] == []
+    files[0].write_bytes(b"mended")
+    sdk.scan(file=str(files[0]), report_id="mended")
+    sdk.reports.delete("found")
+    assert "found" not in [row["id"] for row in sdk.reports.list()[0]]
+    with pytest.raises(Refused) as refused:
+        sdk.threats.get(rows[0]["id"])
+    assert refused.value.code == 404
+    assert sdk.threats.get(rows[1]["id"])["file"] == str(files[1])
 
 
 def test_settings_and_status(world, sdk):

@@ -372,6 +372,38 @@ def test_infected_in_the_database_sticks(places):
     assert place.read("sticky.txt") == TEXT
 
 
+@pytest.mark.parametrize("name", ["ramfs", "vfat", "rofs", "immutable"])
+@pytest.mark.parametrize("content", [TEXT, EICAR])
+def test_quarantine_in_the_database(places, name, content):
+    """It holds, over a change and a restart, and is lifted, where the file
+    itself can have no record."""
+    place = places.get(name)
+    lab = place.lab
+    place.write("kept.txt", content)
+    place.status("kept.txt")
+    path = str(place.dir / "kept.txt")
+    run = lab.cavactl("quarantine", "add", path, "--reason", "evidence")
+    assert run.returncode == 0, run.stderr
+    assert not place.has_record("kept.txt")
+    assert place.status("kept.txt") == VIRUS_INFECTED
+    assert path in lab.cavactl("quarantine", "list").stdout
+    assert "quarantined" in lab.cavactl("quarantine", "view", path).stdout
+    place.write("kept.txt", OTHER)
+    assert place.status("kept.txt") == VIRUS_INFECTED
+    assert lab.cavactl("scan", "--force", path).returncode == 2
+    assert place.status("kept.txt") == VIRUS_INFECTED
+    lab.sh("stop", "cavad")
+    lab.sh("start", "cavad")
+    lab.wait_online()
+    assert place.status("kept.txt") == VIRUS_INFECTED
+    run = lab.cavactl("quarantine", "release", path)
+    assert run.returncode == 0, run.stderr
+    assert place.read("kept.txt") == OTHER
+    assert path not in lab.cavactl("quarantine", "list").stdout
+    place.write("kept.txt", EICAR)      # and is scanned as ever
+    assert place.status("kept.txt") in DENIED
+
+
 @pytest.mark.parametrize("name, counter", [
     ("ramexempt", "files_skipped_exempt"),
     ("ramwrites", "files_skipped_profile"),
