@@ -41,6 +41,18 @@ static const char *apply_string(const json_t *row, const char *name)
 
 /* --- the difference --- */
 
+#define CHANGES 4
+
+static const struct {
+	const char *change;	/* of the API */
+	const char *done;
+} diff_done[CHANGES] = {
+	{ "create", "created" },
+	{ "modify", "modified" },
+	{ "reset", "reset" },
+	{ "remove", "removed" },
+};
+
 /* "  - enabled = yes" in red, or nothing when the value is not there. */
 static void diff_line(char sign, const json_t *row, const char *which)
 {
@@ -70,36 +82,66 @@ static bool diff_same_object(const json_t *a, const json_t *b)
 		strcmp(apply_string(a, "name"), apply_string(b, "name")) == 0;
 }
 
-/* There is a filter for each zone: one that is removed has the defaults. */
-static const char *diff_change(const json_t *row)
+/* "remove server spare", "reset filter System (to the defaults)" */
+static void diff_head(const json_t *row)
 {
 	const char *change = apply_string(row, "change");
+	const char *name = apply_string(row, "name");
 
-	return strcmp(change, "remove") == 0 &&
-		strcmp(apply_string(row, "object"), "filter") == 0 ?
-		"reset" : change;
+	output_text(stdout, change);
+	printf(" ");
+	output_text(stdout, apply_string(row, "object"));
+	printf("%s", name[0] == '\0' ? "" : " ");
+	output_text(stdout, name);
+	printf("%s\n", strcmp(change, "reset") == 0 ? " (to the defaults)" :
+	       strcmp(change, "remove") == 0 ? " (the document does not "
+	       "list it)" : "");
 }
 
-static void diff_print(const json_t *changes)
+/* "1 created, 2 removed": what is to be, or was, done. */
+static void diff_sum(const unsigned int *counts, bool dry)
 {
+	const char *between = "";
+	size_t i = 0;
+
+	printf("%s", dry ? "To be done: " : "Done: ");
+	for (i = 0; i < CHANGES; i++) {
+		if (counts[i] > 0) {
+			printf("%s%u %s", between, counts[i],
+			       diff_done[i].done);
+			between = ", ";
+		}
+	}
+	printf(".\n");
+}
+
+static void diff_print(const json_t *changes, bool dry)
+{
+	unsigned int counts[CHANGES] = { 0 };
 	const json_t *before = NULL;
 	const json_t *row = NULL;
 	size_t i = 0;
+	size_t k = 0;
 
 	json_array_foreach(changes, i, row) {
-		if (before == NULL || !diff_same_object(before, row)) {
-			output_text(stdout, apply_string(row, "object"));
-			printf(" ");
-			output_text(stdout, apply_string(row, "name"));
-			printf("%s", apply_string(row, "name")[0] == '\0' ?
-			       "" : " ");
-			output_text(stdout, diff_change(row));
-			printf("\n");
+		bool first = before == NULL || !diff_same_object(before, row);
+
+		if (first) {
+			diff_head(row);
+		}
+		for (k = 0; first && k < CHANGES; k++) {
+			counts[k] += strcmp(apply_string(row, "change"),
+					    diff_done[k].change) == 0;
 		}
 		diff_line('-', row, "from");
 		diff_line('+', row, "to");
 		before = row;
 	}
+	if (before == NULL) {
+		printf("Nothing to do.\n");
+		return;
+	}
+	diff_sum(counts, dry);
 }
 
 static void apply_print(const struct cavactl *ctl, json_t *reply, bool dry)
@@ -113,12 +155,7 @@ static void apply_print(const struct cavactl *ctl, json_t *reply, bool dry)
 		return;
 	}
 	if (ctl->format == OUTPUT_TEXT) {
-		diff_print(changes);
-		if (json_array_size(changes) == 0) {
-			printf("Nothing to do.\n");
-		} else if (!dry) {
-			printf("Done.\n");
-		}
+		diff_print(changes, dry);
 		return;
 	}
 	json_array_foreach(changes, i, row) {

@@ -155,27 +155,35 @@ static void diff_row(json_t *rows, const struct object_class *class,
 		"change", change));
 }
 
-/* Either may be NULL: it is not there. */
+static bool diff_is_set(const struct object_class *class, void *object,
+			const struct object_field *f)
+{
+	return (object_origin(class, object)->store &
+		object_field_bit(class, f)) != 0;
+}
+
+/*
+ * Either may be NULL: it is not there. Then it is told by the fields that are
+ * set; a filter that is not there any more has the defaults.
+ */
 static void diff_object(json_t *rows, const struct object_class *class,
 			void *old, void *new)
 {
-	const void *object = old != NULL ? old : new;
+	void *object = old != NULL ? old : new;
 	const char *name = class->named ? *(const char *const *)object : NULL;
-	const char *change = old == NULL ? "create" : "modify";
+	const char *change = old == NULL ? "create" : new != NULL ? "modify" :
+		class == &object_filter ? "reset" : "remove";
 	const struct object_field *f = NULL;
 	size_t before = json_array_size(rows);
 
-	if (new == NULL) {
-		diff_row(rows, class, name, NULL, NULL, NULL, "remove");
-		return;
-	}
 	for (f = class->fields; f->name != NULL; f++) {
-		uint64_t bit = object_field_bit(class, f);
 		json_t *from = old == NULL ? NULL :
 			       api_value_set(class, old, f);
-		json_t *to = api_value_set(class, new, f);
-		bool same = old != NULL ? json_equal(from, to) :
-			    (object_origin(class, new)->store & bit) == 0;
+		json_t *to = new == NULL ? NULL :
+			     api_value_set(class, new, f);
+		bool same = old != NULL && new != NULL ?
+			    json_equal(from, to) :
+			    !diff_is_set(class, object, f);
 
 		if (same) {
 			json_decref(from);
@@ -184,7 +192,7 @@ static void diff_object(json_t *rows, const struct object_class *class,
 		}
 		diff_row(rows, class, name, f->name, from, to, change);
 	}
-	if (old == NULL && json_array_size(rows) == before) {
+	if ((old == NULL || new == NULL) && json_array_size(rows) == before) {
 		diff_row(rows, class, name, NULL, NULL, NULL, change);
 	}
 }

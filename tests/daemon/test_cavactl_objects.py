@@ -231,13 +231,21 @@ def test_round_trip(world):
     run(world, "jobs", "delete", "weekly")
     run(world, "filters", "modify", "System", "--scan_profile=strict")
     out = apply(world, before)
-    assert out.endswith("Done.\n")
-    for line in ("settings modify", "  + scan_size_maximum = 3M",
-                 "server two create", "  + pool = other",
-                 "job weekly create", "  + paths_to_exclude = tmp,cache",
-                 "filter System reset"):
+    assert out.endswith("Done: 2 created, 1 modified, 1 reset.\n")
+    for line in ("modify settings", "  + scan_size_maximum = 3M",
+                 "create server two", "  + pool = other",
+                 "create job weekly", "  + paths_to_exclude = tmp,cache",
+                 "reset filter System (to the defaults)",
+                 "  - scan_profile = strict"):
         assert line in out.splitlines(), out
     assert document(world) == before
+    # what is removed is told with all that goes with it
+    less = dict(before, servers=[s for s in before["servers"]
+                                 if s["server_name"] != "two"])
+    assert apply(world, less, "--dry-run") == (
+        "remove server two (the document does not list it)\n"
+        "  - server_uri = null:\n  - pool = other\n"
+        "To be done: 1 removed.\n")
     assert apply(world, before) == "Nothing to do.\n"
 
 
@@ -245,7 +253,8 @@ def test_dry_run(world):
     before = document(world)
     doc = dict(before, settings={"scan_timeout": 99})
     assert apply(world, doc, "--dry-run") == \
-        "settings modify\n  - scan_timeout = 60\n  + scan_timeout = 99\n"
+        "modify settings\n  - scan_timeout = 60\n  + scan_timeout = 99\n" \
+        "To be done: 1 modified.\n"
     row, = csv.DictReader(io.StringIO(apply(world, doc, "--dry-run", "-F",
                                             "csv")))
     assert (row["field"], row["from_text"], row["to_text"]) == (

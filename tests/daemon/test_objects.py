@@ -386,8 +386,9 @@ def test_apply(world):
     document["servers"].pop()
     gone = done(world.call("POST", BASE + "apply", document), 200)
     assert gone.json["changes"] == [
-        {"object": "server", "name": "spare", "field": None, "from": None,
-         "to": None, "change": "remove"}]
+        {"object": "server", "name": "spare", "field": field, "from": value,
+         "to": None, "change": "remove"}
+        for field, value in (("server_uri", "null:"), ("enabled", False))]
 
 
 @pytest.mark.parametrize("document, code, said", [
