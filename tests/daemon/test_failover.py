@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from cavad_peer import INFECTED, Peer
 from cavad_world import ROOT, World, wait_for
 
 SCAN_TIMEOUT = 4
@@ -67,10 +68,12 @@ def fleet():
 
 
 def both_online(world):
-    """Also after what the last test did: a good answer ends a suspicion."""
+    """Also after what the last test did: a good answer of the first, so that
+    its timeouts are none in a row."""
     for cee in world.cees:
         cee.rule("infected X")
     world.wait_online()
+    assert world.scan(world.file("good")).json["server"] == "cee0"
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -86,6 +89,20 @@ def test_one_server_fails(fleet, fault):
     # a connection that was kept open may be gone: then it is asked anew
     assert asked[0] + 1 <= first.scans() <= asked[0] + 2
     assert second.scans() == asked[1] + 1
+
+
+@pytest.mark.parametrize("fault", ["hang", "slow-drip", "header-drip"])
+def test_reader_has_his_answer_in_time(fleet, fault):
+    """One server's silence costs half of scan_timeout, not the reader."""
+    both_online(fleet)
+    first, second = fleet.cees
+    first.rule(fault)
+    asked = first.scans(), second.scans()
+    with Peer(fleet) as peer:
+        answer = peer.answer(peer.ask(fleet.file("r"),
+                                      wait_ms=SCAN_TIMEOUT * 1000))
+    assert (answer.result, answer.server) == (INFECTED, "cee1")
+    assert (first.scans(), second.scans()) == (asked[0] + 1, asked[1] + 1)
 
 
 @pytest.mark.parametrize("fault", ["close", "garbage", "500"])
