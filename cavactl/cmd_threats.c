@@ -295,7 +295,7 @@ static const struct cavactl_option threats_options[] = {
 	{ "state", '\0', "STATE", "infected, quarantined, truncated, deleted, "
 	  "repaired, released, allowed, gone" },
 	{ "below", '\0', "PATH", "of this file, or below this directory" },
-	{ "report", '\0', "ID", "found by that job run or scan" },
+	{ "report", '\0', "REPORT", "found by that job run or scan" },
 	{ "limit", '\0', "N", "so many of them (100)" },
 	{ NULL }
 };

@@ -20,21 +20,31 @@
 #include "cavactl/kind.h"
 
 #define COMPLETE_WORDS 64
+#define REPORTS_PATH "/platform/11/antivirus/reports/scans?limit=100"
 
-/* Where the names of things are. */
+/* Where the names of things are. An ID is that of what the command shows. */
 static const struct {
 	const char *argument;
+	const char *command;	/* its first word; NULL = any */
 	const char *path;
 	const char *list;
 	const char *member;
 } complete_names[] = {
-	{ "SERVER", "/platform/11/avscan/nodes/local/status",
+	{ "SERVER", NULL, "/platform/11/avscan/nodes/local/status",
 	  "nodes", "server_name" },
-	{ "JOB", "/platform/11/avscan/schedules", "schedules", "job_name" },
-	{ "ZONE", "/platform/11/avscan/zones", "zones", "zone_name" },
-	{ "RUN", "/platform/10/job/jobs", "jobs", "id" },
-	{ "ACCOUNT", "/platform/11/avscan/avvendor", "avvendor", "account" },
-	{ "ID", "/platform/11/avscan/events?limit=100", "events", "id" },
+	{ "JOB", NULL, "/platform/11/avscan/schedules", "schedules",
+	  "job_name" },
+	{ "ZONE", NULL, "/platform/11/avscan/zones", "zones", "zone_name" },
+	{ "RUN", NULL, "/platform/10/job/jobs", "jobs", "id" },
+	{ "ACCOUNT", NULL, "/platform/11/avscan/avvendor", "avvendor",
+	  "account" },
+	{ "REPORT", NULL, REPORTS_PATH, "reports", "id" },
+	{ "ID", "events", "/platform/11/avscan/events?limit=100", "events",
+	  "id" },
+	{ "ID", "reports", REPORTS_PATH, "reports", "id" },
+	{ "ID", "threats", "/platform/3/antivirus/reports/threats?limit=100",
+	  "reports", "id" },
+	{ "ID", "allow", "/platform/11/avscan/allow", "allow", "id" },
 };
 
 static void complete_word(const char *word, const char *start)
@@ -84,6 +94,14 @@ static void complete_from_cavad(const struct cavactl *ctl, size_t i,
 	json_decref(reply);
 }
 
+static bool complete_is_of(const char *first,
+			   const struct cavactl_command *command)
+{
+	return first == NULL ||
+		(command != NULL && strncmp(command->words, first,
+					    strlen(first)) == 0);
+}
+
 /* What a word of the tables stands for: SERVER, FIELD. */
 static void complete_choice(const struct cavactl *ctl,
 			    const struct cavactl_command *command,
@@ -104,7 +122,8 @@ static void complete_choice(const struct cavactl *ctl,
 	}
 	for (i = 0; i < sizeof(complete_names) / sizeof(complete_names[0]);
 	     i++) {
-		if (strcmp(complete_names[i].argument, word) == 0) {
+		if (strcmp(complete_names[i].argument, word) == 0 &&
+		    complete_is_of(complete_names[i].command, command)) {
 			complete_from_cavad(ctl, i, start);
 			return;
 		}

@@ -113,7 +113,9 @@ static uint64_t api_run_next(const struct api_page *page, uint64_t id,
 void api_runs(struct api_call *call)
 {
 	static const char *const sorts[] = { "id", NULL };
-	static const struct api_page_spec spec = { sorts, true, NULL };
+	static const struct api_page_spec spec = {
+		.sorts = sorts, .descending = true,
+	};
 	uint64_t last = jobs_last(call->api->jobs);
 	struct job_run *run = NULL;
 	struct api_page page;

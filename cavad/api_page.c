@@ -139,7 +139,9 @@ static bool page_sort(struct api_call *call, const struct api_page_spec *spec,
 	}
 	if (spec->sorts[i] == NULL) {
 		api_error(call, 400, "sort", "sort = \"%.100s\": not one of "
-			  "%s", text, page_accepted(call, spec->sorts));
+			  "%s%s%s", text, page_accepted(call, spec->sorts),
+			  spec->sorts_why == NULL ? "" : "; ",
+			  spec->sorts_why == NULL ? "" : spec->sorts_why);
 		return false;
 	}
 	page->sort = spec->sorts[i];

@@ -27,6 +27,7 @@ struct api_page_spec {
 	bool descending;		/* the same */
 	const char *const *filters;	/* further names, ended by NULL, at
 					 * most API_PAGE_FILTERS; or NULL */
+	const char *sorts_why;	/* why no others, for a refusal; or NULL */
 };
 
 /* What a request asks for. Borrowed from the call. */

@@ -138,11 +138,35 @@ static bool threats_row(void *private_data, struct threat *t)
 	return json_array_size(p->rows) < p->page->limit;
 }
 
+/* False: there is no such state, and the call is answered. */
+static bool threat_filter_known(struct api_call *call, const char *name,
+				const char *value,
+				const char *(*text)(enum threat_state state))
+{
+	char *accepted = talloc_strdup(call, "");
+	enum threat_state state = THREAT_INFECTED;
+
+	for (state = 0; state < THREAT_STATE_COUNT; state++) {
+		if (value == NULL || strcmp(value, text(state)) == 0) {
+			return true;
+		}
+		accepted = talloc_asprintf(call, "%s%s%s", accepted,
+					   state == 0 ? "" : ", ",
+					   text(state));
+	}
+	api_error(call, 400, name, "%s = \"%.100s\": not one of %s", name,
+		  value, accepted);
+	return false;
+}
+
 void api_threat_list(struct api_call *call)
 {
 	static const char *const sorts[] = { "time", "id", NULL };
 	static const struct api_page_spec spec = {
 		.sorts = sorts, .descending = true, .filters = threat_filters,
+		.sorts_why = "as many as there may be, they are read in the "
+			"order in which they were found; file, remediation, "
+			"scan_id and state narrow the list",
 	};
 	struct threats_range range = { .looks = THREATS_LOOKS };
 	struct threats_page p = { .call = call };
@@ -151,7 +175,12 @@ void api_threat_list(struct api_call *call)
 	uint64_t total = 0;
 	int ret = 0;
 
-	if (!api_page(call, &spec, &page)) {
+	if (!api_page(call, &spec, &page) ||
+	    !threat_filter_known(call, "state", page.filters[FILTER_STATE],
+				 threat_state_text) ||
+	    !threat_filter_known(call, "remediation",
+				 page.filters[FILTER_REMEDIATION],
+				 threat_remediation)) {
 		return;
 	}
 	range.from = page.after == NULL ? 0 : strtoull(page.after, NULL, 10);

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from cavad_world import BIN, ROOT, World
+from cavad_world import BIN, EICAR, ROOT, World
 
 SCRIPT = ROOT / "packaging" / "completion" / "cavactl.bash"
 
@@ -105,6 +105,22 @@ def complete(world, *words, env=None):
 def test_complete(world, words, answers):
     found = complete(world, *words)
     assert found[:4] == answers if words == [""] else found == answers
+
+
+def test_ids(world):
+    """Each command's own: of threats, reports, entries of the allow-list."""
+    report = world.scan(world.file("bad", EICAR)).json["report_id"]
+    assert complete(world, "threats", "view", "") == ["1"]
+    assert complete(world, "threats", "release", "2") == []
+    assert report in complete(world, "reports", "view", "")
+    assert report in complete(world, "reports", "delete", report[:2])
+    assert "--report=" + report in complete(world, "threats", "--report=")
+    assert report in complete(world, "threats", "--report", "")
+    assert complete(world, "allow", "remove", "") == []
+    world.cavactl("threats", "release", "1", "--reason", "test")
+    assert complete(world, "allow", "remove", "") == ["1"]
+    events = complete(world, "events", "view", "")
+    assert events and report not in events
 
 
 def test_each_command_is_reached(world):

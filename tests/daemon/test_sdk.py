@@ -413,6 +413,13 @@ def test_threats(world, sdk):
     found, _ = sdk.threats.list(file=str(files[1]))
     assert found == [rows[1]]
     assert sdk.threats.list(scan_id="found", remediation="deleted")[0] == []
+    for query, said in (("sort", "not one of time, id; as many as"),
+                        ("state", "not one of infected, quarantined, "),
+                        ("remediation", "not one of denied, quarantined, ")):
+        with pytest.raises(Refused) as refused:
+            sdk.threats.list(**{query: "path"})
+        assert (refused.value.code, refused.value.field) == (400, query)
+        assert said in refused.value.message
     files[0].write_bytes(b"mended")
     sdk.scan(file=str(files[0]), report_id="mended")
     sdk.reports.delete("found")
