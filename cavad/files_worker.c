@@ -117,7 +117,7 @@ static enum files_status begin_finish(struct worker *w, struct beginning *b,
 	if (b->fd != -1 && !b->held) {
 		close(b->fd);
 	}
-	ret = verdict_read(b->found.fd, &b->begun.record);
+	ret = verdict_read_path(b->found.fd, &b->begun.record);
 	b->begun.have_record = ret == 0;
 	b->begun.tiered = tiered_of_fd(b->found.fd);
 	return FILES_OK;

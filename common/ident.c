@@ -74,6 +74,13 @@ int ident_of_fd(int fd, struct ident *id)
 	return 0;
 }
 
+void content_of_statx(const struct statx *stx, struct content *c)
+{
+	c->size = stx->stx_size;
+	c->mtime = ident_nsec(stx->stx_mtime.tv_sec, stx->stx_mtime.tv_nsec);
+	c->ctime = ident_nsec(stx->stx_ctime.tv_sec, stx->stx_ctime.tv_nsec);
+}
+
 int content_of_fd(int fd, struct content *c)
 {
 	struct stat st;

@@ -45,6 +45,10 @@ int ident_of_fd(int fd, struct ident *id);
 /* 0 or errno; `fd` may be O_PATH. */
 int content_of_fd(int fd, struct content *c);
 
+/* Of what was asked for STATX_BASIC_STATS. */
+struct statx;
+void content_of_statx(const struct statx *stx, struct content *c);
+
 /* Same file and stream? Handles are not compared. */
 bool ident_equal(const struct ident *a, const struct ident *b);
 

@@ -159,20 +159,34 @@ int verdict_decode(const uint8_t *rec, size_t len, struct verdict *v)
 	return buf_finish(&b);
 }
 
-int verdict_read(int fd, struct verdict *v)
+static int verdict_take(const uint8_t *rec, ssize_t len, struct verdict *v)
 {
-	uint8_t rec[VERDICT_RECORD_MAX];
-	char path[32];
-	ssize_t len = fgetxattr(fd, VERDICT_XATTR, rec, sizeof(rec));
-
-	if (len == -1 && errno == EBADF) {	/* O_PATH */
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-		len = getxattr(path, VERDICT_XATTR, rec, sizeof(rec));
-	}
 	if (len == -1) {
 		return errno == ERANGE ? EBADMSG : errno;
 	}
 	return verdict_decode(rec, (size_t)len, v);
+}
+
+int verdict_read_path(int fd, struct verdict *v)
+{
+	uint8_t rec[VERDICT_RECORD_MAX];
+	char path[32];
+	ssize_t len = -1;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	len = getxattr(path, VERDICT_XATTR, rec, sizeof(rec));
+	return verdict_take(rec, len, v);
+}
+
+int verdict_read(int fd, struct verdict *v)
+{
+	uint8_t rec[VERDICT_RECORD_MAX];
+	ssize_t len = fgetxattr(fd, VERDICT_XATTR, rec, sizeof(rec));
+
+	if (len == -1 && errno == EBADF) {
+		return verdict_read_path(fd, v);
+	}
+	return verdict_take(rec, len, v);
 }
 
 /* ctime in [stamp - 1 s, stamp], without overflow on hostile numbers. */

@@ -141,6 +141,9 @@ int verdict_decode(const uint8_t *rec, size_t len, struct verdict *v);
  */
 int verdict_read(int fd, struct verdict *v);
 
+/* For a descriptor that is known to be O_PATH: one system call less. */
+int verdict_read_path(int fd, struct verdict *v);
+
 /* Pure. By older signatures than that? Infected never is. See below. */
 bool verdict_is_old(const struct verdict *v, int64_t signature_min);
 

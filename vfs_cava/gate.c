@@ -51,15 +51,15 @@ static int gate_facts(struct gate *g, struct verdict *v)
 		g->state = clean ? VERDICT_STATE_CLEAN : VERDICT_STATE_NONE;
 		return 0;
 	}
-	ret = content_of_fd(g->fd, &g->content);
+	ret = cava_store_look(g->cava, g->fd, &g->content, &g->database);
 	if (ret != 0) {
 		return ret;
 	}
-	ret = verdict_read(g->fd, v);
+	ret = g->pathref ? verdict_read_path(g->fd, v) :
+			   verdict_read(g->fd, v);
 	g->state = verdict_state(ret == 0 ? v : NULL, &g->content,
 				 g->cava->filter.signature_min);
 	g->mark = ret == 0 ? v->reason : VERDICT_REASON_NONE;
-	g->database = cava_store_database(g->cava, g->fd);
 	return 0;
 }
 
@@ -286,6 +286,17 @@ static struct gate gate_of_fsp(struct cava *cava, struct files_struct *fsp,
 		.operation = FILTER_READ,
 		.own = file->own,
 	};
+}
+
+bool cava_gate_passed(struct cava *cava, struct files_struct *fsp)
+{
+	const struct cava_file *file = NULL;
+
+	if (!cava->filter.enabled || !cava_is_content(fsp)) {
+		return true;
+	}
+	file = cava_file_fetch(cava, fsp);
+	return file != NULL && file->cleared == cava->filter_number;
 }
 
 bool cava_gate_fast(struct cava *cava, struct files_struct *fsp)

@@ -13,6 +13,7 @@ struct gate {
 	struct cava *cava;
 	struct files_struct *fsp;	/* NULL: its open is under way */
 	int fd;
+	bool pathref;		/* it is O_PATH */
 	enum filter_operation operation;
 	bool gate;		/* of filter_facts */
 	bool parkable;		/* an open that can wait for an answer */

@@ -217,7 +217,8 @@ static bool gate_replaces(const struct cava *cava)
 int cava_gate_open(struct cava *cava, struct files_struct *fsp, int fd,
 		   bool *cleared, struct content *content)
 {
-	struct gate g = { .cava = cava, .fd = fd, .operation = FILTER_OPEN };
+	struct gate g = { .cava = cava, .fd = fd, .pathref = true,
+			  .operation = FILTER_OPEN };
 	struct smb_request *req = NULL;
 	enum gate_step step = GATE_DENY;
 	int ret = 0;

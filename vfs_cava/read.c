@@ -2,9 +2,9 @@
  * Hooks that expose content: each read, and the source of a server-side
  * copy, passes a gate (gate.c) before the next module sees it.
  *
- * Somebody may write between the gate and the read. So a read looks again
- * when it has the data: has the file changed, the data is not handed out,
- * and the read passes the gate once more. A file that never rests (a
+ * Somebody may write between the gate and the read. So a read looks when it
+ * has the data, and then only: has the file changed since the handle passed
+ * the gate, the data is not handed out, and the read passes it once more. A file that never rests (a
  * database) gets open_on_fail in the end.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
@@ -35,7 +35,7 @@ ssize_t cava_pread_fn(struct vfs_handle_struct *handle,
 	}
 	for (rounds = 0; rounds <= CAVA_READ_ROUNDS; rounds++) {
 		bool still = false;
-		int ret = cava_gate_fast(cava, fsp) ? 0 :
+		int ret = cava_gate_passed(cava, fsp) ? 0 :
 			  cava_gate_sync(cava, fsp);
 
 		if (ret != 0) {
@@ -115,7 +115,7 @@ struct tevent_req *cava_pread_send_fn(
 	};
 	if (scanner && cava_check_still(cava) != 0) {
 		tevent_req_error(req, EACCES);
-	} else if (scanner || cava_gate_fast(cava, fsp)) {
+	} else if (scanner || cava_gate_passed(cava, fsp)) {
 		cava_pread_next(req);
 	} else {
 		cava_pread_gate(req);

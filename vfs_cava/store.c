@@ -167,25 +167,56 @@ void cava_store_probe(struct cava *cava)
 		   cava->root, strerror(error));
 }
 
-bool cava_store_database(const struct cava *cava, int fd)
+/* A read-only subvolume of btrfs shows only by what access() says. */
+static bool store_readonly(int fd)
 {
-	const uint64_t fixed = STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND;
-	struct statx stx;
 	struct statfs fs;
-	int ret = 0;
+	int ret = fstatfs(fd, &fs);
 
-	if (cava->database) {
-		return true;
-	}
-	ret = fstatfs(fd, &fs);
 	if (ret != 0 || (fs.f_flags & ST_RDONLY) != 0) {
 		return true;
 	}
-	ret = statx(fd, "", AT_EMPTY_PATH, 0, &stx);
-	if (ret != 0 || (stx.stx_attributes & fixed) != 0) {
-		return true;
-	}
-	/* a read-only subvolume of btrfs shows nowhere else */
 	ret = faccessat(fd, "", W_OK, AT_EMPTY_PATH | AT_EACCESS);
 	return ret != 0 && errno == EROFS;
+}
+
+/* Of the mount and device of `stx`, asked about once a second. */
+static bool store_mount_readonly(struct cava *cava, int fd,
+				 const struct statx *stx)
+{
+	struct cava_mount *m = &cava->mount;
+	uint64_t device = (uint64_t)stx->stx_dev_major << 32 |
+			  stx->stx_dev_minor;
+	time_t now = time_mono(NULL);
+
+	if ((stx->stx_mask & STATX_MNT_ID) == 0) {
+		return store_readonly(fd);
+	}
+	if (m->mount != stx->stx_mnt_id || m->device != device ||
+	    now >= m->until) {
+		*m = (struct cava_mount) {
+			.mount = stx->stx_mnt_id,
+			.device = device,
+			.until = now + 1,
+			.readonly = store_readonly(fd),
+		};
+	}
+	return m->readonly;
+}
+
+int cava_store_look(struct cava *cava, int fd, struct content *content,
+		    bool *database)
+{
+	const uint64_t fixed = STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND;
+	struct statx stx;
+	int ret = statx(fd, "", AT_EMPTY_PATH,
+			STATX_BASIC_STATS | STATX_MNT_ID, &stx);
+
+	if (ret != 0) {
+		return errno;
+	}
+	content_of_statx(&stx, content);
+	*database = cava->database || (stx.stx_attributes & fixed) != 0 ||
+		    store_mount_readonly(cava, fd, &stx);
+	return 0;
 }

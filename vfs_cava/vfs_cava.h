@@ -50,6 +50,12 @@ struct cava {
 	struct tevent_timer *count_timer;
 	struct client *client;	/* NULL when not enabled */
 	bool database;		/* no attribute can be set here; store.c */
+	struct cava_mount {
+		uint64_t mount;
+		uint64_t device;
+		time_t until;	/* monotonic */
+		bool readonly;
+	} mount;		/* of the last file; store.c */
 	const char *client_addr;
 	const char *server_addr;
 	struct cava_create *create;	/* innermost one running */
@@ -157,8 +163,12 @@ void cava_store_unconnected(struct connection_struct *conn);
 /* Which store the share uses; logged. Called as root. */
 void cava_store_probe(struct cava *cava);
 
-/* Is the verdict of this file (O_PATH will do) with cavad alone? */
-bool cava_store_database(const struct cava *cava, int fd);
+/*
+ * Looks at the file: 0 or errno. `fd` may be O_PATH. Is its verdict with cavad
+ * alone? What that depends on and belongs to the mount may be a second old.
+ */
+int cava_store_look(struct cava *cava, int fd, struct content *content,
+		    bool *database);
 
 /* --- filter.c --- */
 
@@ -224,7 +234,10 @@ int cava_copy_looks(struct cava *cava, struct files_struct *fsp);
 /* A synchronous read: 0, or EACCES after at most filter.sync_wait. */
 int cava_gate_sync(struct cava *cava, struct files_struct *fsp);
 
-/* true: the handle may read right now, nothing else to do. */
+/* true: the handle has passed the gate, and the file may have changed since. */
+bool cava_gate_passed(struct cava *cava, struct files_struct *fsp);
+
+/* true: and it has not. */
 bool cava_gate_fast(struct cava *cava, struct files_struct *fsp);
 
 /* An asynchronous read or copy: 0 or EACCES. */
