@@ -234,19 +234,50 @@ int cava_check_fd(struct cava *cava, enum proto_what what, int fd,
  * The path is the one that was asked for, not where the descriptor's file is
  * by now: directories may be renamed under us.
  */
-static int check_name(struct cava *cava, enum proto_what what, int fd,
-		      const struct smb_filename *name)
+static int check_named(struct cava *cava, enum proto_what what,
+		       const struct ident *ident,
+		       const struct smb_filename *name)
 {
 	TALLOC_CTX *frame = talloc_stackframe();
 	const char *path = talloc_asprintf(
 		frame, "%s/%s", cava->handle->conn->connectpath,
 		name->base_name);
 	int ret = path == NULL ? EACCES :
-		  cava_check_fd(cava, what, fd, path);
+		  cava_check_ident(cava, what, ident, path);
 
 	TALLOC_FREE(frame);
 	return ret;
 }
+
+static int check_name(struct cava *cava, enum proto_what what, int fd,
+		      const struct smb_filename *name)
+{
+	struct ident ident;
+	int ret = fd == -1 ? 0 : ident_of_fd(fd, &ident);
+
+	if (ret != 0) {
+		return EACCES;
+	}
+	return check_named(cava, what, fd == -1 ? NULL : &ident, name);
+}
+
+/*
+ * As the account first, which can look at most of what there is: to become
+ * root and back takes smbd 24 system calls. Within create_file we are root.
+ */
+#define CAVA_AS_ROOT(cava, failed, call) do { \
+	int saved_errno_ = 0; \
+	call; \
+	if (!(failed) || !cava_is_check(cava) || \
+	    (errno != EACCES && errno != EPERM)) { \
+		break; \
+	} \
+	become_root(); \
+	call; \
+	saved_errno_ = errno; \
+	unbecome_root(); \
+	errno = saved_errno_; \
+} while (0)
 
 /* --- opens --- */
 
@@ -409,7 +440,7 @@ static bool check_listed(const struct cava_file *file, const char *name)
 }
 
 /* The lock of the scan, which cavad takes off for a repair. */
-static int check_openat_root(struct vfs_handle_struct *handle,
+static int check_openat_unlocked(struct vfs_handle_struct *handle,
 			     const struct files_struct *dirfsp,
 			     const struct smb_filename *smb_fname,
 			     struct files_struct *fsp,
@@ -424,7 +455,6 @@ static int check_openat_root(struct vfs_handle_struct *handle,
 			return fd;
 		}
 		if (timeval_expired(&end)) {
-			errno = EACCES;
 			return -1;
 		}
 		smb_msleep(CHECK_LEASE_SLEEP);
@@ -456,7 +486,7 @@ int cava_check_openat(struct vfs_handle_struct *handle,
 	struct cava *cava = cava_of(handle);
 	struct vfs_open_how safe = *how;
 	struct ident ident;
-	int saved_errno = 0;
+	int ret = 0;
 	int fd = -1;
 	bool content = (how->flags & (O_PATH | O_DIRECTORY)) == 0 &&
 		!fsp->fsp_flags.is_pathref && !fsp->fsp_flags.is_directory;
@@ -481,41 +511,28 @@ int cava_check_openat(struct vfs_handle_struct *handle,
 	if (cava_is_alias(cava, dirfsp, smb_fname->base_name)) {
 		return check_openat_alias(cava, smb_fname, fsp);
 	}
-	become_root();
-	fd = check_openat_root(handle, dirfsp, smb_fname, fsp, &safe);
-	saved_errno = errno;
-	unbecome_root();
-	errno = saved_errno;
+	CAVA_AS_ROOT(cava, fd == -1,
+		     fd = check_openat_unlocked(handle, dirfsp, smb_fname,
+						fsp, &safe));
+	if (fd == -1 && errno == EAGAIN) {
+		errno = EACCES;		/* nothing here is parked */
+	}
 	if (fd == -1 || !content || (how->flags & O_ACCMODE) == O_WRONLY) {
 		return fd;
 	}
-	saved_errno = check_name(cava, PROTO_WHAT_OPEN, fd, fsp->fsp_name);
-	if (saved_errno != 0) {
+	ret = ident_of_fd(fd, &ident) == 0 ?
+	      check_named(cava, PROTO_WHAT_OPEN, &ident, fsp->fsp_name) :
+	      EACCES;
+	if (ret != 0) {
 		close(fd);
-		errno = saved_errno;
+		errno = ret;
 		return -1;
 	}
-	saved_errno = ident_of_fd(fd, &ident);
-	if (saved_errno == 0) {
-		cava_fetch_begin(cava, fsp, &ident);
-	}
+	cava_fetch_begin(cava, fsp, &ident);
 	return fd;
 }
 
 /* --- role check: as root, apart from the clients, pending names only --- */
-
-#define CAVA_AS_ROOT(cava, call) do { \
-	int saved_errno_ = 0; \
-	if (!cava_is_check(cava)) { \
-		call; \
-		break; \
-	} \
-	become_root(); \
-	call; \
-	saved_errno_ = errno; \
-	unbecome_root(); \
-	errno = saved_errno_; \
-} while (0)
 
 int cava_stat_fn(struct vfs_handle_struct *handle,
 		 struct smb_filename *smb_fname)
@@ -530,7 +547,7 @@ int cava_stat_fn(struct vfs_handle_struct *handle,
 		return cava_alias_stat(cava_of(handle), smb_fname->base_name,
 				       &smb_fname->st);
 	}
-	CAVA_AS_ROOT(cava_of(handle),
+	CAVA_AS_ROOT(cava_of(handle), ret == -1,
 		     ret = SMB_VFS_NEXT_STAT(handle, smb_fname));
 	return ret;
 }
@@ -545,7 +562,7 @@ int cava_lstat_fn(struct vfs_handle_struct *handle,
 		return cava_alias_stat(cava_of(handle), smb_fname->base_name,
 				       &smb_fname->st);
 	}
-	CAVA_AS_ROOT(cava_of(handle),
+	CAVA_AS_ROOT(cava_of(handle), ret == -1,
 		     ret = SMB_VFS_NEXT_LSTAT(handle, smb_fname));
 	return ret;
 }
@@ -563,7 +580,7 @@ int cava_fstatat_fn(struct vfs_handle_struct *handle,
 		return cava_alias_stat(cava_of(handle), smb_fname->base_name,
 				       sbuf);
 	}
-	CAVA_AS_ROOT(cava_of(handle),
+	CAVA_AS_ROOT(cava_of(handle), ret == -1,
 		     ret = SMB_VFS_NEXT_FSTATAT(handle, dirfsp, smb_fname,
 						sbuf, flags));
 	return ret;
@@ -574,7 +591,7 @@ int cava_chdir_fn(struct vfs_handle_struct *handle,
 {
 	int ret = -1;
 
-	CAVA_AS_ROOT(cava_of(handle),
+	CAVA_AS_ROOT(cava_of(handle), ret == -1,
 		     ret = SMB_VFS_NEXT_CHDIR(handle, smb_fname));
 	return ret;
 }
@@ -585,7 +602,7 @@ struct smb_filename *cava_realpath_fn(struct vfs_handle_struct *handle,
 {
 	struct smb_filename *result = NULL;
 
-	CAVA_AS_ROOT(cava_of(handle),
+	CAVA_AS_ROOT(cava_of(handle), result == NULL,
 		     result = SMB_VFS_NEXT_REALPATH(handle, mem_ctx, name));
 	return result;
 }
@@ -610,14 +627,17 @@ struct dirent *cava_readdir_fn(struct vfs_handle_struct *handle,
 	struct dirent *entry = NULL;
 	bool listed = true;
 
+	if (!cava_is_check(cava)) {
+		return COMPAT_NEXT_READDIR(handle, dirfsp, dirp, sbuf);
+	}
 	do {
-		CAVA_AS_ROOT(cava, entry = COMPAT_NEXT_READDIR(
-				     handle, dirfsp, dirp, sbuf));
-		if (entry != NULL && cava_is_check(cava)) {
-			listed = check_listed(cava_file_fetch(cava, dirfsp),
-					      entry->d_name);
-		}
-	} while (entry != NULL && !listed);
+		become_root();		/* it looks at what it finds */
+		entry = COMPAT_NEXT_READDIR(handle, dirfsp, dirp, sbuf);
+		unbecome_root();
+		listed = entry == NULL ||
+			 check_listed(cava_file_fetch(cava, dirfsp),
+				      entry->d_name);
+	} while (!listed);
 	return entry;
 }
 
