@@ -55,7 +55,7 @@ struct engine {
 struct engine_clamd_ask_state {
 	struct tevent_context *ev;
 	struct engine *engine;
-	const char *command;	/* with its NUL */
+	const char *command;	/* with its NUL, and the fd's own byte */
 	size_t command_len;
 	int fd;			/* borrowed; -1 = no scan, no session */
 	int pass_fd;		/* the same until it is sent */
@@ -154,8 +154,8 @@ static void engine_clamd_ask_cleanup(struct tevent_req *req,
 /* A session that is kept, or a connection to be made. */
 static void engine_clamd_start(struct engine_clamd_ask_state *state)
 {
-	static const char first[] = "zIDSESSION\0zFILDES";
-	static const char later[] = "zFILDES";
+	static const char first[] = "zIDSESSION\0zFILDES\0";
+	static const char later[] = "zFILDES\0";
 	static const char version[] = "zVERSION";
 	struct engine *e = state->engine;
 
@@ -209,14 +209,59 @@ static struct tevent_req *engine_clamd_ask_send(TALLOC_CTX *mem_ctx,
 	return req;
 }
 
+/* With the descriptor, until it is sent. -1 and errno. */
+static ssize_t engine_clamd_sendmsg(struct engine_clamd_ask_state *state)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = { .space = "" };
+	struct iovec iov = {
+		.iov_base = (char *)state->command + state->sent,
+		.iov_len = state->command_len - state->sent,
+	};
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct cmsghdr *c = NULL;
+
+	if (state->pass_fd != -1) {
+		msg.msg_control = control.space;
+		msg.msg_controllen = sizeof(control.space);
+		c = CMSG_FIRSTHDR(&msg);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &state->pass_fd, sizeof(int));
+	}
+	return sendmsg(state->sock, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* -1 and errno; EAGAIN is no error. */
+static ssize_t engine_clamd_write(struct engine_clamd_ask_state *state)
+{
+	ssize_t n = engine_clamd_sendmsg(state);
+
+	if (n > 0) {
+		trace_sent(state->engine->trace, state->command + state->sent,
+			   (size_t)n);
+		state->sent += (size_t)n;
+		state->pass_fd = -1;
+	}
+	return n;
+}
+
 static void engine_clamd_watch(struct tevent_req *req)
 {
 	struct engine_clamd_ask_state *state =
 		tevent_req_data(req, struct engine_clamd_ask_state);
 
-	/* READ: without it nobody tells that clamd has closed */
-	state->fde = tevent_add_fd(state->ev, state, state->sock,
-				   TEVENT_FD_READ | TEVENT_FD_WRITE,
+	uint16_t flags = TEVENT_FD_READ;
+
+	/* most often the socket takes it all; an error comes up again */
+	(void)engine_clamd_write(state);
+	if (state->sent < state->command_len) {
+		flags |= TEVENT_FD_WRITE;
+	}
+	state->fde = tevent_add_fd(state->ev, state, state->sock, flags,
 				   engine_clamd_event, req);
 	tevent_req_nomem(state->fde, req);
 }
@@ -271,54 +316,6 @@ static void engine_clamd_again(struct tevent_context *ev,
 	(void)timer;
 	(void)now;
 	engine_clamd_connect(req);
-}
-
-/* The descriptor goes with one byte after the command. -1 and errno. */
-static ssize_t engine_clamd_pass(int sock, int fd)
-{
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control = { .space = "" };
-	char byte = 0;
-	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.space,
-		.msg_controllen = sizeof(control.space),
-	};
-	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(c), &fd, sizeof(int));
-	return sendmsg(sock, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
-}
-
-/* -1 and errno; EAGAIN is no error. */
-static ssize_t engine_clamd_write(struct engine_clamd_ask_state *state)
-{
-	ssize_t n;
-
-	if (state->sent < state->command_len) {
-		n = send(state->sock, state->command + state->sent,
-			 state->command_len - state->sent,
-			 MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (n > 0) {
-			trace_sent(state->engine->trace,
-				   state->command + state->sent, (size_t)n);
-			state->sent += (size_t)n;
-		}
-		return n;
-	}
-	n = engine_clamd_pass(state->sock, state->pass_fd);
-	if (n == 1) {
-		trace_sent(state->engine->trace, "", 1);
-		state->pass_fd = -1;
-	}
-	return n;
 }
 
 /* The connection is no good: `error`, or another one. */
@@ -421,7 +418,7 @@ static void engine_clamd_event(struct tevent_context *ev,
 		engine_clamd_lost(req, errno);
 		return;
 	}
-	if (state->sent == state->command_len && state->pass_fd == -1) {
+	if (state->sent == state->command_len) {
 		tevent_fd_set_flags(fde, TEVENT_FD_READ);
 	}
 }
