@@ -296,8 +296,13 @@ void reports_look(struct reports *all, time_t now)
 {
 	int at = report_time_parse(all->config->settings.report_time);
 	struct report_open *o = all->day;
-	time_t end = report_day_end((time_t)o->r->start, at);
+	time_t end = 0;
 
+	if (now == all->looked) {
+		return;
+	}
+	all->looked = now;
+	end = report_day_end((time_t)o->r->start, at);
 	if (now < end || report_day_begin(all, report_day_start(now, at))) {
 		return;
 	}
