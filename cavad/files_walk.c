@@ -18,8 +18,11 @@
  *    other_mounts; one that is the same directory as one above it always is.
  *    The cursor's directory may have gone meanwhile: then what remains of it
  *    is behind the cursor, and nothing more is to be seen of the rest.
- * 4. Files are opened with O_PATH alone: no device wakes, no lease breaks.
- *    What the record says is current is passed over here, for 5 us a file.
+ * 4. What the record says is clean and current, and what has no streams, is
+ *    passed over by name, three system calls a file: what has the record is
+ *    the inode that the directory listed, and is still under that name after
+ *    its record was read. Everything else is opened, with O_PATH alone: no
+ *    device wakes, no lease breaks.
  * 5. What has named streams (common/stream.h) is handed over whatever its
  *    record says: of those the database has the verdicts. Which ones they are
  *    is asked by who scans them (scan_streams.h).
@@ -50,6 +53,7 @@
 
 struct walk_name {
 	char *text;
+	ino_t ino;
 	unsigned char type;	/* DT_* */
 };
 
@@ -75,6 +79,7 @@ struct walk {
 	char path[FILES_PATH_MAX];
 	unsigned int depth;
 	unsigned int entries;
+	int here;		/* fd of the working directory; -1 = another */
 	struct walk_level levels[WALK_DEPTH];
 };
 
@@ -132,7 +137,8 @@ static int names_add(struct walk_level *l, const struct dirent *entry)
 	if (text == NULL) {
 		return ENOMEM;
 	}
-	l->names[l->count++] = (struct walk_name) { text, entry->d_type };
+	l->names[l->count++] = (struct walk_name) {
+		.text = text, .ino = entry->d_ino, .type = entry->d_type };
 	if (l->count == WINDOW_NAMES) {
 		names_halve(l);
 	}
@@ -176,6 +182,9 @@ static void level_pop(struct walk *w)
 	struct walk_level *l = &w->levels[--w->depth];
 
 	names_drop(l);
+	if (w->here == l->fd) {
+		w->here = -1;
+	}
 	close(l->fd);
 	if (w->depth > 0) {
 		w->path[w->levels[w->depth - 1].path_len] = '\0';
@@ -329,20 +338,15 @@ static void directory_seen(struct walk *w)
 }
 
 /* Counts it, and says whether its content is to be scanned. */
-static bool file_wanted(struct walk *w, int fd, struct content *now)
+static bool file_wanted(struct walk *w, int fd, const struct content *now)
 {
 	struct walk_counts *c = &w->walked.counts;
 	struct verdict v;
 	enum verdict_state state = VERDICT_STATE_NONE;
 	int ret = 0;
 
-	ret = content_of_fd(fd, now);
-	if (ret != 0) {
-		count_error(w, ret);
-		return false;
-	}
 	c->bytes += now->size;
-	ret = verdict_read(fd, &v);
+	ret = verdict_read_path(fd, &v);
 	state = verdict_state(ret == 0 ? &v : NULL, now,
 			      w->ask->signature_min);
 	if (w->ask->ignore_previous) {
@@ -364,47 +368,94 @@ static bool file_wanted(struct walk *w, int fd, struct content *now)
 	}
 }
 
-static void look_at_file(struct walk *w, int fd)
+static void look_at_file(struct walk *w, int fd, const struct statx *stx)
 {
-	struct files_candidate candidate = { .size = 0 };
+	struct files_candidate candidate = { .size = stx->stx_size };
 	struct content now = { 0 };
 
+	content_of_statx(stx, &now);
 	w->walked.counts.files++;
 	if (is_excluded(w)) {
 		w->walked.counts.excluded++;
 		return;
 	}
 	candidate.content = file_wanted(w, fd, &now);
-	candidate.size = now.size;
 	candidate_put(w, fd, &candidate);
 }
 
-/* An entry of any kind. True: a directory, to be entered. */
-static bool look_at(struct walk *w, const char *name, unsigned char type)
+/* Names are short from here on. */
+static bool walk_here(struct walk *w, const struct walk_level *l)
 {
-	struct stat st = { 0 };
-	int fd = -1;
-
-	if (type == DT_DIR) {
-		return true;
+	if (w->here != l->fd) {
+		w->here = fchdir(l->fd) == 0 ? l->fd : -1;
 	}
-	if (type != DT_REG && type != DT_UNKNOWN) {
-		w->walked.counts.others++;
+	return w->here == l->fd;
+}
+
+/* Rule 4: clean and current, and counted. False: nothing is known. */
+static bool look_by_name(struct walk *w, const struct walk_level *l,
+			 const struct walk_name *name)
+{
+	struct walk_counts *c = &w->walked.counts;
+	struct statx stx = { 0 };
+	struct content now;
+	struct verdict v;
+
+	if (name->type != DT_REG || w->ask->ignore_previous ||
+	    !walk_here(w, l) || stream_perhaps(name->text) ||
+	    verdict_read_name(name->text, &v) != 0 ||
+	    statx(AT_FDCWD, name->text, AT_SYMLINK_NOFOLLOW,
+		  STATX_BASIC_STATS, &stx) == -1 ||
+	    !S_ISREG(stx.stx_mode) || stx.stx_ino != name->ino ||
+	    l->dev != ((uint64_t)stx.stx_dev_major << 32 |
+		       stx.stx_dev_minor)) {
 		return false;
 	}
-	fd = openat(w->levels[w->depth - 1].fd, name, O_PATH | O_NOFOLLOW |
-		    O_CLOEXEC);
-	if (fd == -1 || fstat(fd, &st) == -1) {
+	content_of_statx(&stx, &now);
+	if (verdict_state(&v, &now, w->ask->signature_min) !=
+	    VERDICT_STATE_CLEAN || is_excluded(w)) {
+		return false;
+	}
+	c->files++;
+	c->current++;
+	c->bytes += now.size;
+	return true;
+}
+
+/* By a descriptor of its own. True: a directory. */
+static bool look_open(struct walk *w, const struct walk_level *l,
+		      const char *name)
+{
+	struct statx stx = { 0 };
+	int fd = openat(l->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd == -1 || statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS,
+			      &stx) == -1) {
 		count_error(w, errno);
-	} else if (S_ISREG(st.st_mode)) {
-		look_at_file(w, fd);
-	} else if (!S_ISDIR(st.st_mode)) {
+	} else if (S_ISREG(stx.stx_mode)) {
+		look_at_file(w, fd, &stx);
+	} else if (!S_ISDIR(stx.stx_mode)) {
 		w->walked.counts.others++;
 	}
 	if (fd != -1) {
 		close(fd);
 	}
-	return S_ISDIR(st.st_mode);
+	return S_ISDIR(stx.stx_mode);
+}
+
+/* An entry of any kind. True: a directory, to be entered. */
+static bool look_at(struct walk *w, const struct walk_name *name)
+{
+	const struct walk_level *l = &w->levels[w->depth - 1];
+
+	if (name->type == DT_DIR) {
+		return true;
+	}
+	if (name->type != DT_REG && name->type != DT_UNKNOWN) {
+		w->walked.counts.others++;
+		return false;
+	}
+	return !look_by_name(w, l, name) && look_open(w, l, name->text);
 }
 
 /* --- the walk --- */
@@ -429,11 +480,11 @@ static bool step(struct walk *w)
 	}
 	name = &l->names[l->next++];
 	w->entries++;
-	snprintf(l->after, sizeof(l->after), "%s", name->text);
+	memcpy(l->after, name->text, strlen(name->text) + 1);
 	if (!path_add(w, name->text)) {
 		return true;
 	}
-	if (look_at(w, name->text, name->type) && enter(w, l->after)) {
+	if (look_at(w, name) && enter(w, l->after)) {
 		directory_seen(w);
 		return true;
 	}
@@ -555,6 +606,7 @@ struct walk *walk_create(const struct files_root *root)
 
 	if (w != NULL) {
 		w->root = root;
+		w->here = -1;
 	}
 	return w;
 }

@@ -126,6 +126,21 @@ static bool stream_is_metadata(int fd, const char *attribute)
 	return len > 0 && stream_is_finder_info(value, (size_t)len);
 }
 
+bool stream_perhaps(const char *file)
+{
+	char names[1024];
+	ssize_t size = llistxattr(file, names, sizeof(names));
+	ssize_t at = 0;
+
+	for (at = 0; at < size; at += strlen(names + at) + 1) {
+		if (strncmp(names + at, STREAM_PREFIX,
+			    strlen(STREAM_PREFIX)) == 0) {
+			return true;
+		}
+	}
+	return size == -1;
+}
+
 int stream_list(int fd, char names[STREAM_LIST_MAX], size_t *len)
 {
 	char path[32];

@@ -49,6 +49,12 @@ void stream_token(const char *attribute, char token[STREAM_TOKEN_MAX]);
 bool stream_is_finder_info(const uint8_t *value, size_t len);
 
 /*
+ * Has a name in the working directory any? True also where that cannot be
+ * said; no link is followed.
+ */
+bool stream_perhaps(const char *name);
+
+/*
  * The attributes of fd that are such streams and are scanned, each with its
  * NUL behind the other. 0 and *len, errno.
  */

@@ -167,6 +167,14 @@ static int verdict_take(const uint8_t *rec, ssize_t len, struct verdict *v)
 	return verdict_decode(rec, (size_t)len, v);
 }
 
+int verdict_read_name(const char *name, struct verdict *v)
+{
+	uint8_t rec[VERDICT_RECORD_MAX];
+	ssize_t len = lgetxattr(name, VERDICT_XATTR, rec, sizeof(rec));
+
+	return verdict_take(rec, len, v);
+}
+
 int verdict_read_path(int fd, struct verdict *v)
 {
 	uint8_t rec[VERDICT_RECORD_MAX];

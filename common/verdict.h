@@ -141,6 +141,9 @@ int verdict_decode(const uint8_t *rec, size_t len, struct verdict *v);
  */
 int verdict_read(int fd, struct verdict *v);
 
+/* Of a name in the working directory; no link is followed. */
+int verdict_read_name(const char *name, struct verdict *v);
+
 /* For a descriptor that is known to be O_PATH: one system call less. */
 int verdict_read_path(int fd, struct verdict *v);
 
