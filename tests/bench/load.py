@@ -7,6 +7,7 @@ request to the last answer.
 SPDX-License-Identifier: GPL-3.0-or-later
 """
 import concurrent.futures
+import functools
 import multiprocessing
 import os
 import pathlib
@@ -15,8 +16,14 @@ import time
 TICK = os.sysconf("SC_CLK_TCK")
 
 
+@functools.lru_cache(1)
+def content_of(size):
+    block = os.urandom(min(size, 1 << 20))
+    return block * (size // len(block))
+
+
 def client(lab, share, in_flight, pipe):
-    """Carries out passes, (kind, [(name, content)]), until it is told None."""
+    """Carries out passes, (kind, [(name, size)]), until it is told None."""
     smb = lab.connect(share=share, threads=in_flight > 1)
     pool = concurrent.futures.ThreadPoolExecutor(in_flight)
 
@@ -26,8 +33,9 @@ def client(lab, share, in_flight, pipe):
         return time.perf_counter() - start
 
     def write(item):
+        content = content_of(item[1])
         start = time.perf_counter()
-        smb.savefile(item[0], item[1])
+        smb.savefile(item[0], content)
         return time.perf_counter() - start
 
     pipe.send("connected")
@@ -36,6 +44,8 @@ def client(lab, share, in_flight, pipe):
         if work is None:
             return
         call = read if work[0] == "read" else write
+        if work[0] == "write":
+            content_of(work[1][0][1])
         begin = time.monotonic()
         if in_flight == 1:
             took = [call(item) for item in work[1]]
@@ -82,7 +92,7 @@ class Clients:
         self.close()
 
 
-def cpu(lab):
+def cpu(lab, pids="*.pid"):
     """CPU seconds that the programs of a lab have used, those that they have
     waited for included."""
     parents, times = {}, {}
@@ -95,7 +105,7 @@ def cpu(lab):
         pid = int(path.parent.name)
         parents[pid] = int(rest[1])
         times[pid] = sum(int(t) for t in rest[11:15]) / TICK
-    wanted = {int(p.read_text()) for p in (lab.dir / "run").glob("*.pid")}
+    wanted = {int(p.read_text()) for p in (lab.dir / "run").glob(pids)}
     total = 0.0
     for pid, seconds in times.items():
         up = pid
@@ -120,6 +130,30 @@ def fill(directory, prefix, count, size):
         os.chmod(directory / name, 0o666)
         names.append(name)
     return names
+
+
+def fill_same(directories, prefix, count, size):
+    """The same files in each of them."""
+    names = fill(directories[0], prefix, count, size)
+    for directory in directories[1:]:
+        for name in names:
+            os.link(directories[0] / name, directory / name)
+    return names
+
+
+def tree(directory, count):
+    """Small files, a thousand a directory."""
+    for i in range(count // 1000):
+        (directory / ("d%d" % i)).mkdir()
+        for k in range(1000):
+            with open(directory / ("d%d" % i) / ("%d.txt" % k), "wb") as f:
+                f.write(b"x")
+
+
+def remove(directories, names):
+    for directory in directories:
+        for name in names:
+            os.unlink(directory / name)
 
 
 def forget(directory, names):

@@ -2,11 +2,12 @@
 """./waf bench: what scanning costs beside a share without it and beside
 Samba's own virusfilter.
 
-    tests/bench/run.py [--long] [--rounds N] [--only CASE]
+    tests/bench/run.py [--long] [--rounds N] [--only CASE] [--sets SET,...]
 
 Every figure is a median over the rounds of one run, in which the ways to scan
 take turns, in an order that changes from round to round; what counts is the
-ratio. Tables go to build/bench/results.txt and .json, plots beside them.
+ratio. The tables of a case go to build/bench/CASE.txt and .json, plots beside
+them. Files are the same inodes for each way: hard links.
 
 SPDX-License-Identifier: GPL-3.0-or-later
 """
@@ -24,15 +25,22 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 import callgrind                                    # noqa: E402
 import load                                         # noqa: E402
+import million                                      # noqa: E402
 import plot                                         # noqa: E402
 from shares import ROOT, Shares                     # noqa: E402
 
 OUT = ROOT / "build" / "bench"
 PEERS = ["plain", "virusfilter", "cava-clamd", "cava-cee"]
-# name, files, bytes; quick and long
-SETS = {False: [("16 KiB", 400, 16 << 10), ("1 MiB", 40, 1 << 20)],
-        True: [("16 KiB", 2000, 16 << 10), ("1 MiB", 200, 1 << 20),
-               ("1 GiB", 4, 1 << 30)]}
+# name, files, bytes, clients; quick and long
+SETS = {False: [("16K", 400, 16 << 10, (1, 8, 32)),
+                ("1M", 40, 1 << 20, (1, 8, 32))],
+        True: [("16K", 2000, 16 << 10, (1, 8, 32)),
+               ("1M", 200, 1 << 20, (1, 8, 32)),
+               ("1G", 4, 1 << 30, (1, 4))]}
+
+
+def med(values):
+    return statistics.median(values)
 
 
 class Bench:
@@ -40,6 +48,8 @@ class Bench:
         self.options = options
         self.long = options.long
         self.rounds = options.rounds
+        self.sets = [s for s in SETS[self.long] if not options.sets or
+                     s[0] in options.sets.split(",")]
         self.tables = []
         self.shares = Shares()
         self.lab = self.shares.lab
@@ -53,75 +63,82 @@ class Bench:
     def table(self, name, head, rows, note=""):
         self.tables.append({"name": name, "head": head, "rows": rows,
                             "note": note})
-        text = "\n## %s\n\n| %s |\n|%s\n" % (
-            name, " | ".join(head), "---|" * len(head))
-        for row in rows:
-            text += "| %s |\n" % " | ".join(
-                "%.3g" % v if isinstance(v, float) else str(v) for v in row)
-        if note:
-            text += "\n%s\n" % note
-        print(text, flush=True)
+        print(text_of(self.tables[-1]), flush=True)
+
+    def run(self, case):
+        start = time.monotonic()
+        self.tables = []
+        getattr(self, case)()
+        took = time.monotonic() - start
+        print("%s: %.0f s" % (case, took), flush=True)
+        path = OUT / ("-".join([case] + self.options.sets.split(",")).rstrip(
+            "-"))
+        path.with_suffix(".txt").write_text(
+            "".join(text_of(t) for t in self.tables))
+        path.with_suffix(".json").write_text(json.dumps(
+            {"case": case, "date": time.strftime("%Y-%m-%d"),
+             "long": self.long, "rounds": self.rounds,
+             "seconds": round(took), "load_before": self.load,
+             "tables": self.tables}, indent=1))
 
     # --- 1: reads ---
 
     def reads(self):
         rows = []
-        for what, count, size in SETS[self.long]:
-            ways = PEERS
-            names = {w: load.fill(self.shares.directory(w), "r", count, size)
-                     for w in ways}
-            for clients in (1, 8, 32):
-                if clients <= count:
-                    rows += self.reads_of(what, ways, names, clients)
-            for way in ways:
-                for name in names[way]:
-                    os.unlink(self.shares.directory(way) / name)
+        for what, count, size, clients in self.sets:
+            directories = [self.shares.directory(w) for w in PEERS]
+            names = load.fill_same(directories, "r", count, size)
+            for number in clients:
+                rows += self.reads_of(what, names, number)
+            load.remove(directories, names)
         self.table("Reads", ["files", "clients", "way", "cold s", "warm s",
                              "cold / plain", "warm / plain",
                              "cold / virusfilter", "CPU ms a cold file"],
                    rows, "Each file is opened, read and closed once a pass; "
                    "cold: no verdict yet. CPU: of all server programs.")
-        plot.bars(OUT / "reads.svg", "Cold reads of 16 KiB, seconds",
-                  [(r[2] + ", %d" % r[1], r[3]) for r in rows
-                   if r[0] == "16 KiB"])
+        plot.bars(OUT / "reads.svg", "Cold reads, seconds",
+                  [("%s, %s, %d" % (r[2], r[0], r[1]), r[3]) for r in rows])
 
-    def reads_of(self, what, ways, names, clients):
-        cold = {w: [] for w in ways}
-        warm = {w: [] for w in ways}
-        used = {w: [] for w in ways}
-        for _round, way in self.turns(ways):
-            load.forget(self.shares.directory(way), names[way])
-            items = [(n, None) for n in names[way]]
+    def reads_of(self, what, names, clients):
+        cold = {w: [] for w in PEERS}
+        warm = {w: [] for w in PEERS}
+        used = {w: [] for w in PEERS}
+        items = [(n, None) for n in names]
+        for _round, way in self.turns(PEERS):
+            load.forget(self.shares.directory(way), names)
             with load.Clients(self.lab, self.shares.name(way),
                               clients) as smb:
                 before = load.cpu(self.lab)
                 cold[way].append(smb.run("read", items)[0])
                 used[way].append((load.cpu(self.lab) - before) * 1000 /
                                  len(items))
-                warm[way].append(smb.run("read", items)[0])
-        med = statistics.median
+                # small files are over too soon to be measured once
+                again = 3 if len(names) > 4 else 1
+                warm[way].append(min(smb.run("read", items)[0]
+                                     for _ in range(again)))
         return [[what, clients, w, med(cold[w]), med(warm[w]),
                  med(cold[w]) / med(cold["plain"]),
                  med(warm[w]) / med(warm["plain"]),
                  med(cold[w]) / med(cold["virusfilter"]), med(used[w])]
-                for w in ways]
+                for w in PEERS]
 
     def slow_engine(self):
         """An engine on another machine: it costs time, and no CPU here."""
         count = 400 if self.long else 160
         ways = ["slow-vf", "slow-cava"]
-        names = {w: load.fill(self.shares.directory(w), "s", count, 16 << 10)
-                 for w in ways}
+        directories = [self.shares.directory(w) for w in ways]
+        names = load.fill_same(directories, "s", count, 16 << 10)
         rates = {w: [] for w in ways}
         for _round, way in self.turns(ways):
-            load.forget(self.shares.directory(way), names[way])
+            load.forget(self.shares.directory(way), names)
             with load.Clients(self.lab, self.shares.name(way), 1, 8) as smb:
-                took = smb.run("read", [(n, None) for n in names[way]])[0]
+                took = smb.run("read", [(n, None) for n in names])[0]
             rates[way].append(count / took)
-        med = {w: statistics.median(rates[w]) for w in ways}
+        load.remove(directories, names)
         self.table("An engine that takes 20 ms, 8 requests in flight on one "
                    "connection", ["way", "files/s", "/ virusfilter"],
-                   [[w, med[w], med[w] / med["slow-vf"]] for w in ways])
+                   [[w, med(rates[w]), med(rates[w]) / med(rates["slow-vf"])]
+                    for w in ways])
 
     # --- 2: writes ---
 
@@ -129,8 +146,7 @@ class Bench:
         rows = []
         ways = ["plain", "cava-null", "virusfilter", "cava-clamd",
                 "cava-cee"]
-        for what, count, size in SETS[self.long]:
-            block = os.urandom(size)
+        for what, count, size, _clients in self.sets:
             wrote = {w: [] for w in ways}
             clean = {w: [] for w in ways}
             for r, way in self.turns(ways):
@@ -138,15 +154,13 @@ class Bench:
                 with load.Clients(self.lab, self.shares.name(way)) as smb:
                     start = time.monotonic()
                     wrote[way].append(smb.run(
-                        "write", [(n, block) for n in names])[0])
+                        "write", [(n, size) for n in names])[0])
                     self.until_clean(way, names)
                     clean[way].append(time.monotonic() - start)
-                for name in names:
-                    os.unlink(self.shares.directory(way) / name)
-            base = statistics.median(wrote["plain"])
-            rows += [[what, w, statistics.median(wrote[w]),
-                      statistics.median(wrote[w]) / base,
-                      statistics.median(clean[w])] for w in ways]
+                load.remove([self.shares.directory(way)], names)
+            base = med(wrote["plain"])
+            rows += [[what, w, med(wrote[w]), med(wrote[w]) / base,
+                      med(clean[w])] for w in ways]
         self.table("Writes, scanned on close", [
             "files", "way", "s", "/ plain", "s until all have a verdict"],
             rows, "virusfilter scans inside close, and has no verdict that "
@@ -169,33 +183,40 @@ class Bench:
     # --- 3: what others feel ---
 
     def beside_a_scan(self):
-        rows = []
-        for way, hold in (("plain", False), ("slow-vf", True),
-                          ("slow-cava", True)):
-            directory = self.shares.directory(way)
-            load.fill(directory, "hold", 1, 4096)
-            load.fill(directory, "other", 1, 4096)
-            load.forget(directory, ["hold0.bin"])
-            one = self.lab.connect(share=self.shares.name(way))
-            two = self.lab.connect(share=self.shares.name(way))
-            for smb in (one, two):
-                smb.loadfile("other0.bin")
-            reader = threading.Thread(target=one.loadfile,
-                                      args=("hold0.bin",))
-            if hold:
-                reader.start()
-                time.sleep(0.3)     # the scan runs for eight seconds
-            same = self.latencies(one)
-            other = self.latencies(two)
-            if hold:
-                reader.join()
-            rows.append([way, statistics.median(same), max(same),
-                         statistics.median(other), max(other)])
-        for row in rows:
-            row += [row[1] / rows[0][1], row[3] / rows[0][3]]
+        ways = ["plain", "slow-vf", "slow-cava"]
+        same = {w: [] for w in ways}
+        other = {w: [] for w in ways}
+        longest = {w: 0.0 for w in ways}
+        for _round, way in self.turns(ways):
+            for times, found in zip((same[way], other[way]),
+                                    self.beside(way)):
+                times.append(med(found))
+                longest[way] = max(longest[way], max(found))
         self.table("While a scan of another file takes 8 s, ms", [
-            "way", "same connection", "longest", "another connection",
-            "longest", "same / plain", "another / plain"], rows)
+            "way", "same connection", "another connection", "longest",
+            "same / plain", "another / plain"],
+            [[w, med(same[w]), med(other[w]), longest[w],
+              med(same[w]) / med(same["plain"]),
+              med(other[w]) / med(other["plain"])] for w in ways])
+
+    def beside(self, way):
+        """Latencies on the connection that waits for a scan, and beside."""
+        directory = self.shares.directory(way)
+        load.fill(directory, "hold", 1, 4096)
+        load.fill(directory, "other", 1, 4096)
+        one = self.lab.connect(share=self.shares.name(way))
+        two = self.lab.connect(share=self.shares.name(way))
+        for smb in (one, two):
+            smb.loadfile("other0.bin")
+        reader = threading.Thread(target=one.loadfile, args=("hold0.bin",))
+        self.shares.slow.holding.clear()
+        if way != "plain":
+            reader.start()
+            assert self.shares.slow.holding.wait(20), "no scan has begun"
+        found = self.latencies(one), self.latencies(two)
+        if way != "plain":
+            reader.join()
+        return found
 
     @staticmethod
     def latencies(smb):
@@ -216,57 +237,67 @@ class Bench:
         jobs, tools = [], []
         for _ in range(self.rounds):
             load.forget(directory, names)
-            jobs.append(self.job())
+            jobs.append(self.job("clamd"))
             start = time.monotonic()
             subprocess.run(["clamdscan", "--multiscan", "--fdpass", "--quiet",
                             "--config-file=%s/clamd/clamd.conf" %
                             self.lab.dir, str(directory)], check=True)
             tools.append(time.monotonic() - start)
-        for name in names:
-            os.unlink(directory / name)
+        load.remove([directory], names)
         rows = [["%d of 16 KiB, no verdict" % count, "job, engine clamd",
-                 count / statistics.median(jobs),
-                 statistics.median(tools) / statistics.median(jobs)],
-                ["", "clamdscan --multiscan --fdpass",
-                 count / statistics.median(tools), 1.0]]
+                 count / med(jobs), med(tools) / med(jobs)],
+                ["", "clamdscan --multiscan --fdpass", count / med(tools),
+                 1.0]]
         rows += self.jobs_current()
         self.table("Jobs", ["files", "by", "files/s", "rate ratio"], rows)
 
     def jobs_current(self):
         count = 100000 if self.long else 20000
-        directory = self.shares.directory("cava-clamd")
-        for i in range(count // 1000):
-            (directory / ("d%d" % i)).mkdir()
-            for k in range(1000):
-                (directory / ("d%d" % i) / ("%d.txt" % k)).write_bytes(b"x")
-        self.job()
+        directory = self.shares.directory("cava-null")
+        load.tree(directory, count)
+        self.job("null")
+        rows = self.walks(directory, count)
+        subprocess.run(["rm", "-r"] + [str(d) for d in directory.glob("d*")],
+                       check=True)
+        return rows
+
+    def walks(self, directory, count):
+        """A job over what is current takes turns with find."""
         walks, finds = [], []
         for _ in range(self.rounds):
-            walks.append(self.job())
+            walks.append(self.job("null"))
             start = time.monotonic()
             subprocess.run(["find", str(directory), "-printf", "%s %C@ %p\n"],
                            check=True, stdout=subprocess.DEVNULL)
             finds.append(time.monotonic() - start)
-        subprocess.run(["rm", "-r"] + [str(d) for d in directory.glob("d*")],
-                       check=True)
-        return [["%d, all current" % count, "job",
-                 count / statistics.median(walks),
-                 statistics.median(finds) / statistics.median(walks)],
-                ["", "find -printf", count / statistics.median(finds), 1.0]]
+        return [["%d, all current" % count, "job", count / med(walks),
+                 med(finds) / med(walks)],
+                ["", "find -printf", count / med(finds), 1.0]]
 
-    def job(self):
+    def job(self, name):
         """Seconds of a run, by the clock of who waits for it."""
         start = time.monotonic()
-        run = self.lab.cavactl("jobs", "start", "bench", fmt="json")
+        run = self.lab.cavactl("jobs", "start", name, fmt="json")
         assert run.returncode == 0, run.stderr
         number = json.loads(run.stdout)["id"]
         while True:
-            view = self.lab.cavactl("jobs", "view", str(number), fmt="json")
-            state = json.loads(view.stdout)["jobs"][0]["state"]
+            view = self.lab.cavactl("jobs", "runs", "view", str(number),
+                                    fmt="json")
+            state = json.loads(view.stdout)["state"]
             if state == "succeeded":
                 return time.monotonic() - start
             assert state in ("running", "paused_priority"), view.stdout
             time.sleep(0.02)
+
+    # --- 5: how it grows ---
+
+    def store(self):
+        self.table("Verdicts in the store, memory of all processes of cavad",
+                   million.STORE_HEAD, million.store(self))
+
+    def pending(self):
+        self.table("Scans pending, then paid, then walked over",
+                   million.PENDING_HEAD, million.pending(self))
 
     # --- 6: instructions ---
 
@@ -278,27 +309,38 @@ class Bench:
                    "else the machine does.")
 
 
-CASES = ["reads", "slow_engine", "writes", "beside_a_scan", "jobs",
-         "instructions"]
+CASES = ["reads", "slow_engine", "writes", "beside_a_scan", "jobs", "store",
+         "pending", "instructions"]
+
+
+def text_of(table):
+    text = "\n## %s\n\n| %s |\n|%s\n" % (
+        table["name"], " | ".join(table["head"]), "---|" * len(table["head"]))
+    for row in table["rows"]:
+        text += "| %s |\n" % " | ".join(
+            "%.3g" % v if isinstance(v, float) else str(v) for v in row)
+    if table["note"]:
+        text += "\n%s\n" % table["note"]
+    return text
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--long", action="store_true")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", default="", help="one of %s" % CASES)
+    parser.add_argument("--only", default="", help="of %s" % CASES)
+    parser.add_argument("--sets", default="", help="of 16K,1M,1G")
     options = parser.parse_args()
     OUT.mkdir(parents=True, exist_ok=True)
-    bench = Bench(options)
-    try:
-        for case in CASES:
-            if options.only in case:
-                getattr(bench, case)()
-    finally:
-        bench.shares.close()
-        (OUT / "results.json").write_text(json.dumps(
-            {"date": time.strftime("%Y-%m-%d"), "long": options.long,
-             "rounds": options.rounds, "tables": bench.tables}, indent=1))
+    for case in CASES:
+        if options.only not in case:
+            continue
+        bench = Bench(options)
+        bench.load = os.getloadavg()[0]
+        try:
+            bench.run(case)
+        finally:
+            bench.shares.close()
 
 
 if __name__ == "__main__":

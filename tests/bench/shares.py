@@ -16,6 +16,7 @@ SPDX-License-Identifier: GPL-3.0-or-later
 import os
 import pathlib
 import sys
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -27,14 +28,21 @@ from lab import Lab                 # noqa: E402
 DELAY = 0.02
 HOLD = 8.0
 CLAMD_LIMITS = "MaxFileSize 2000M\nMaxScanSize 2000M\n" \
-    "StreamMaxLength 2000M\nMaxScanTime 0\n"
+    "StreamMaxLength 2000M\nMaxScanTime 0\nDisableCache yes\n"
 
 
 class SlowClamd(FakeClamd):
     """Says OK, and takes its time; also to zSCAN, one a connection."""
 
+    def __init__(self, path):
+        self.holding = threading.Event()    # a scan of eight seconds began
+        super().__init__(path)
+
     def take(self, name):
-        time.sleep(HOLD if name.startswith("hold") else DELAY)
+        hold = name.startswith("hold")
+        if hold:
+            self.holding.set()
+        time.sleep(HOLD if hold else DELAY)
 
     def session(self, connection):
         data, fds = b"", []
@@ -106,9 +114,10 @@ class Shares:
                     "\n[server %s]\nserver_uri = %s\npool = %s\n"
                     "clamd_size_maximum = 0\n" %
                     (zone.title(), zone, zone, uri, zone))
-            conf.write("\n[job bench]\npaths_to_include = %s\n"
-                       "impact = HIGH\npool = clamd\n" %
-                       self.directory("cava-clamd"))
+            for pool in ("clamd", "null"):
+                conf.write("\n[job %s]\npaths_to_include = %s\n"
+                           "impact = HIGH\npool = %s\n" % (
+                               pool, self.directory("cava-" + pool), pool))
         lab.start()
         lab.wait_online(4)
 
