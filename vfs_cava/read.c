@@ -4,8 +4,8 @@
  *
  * Somebody may write between the gate and the read. So a read looks when it
  * has the data, and then only: has the file changed since the handle passed
- * the gate, the data is not handed out, and the read passes it once more. A file that never rests (a
- * database) gets open_on_fail in the end.
+ * the gate, the data is not handed out, and the read passes it once more. A
+ * file that never rests (a database) gets open_on_fail in the end.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
