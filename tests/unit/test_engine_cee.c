@@ -16,6 +16,7 @@
 #include "tests/unit/fake_cee.h"
 
 #define UNC "\\\\127.0.0.1\\CHECK$\\dir\\file.bin"
+#define PATIENCE 30		/* s: also a busy machine answers by then */
 
 struct fixture {
 	struct fake_cee fake;
@@ -24,6 +25,7 @@ struct fixture {
 	struct server_object server;
 	struct engine *engine;
 	char uri[64];
+	unsigned int timeout;	/* s, of a scan */
 	bool done;
 	int error;
 	struct engine_answer answer;
@@ -39,6 +41,7 @@ static int setup(void **state)
 	signal(SIGPIPE, SIG_IGN);
 	alarm(60);
 	fake_cee_start(&f->fake);
+	f->timeout = PATIENCE;
 	f->ev = tevent_context_init(f);
 	f->config.cee.scan_action = 1;
 	f->config.cee.heartbeat_action = 9;
@@ -95,7 +98,7 @@ static struct engine_answer *scan_unc(struct fixture *f, const char *unc)
 {
 	struct engine_scan s = {
 		.id = 4711, .path = "/srv/dir/file.bin", .unc = unc,
-		.fd = -1, .size = 1234, .timeout = 1,
+		.fd = -1, .size = 1234, .timeout = f->timeout,
 	};
 	struct tevent_req *req = NULL;
 
@@ -212,8 +215,10 @@ static void test_faults(void **state)
 	size_t i;
 
 	for (i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
-		struct engine_answer *a = scan(f, faults[i].rule);
+		struct engine_answer *a = NULL;
 
+		f->timeout = faults[i].error == ETIMEDOUT ? 1 : PATIENCE;
+		a = scan(f, faults[i].rule);
 		if (f->error != faults[i].error ||
 		    strstr(a->detail, faults[i].detail) == NULL) {
 			fail_msg("%s: %s, %s", faults[i].rule,
