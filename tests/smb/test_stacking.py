@@ -11,7 +11,7 @@ import re
 
 import pytest
 
-from lab import (ACCESS_DENIED, EICAR, VIRUS_INFECTED, Lab, status_of,
+from lab import (ACCESS_DENIED, EICAR, ROOT, VIRUS_INFECTED, Lab, status_of,
                  wait_for)
 
 TEXT = b"nothing to see, through any of them\n"
@@ -223,3 +223,20 @@ def test_not_of_the_kernel(lab, stack):
     if stack.startswith("cava"):
         assert "share %s is refused" % share in log
         assert "not on a file system of the kernel" in log
+
+
+def test_a_module_for_another_samba(new_lab):
+    """As after an update of Samba alone: refused, with both versions."""
+    lab = new_lab("--engine", "null")
+    module = lab.dir / "vfs" / "cava.so"
+    here = (ROOT / "build/samba/version").read_bytes().strip()
+    other = b"9" + here[1:]
+    code = module.read_bytes()
+    assert code.count(here + b"\0") == 1
+    module.write_bytes(code.replace(here + b"\0", other + b"\0"))
+    lab.start()
+    out = lab.smbclient("ls")
+    assert out.returncode != 0
+    assert "tree connect failed" in out.stdout
+    assert "cava: built for Samba %s, this is %s; the module is not loaded" \
+        % (other.decode(), here.decode()) in lab.log()
