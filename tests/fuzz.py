@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """Runs the fuzz targets under libFuzzer, with ASan and UBSan, one after the
 other, and prints what each has done: five seconds each, --seconds N, or with
---long ten million inputs.
+--long ten million inputs. The rate is that of a second of CPU, so that a busy
+machine shows the same one.
 
 What it finds to be new stays in build/libfuzzer/corpus/TARGET and is where
 the next run starts. What fails is in build/libfuzzer/crash.*.
@@ -12,16 +13,16 @@ import argparse
 import os
 import pathlib
 import re
+import resource
 import subprocess
 import sys
-import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 OUT = ROOT / "build/libfuzzer"
 LONG = ["-runs=10000000"]
 # A small quarantine: what is freed is used again by much the same.
 ENVIRONMENT = dict(os.environ, ASAN_OPTIONS="quarantine_size_mb=8")
-ROW = "%-20s %12s %9s %8s %8s %9s  %s"
+ROW = "%-20s %12s %8s %9s %8s %8s %9s  %s"
 
 
 def seeds(name):
@@ -31,23 +32,31 @@ def seeds(name):
     return corpus
 
 
+def used():
+    """Seconds of CPU of what has ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def run(name, how):
     log = OUT / (name + ".log")
-    start = time.monotonic()
+    corpus = seeds(name)
+    before = used()
     with open(log, "w") as out:
         code = subprocess.run(
             [OUT / "fuzz" / name, *how, "-max_len=16384", "-timeout=120",
              "-detect_leaks=0",     # sanitize.py's; a second an input here
              "-print_final_stats=1", "-verbosity=1", "-print_funcs=0",
-             "-artifact_prefix=%s/crash.%s." % (OUT, name), seeds(name)],
+             "-artifact_prefix=%s/crash.%s." % (OUT, name), corpus],
             cwd=OUT, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=out,
             stderr=subprocess.STDOUT).returncode
-    took = time.monotonic() - start
+    took = used() - before
     text = log.read_text(errors="replace")
     said = dict(re.findall(r"stat::(\w+):\s+(\d+)", text))
     cover = re.findall(r"cov: (\d+)", text)
     inputs = int(said.get("number_of_executed_units", 0))
-    print(ROW % (name, inputs, "%.0f" % (inputs / max(took, 0.001)),
+    print(ROW % (name, inputs, "%.0f" % took,
+                 "%.0f" % (inputs / max(took, 0.001)),
                  cover[-1] if cover else "?",
                  said.get("new_units_added", "?"),
                  said.get("peak_rss_mb", "?"),
@@ -63,7 +72,8 @@ def main():
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--only", default="")
     options = parser.parse_args()
-    print(ROW % ("target", "inputs", "a second", "edges", "new", "MiB", ""))
+    print(ROW % ("target", "inputs", "CPU s", "a CPU s", "edges", "new",
+                 "MiB", ""))
     how = LONG if options.long else [
         "-max_total_time=%d" % options.seconds]
     results = [run(path.stem, how)
