@@ -141,9 +141,13 @@ int filter_copy(TALLOC_CTX *mem_ctx, const struct filter *from,
 	size_t i;
 
 	for (i = 0; i < 4; i++) {
+		if (lists[i]->size == 0) {
+			lists[i]->items = NULL;
+			continue;
+		}
 		items[i] = talloc_memdup(mem_ctx, lists[i]->items,
 					 lists[i]->size);
-		if (lists[i]->size != 0 && items[i] == NULL) {
+		if (items[i] == NULL) {
 			while (i-- > 0) {
 				talloc_free(items[i]);
 			}

@@ -750,6 +750,7 @@ static void test_list_bounds(void **p)
 	assert_int_equal(filter_copy(NULL, &f, &copy), 0);
 	assert_list(copy.paths, list);
 	assert_ptr_not_equal(copy.paths.items, list.items);
+	assert_null(copy.hosts.items);	/* nothing to free */
 	talloc_free((void *)copy.paths.items);
 	talloc_free((void *)list.items);
 	assert_int_equal(filter_list_make(NULL, items, "*", &list), EMSGSIZE);
