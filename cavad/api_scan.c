@@ -345,12 +345,16 @@ static void api_streams_scanned(struct tevent_req *subreq)
 	struct api_scanning *s = tevent_req_callback_data(
 		subreq, struct api_scanning);
 	uint32_t count = 0;
+	const struct scan_answer unread = {
+		.path = s->answer.path,
+		.verdict = { .result = VERDICT_FAILED,
+			     .reason = VERDICT_REASON_IO },
+	};
 	int ret = scan_streams_recv(subreq, &count);
 
 	TALLOC_FREE(subreq);
-	if (ret != 0) {
-		api_scan_error(s, ret);
-		return;
+	if (ret != 0 && s->answer.verdict.result != VERDICT_FAILED) {
+		api_scan_stream(s, &unread);
 	}
 	api_scan_end(s);
 }

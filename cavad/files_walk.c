@@ -193,9 +193,15 @@ static void level_pop(struct walk *w)
 
 static void walk_clear(struct walk *w)
 {
+	int ret = 0;
+
 	while (w->depth > 0) {
 		level_pop(w);
 	}
+	/* the working directory keeps no file system busy that has been left */
+	ret = fchdir(w->root->fd);
+	(void)ret;
+	w->here = -1;
 	w->start[0] = '\0';
 }
 

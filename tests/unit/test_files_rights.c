@@ -119,7 +119,6 @@ static const struct {
 	CALL(splice, -1, 0, -1),
 	CALL(pwrite64, -1),
 	CALL(chdir, 0),
-	CALL(fchdir, -1),
 	/* memory that can be executed */
 	CALL(mmap, 0, 4096, PROT_READ | PROT_EXEC,
 	     MAP_PRIVATE | MAP_ANONYMOUS, -1),

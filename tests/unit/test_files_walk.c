@@ -66,10 +66,15 @@ static int tree_up(void **p)
 static int tree_down(void **p)
 {
 	struct tree *t = *p;
+	struct stat here, top;
 	char command[128];
 	int ret = 0;
 
 	walk_end(t->walk);
+	/* no file system that was walked is kept busy */
+	ret = stat(".", &here) + fstat(t->root.fd, &top);
+	assert_int_equal(ret, 0);
+	assert_true(here.st_dev == top.st_dev && here.st_ino == top.st_ino);
 	close(t->root.fd);
 	/* nftw() cannot: paths longer than PATH_MAX */
 	snprintf(command, sizeof(command), "rm -r %s", t->top);
