@@ -149,7 +149,7 @@ static void *serve(void *private_data)
 	}
 	(void)send(sock, f->reply, f->reply_len, MSG_NOSIGNAL);
 	if (f->stay) {
-		(void)take_byte(f, sock, &byte);	/* till the client goes */
+		(void)take_byte(f, sock, &byte);	/* till it goes */
 	}
 	close(sock);
 	return NULL;
