@@ -336,6 +336,7 @@ def no_server(places):
     places.lab.sh("stop", "clamd")
     yield
     places.lab.sh("start", "clamd")
+    places.lab.wait_online()
 
 
 def test_record_is_enough_without_a_server(places, no_server):
