@@ -589,12 +589,17 @@ static void debts_take_up(struct debts *d, const struct store_pending *p)
 static bool debts_sweep_page(struct debts *d)
 {
 	struct store_pending **list = NULL;
+	uint64_t room = scans_room(d->scans, false);
 	size_t i;
 	int ret;
 
+	if (room == 0) {
+		return false;
+	}
+	/* what finds no room now would be read again and again */
 	ret = store_pending_list(d->store, d,
 				 d->have_cursor ? &d->cursor : NULL,
-				 DEBT_PAGE, &list);
+				 room < DEBT_PAGE ? room : DEBT_PAGE, &list);
 	if (ret != 0) {
 		log_error("scans that are owed cannot be read: %s",
 			  strerror(ret));

@@ -510,11 +510,12 @@ void scans_set_report(struct scans *s, const char *id)
 	}
 }
 
-bool scans_room(const struct scans *s, bool urgent)
+uint64_t scans_room(const struct scans *s, bool urgent)
 {
 	uint64_t max = s->config->settings.scan_maximum;
 
-	return s->count < (urgent ? max : max - max / 4);
+	max -= urgent ? 0 : max / 4;
+	return s->count < max ? max - s->count : 0;
 }
 
 void scans_wake(struct scans *s)

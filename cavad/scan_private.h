@@ -182,8 +182,8 @@ const char *scan_report_also(const struct scan *scan);
 /* Starts what may run, soon. */
 void scans_wake(struct scans *s);
 
-/* May one more be in memory? A part is kept for those that wait. */
-bool scans_room(const struct scans *s, bool urgent);
+/* How many more may be in memory. A part is kept for those that wait. */
+uint64_t scans_room(const struct scans *s, bool urgent);
 
 /* From scan_pool.c. */
 
