@@ -153,7 +153,8 @@ static enum cavactl_exit servers_advise(const struct cavactl *ctl,
 		       "connections to each server it uses, and\nknows of no "
 		       "other node's: with the last number no server gets "
 		       "more than it takes.\nIn cavad.conf: nodes = %lld, and "
-		       "the number of each node as node.\n", nodes);
+		       "the number of each node as node; where CTDB\nruns, "
+		       "cavad takes both from its nodes file.\n", nodes);
 	}
 	json_decref(rows);
 	return CAVACTL_OK;

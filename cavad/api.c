@@ -114,6 +114,12 @@ void api_error(struct api_call *call, unsigned int code, const char *field,
 	api_reply(call, code, json_pack("{s:[o]}", "errors", error));
 }
 
+void api_error_store(struct api_call *call, int error)
+{
+	api_error(call, error == ENOSPC ? 503 : 500, NULL, "the database: %s",
+		  strerror(error));
+}
+
 void api_audit(struct api_call *call, const char *what, const char *fmt, ...)
 {
 	char *change = NULL;

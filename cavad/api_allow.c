@@ -30,7 +30,7 @@ void api_allow_error(struct api_call *call, int error)
 			  call->tail);
 		return;
 	}
-	api_error(call, 500, NULL, "the database: %s", strerror(error));
+	api_error_store(call, error);
 }
 
 bool api_allow_kind(struct api_call *call, enum allow_kind *kind)

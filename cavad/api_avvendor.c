@@ -29,7 +29,7 @@ void api_avvendor_list(struct api_call *call)
 	int ret = store_avvendor_list(call->api->store, call, &accounts);
 
 	if (ret != 0) {
-		api_error(call, 500, NULL, "the database: %s", strerror(ret));
+		api_error_store(call, ret);
 		return;
 	}
 	list = json_array();
@@ -79,8 +79,7 @@ static void api_avvendor_added(struct tevent_req *subreq)
 
 	TALLOC_FREE(subreq);
 	if (ret != 0) {
-		api_error(call, ret == ENOSPC ? 503 : 500, NULL,
-			  "the database: %s", strerror(ret));
+		api_error_store(call, ret);
 		return;
 	}
 	account = json_string_value(json_object_get(call->body, "account"));
@@ -116,7 +115,7 @@ static void api_avvendor_removed(struct tevent_req *subreq)
 		return;
 	}
 	if (ret != 0) {
-		api_error(call, 500, NULL, "the database: %s", strerror(ret));
+		api_error_store(call, ret);
 		return;
 	}
 	api_audit(call, talloc_asprintf(call, "avvendor %s", call->tail),

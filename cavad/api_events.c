@@ -68,7 +68,7 @@ void api_event_list(struct api_call *call)
 	ret = ret != 0 ? ret : event_history_count(call->api->history,
 						   &total);
 	if (ret != 0) {
-		api_error(call, 500, NULL, "the database: %s", strerror(ret));
+		api_error_store(call, ret);
 		return;
 	}
 	list = json_array();
@@ -94,7 +94,7 @@ void api_event_view(struct api_call *call)
 		return;
 	}
 	if (ret != 0) {
-		api_error(call, 500, NULL, "the database: %s", strerror(ret));
+		api_error_store(call, ret);
 		return;
 	}
 	api_reply(call, 200, json_pack("{s:[o]}", "events", event_json(row)));

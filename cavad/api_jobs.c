@@ -353,7 +353,7 @@ static void api_job_changed(struct tevent_req *subreq)
 
 	TALLOC_FREE(subreq);
 	if (ret != 0) {
-		api_error(call, 500, NULL, "the database: %s", strerror(ret));
+		api_error_store(call, ret);
 		return;
 	}
 	state = json_string_value(json_object_get(call->body, "state"));

@@ -42,6 +42,9 @@ void api_reply(struct api_call *call, unsigned int code, json_t *json);
 void api_error(struct api_call *call, unsigned int code, const char *field,
 	       const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
+/* The database said errno: 503 when it is full, else 500. */
+void api_error_store(struct api_call *call, int error);
+
 /*
  * For the audit trail, once a change is in force: the object, as "server av1"
  * (NULL = no memory, which is borne), and what was done to it, as "added".

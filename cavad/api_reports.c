@@ -176,7 +176,7 @@ static void reports_in_order(struct api_call *call,
 	ret = ret != 0 ? ret : reports_count(call->api->reports, &total);
 	if (ret != 0) {
 		json_decref(rows.rows);
-		api_error(call, 500, NULL, "the database: %s", strerror(ret));
+		api_error_store(call, ret);
 		return;
 	}
 	if (last != 0) {
@@ -298,7 +298,7 @@ static void api_report_removed(struct tevent_req *subreq)
 		return;
 	}
 	if (ret != 0) {
-		api_error(call, 500, NULL, "the database: %s", strerror(ret));
+		api_error_store(call, ret);
 		return;
 	}
 	api_audit(call, talloc_asprintf(call, "report %s", call->tail),
@@ -356,8 +356,7 @@ static void reports_remove_more(struct reports_removal *m)
 		return;
 	}
 	if (m->error != 0) {
-		api_error(m->call, 500, NULL, "the database: %s",
-			  strerror(m->error));
+		api_error_store(m->call, m->error);
 		return;
 	}
 	if (m->removed > 0) {

@@ -195,7 +195,7 @@ void api_threat_list(struct api_call *call)
 	ret = ret != 0 ? ret : threats_count(call->api->threats, &total);
 	if (ret != 0) {
 		json_decref(p.rows);
-		api_error(call, 500, NULL, "the database: %s", strerror(ret));
+		api_error_store(call, ret);
 		return;
 	}
 	api_page_reply(call, &page, "reports", p.rows, last == 0 ? NULL :

@@ -120,8 +120,7 @@ static void api_zone_added(struct tevent_req *subreq)
 
 	TALLOC_FREE(subreq);
 	if (ret != 0) {
-		api_error(call, ret == ENOSPC ? 503 : 500, NULL,
-			  "the database: %s", strerror(ret));
+		api_error_store(call, ret);
 		return;
 	}
 	name = json_string_value(json_object_get(call->body, "zone_name"));
@@ -151,7 +150,7 @@ static void api_zone_removed(struct tevent_req *subreq)
 
 	TALLOC_FREE(subreq);
 	if (ret != 0 && ret != ENOENT) {
-		api_error(call, 500, NULL, "the database: %s", strerror(ret));
+		api_error_store(call, ret);
 		return;
 	}
 	api_audit(call, talloc_asprintf(call, "zone %s", call->tail),

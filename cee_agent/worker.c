@@ -4,7 +4,8 @@
  * It may block: whoever asked has a deadline and kills it. A file of one
  * piece is read by one request, and a clamd on this host gets it as memory
  * that is handed over; clamd would write a stream to its disk first. A larger
- * file goes from SMB to clamd in pieces. Nothing of either is kept.
+ * file goes from SMB to clamd in pieces. Nothing is kept on disk; in memory
+ * the last piece stays until the next one.
  *
  * "Clean" takes all of: clamd says OK, and as many bytes went to it as the
  * file had when it was opened; a file of several pieces has to end there.

@@ -116,6 +116,9 @@ def pending(bench):
     count = 1000000 if bench.long else 50000
     directory = bench.shares.directory("cava-null")
     load.tree(directory, count)
+    # whose share that is, and so which pool's, cavad knows by its smbds
+    with load.Clients(lab, bench.shares.name("cava-null")):
+        pass
     try:
         cost, took = scans(bench, "cava-clamd")
         rows.append([0, "CPU ms of cavad a scan by clamd", cost])
