@@ -132,6 +132,7 @@ static int accepted(struct world *w)
 
 	while (fd == -1) {
 		fd = accept(w->fd, NULL, NULL);
+		assert_true(fd != -1 || asking(w));
 		assert_int_equal(fd == -1 ? tevent_loop_once(w->test->ev) : 0,
 				 0);
 	}
@@ -145,6 +146,7 @@ static size_t request(struct world *w, int fd, uint8_t asked[512])
 
 	while (n == -1) {
 		n = recv(fd, asked, 512, MSG_DONTWAIT);
+		assert_true(n != -1 || asking(w));
 		assert_int_equal(n == -1 ? tevent_loop_once(w->test->ev) : 0,
 				 0);
 	}
