@@ -80,8 +80,8 @@ class Places:
 
     SHARES = {
         "roshare": ("read only = yes",),
-        "worm": ("vfs objects = cava worm", "worm:grace_period = 1"),
-        "worm2": ("vfs objects = worm cava", "worm:grace_period = 1"),
+        "worm": ("vfs objects = cava worm", "worm:grace_period = 60"),
+        "worm2": ("vfs objects = worm cava", "worm:grace_period = 60"),
         "snap": ("vfs objects = cava shadow_copy2",
                  "shadow:snapdir = .snapshots",
                  "shadow:format = daily-%Y%m%d-%H%M%S"),
@@ -492,5 +492,6 @@ def test_worm(places, name):
 
 
 def grace_is_over(path):
-    wait_for("the grace period to end",
-             lambda: time.time() - os.stat(path).st_ctime > 1.1)
+    """As test_worm says, mtime is what vfs_worm goes by."""
+    past = time.time() - 3600
+    os.utime(path, (past, past))
