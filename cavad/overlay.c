@@ -37,14 +37,16 @@ struct overlay_object *overlay_make(struct overlay *o, const char *class,
 	if (object != NULL) {
 		return object;
 	}
-	object = talloc_zero(o, struct overlay_object);
 	list = talloc_realloc(o, o->list, struct overlay_object *,
 			      o->count + 1);
-	if (object == NULL || list == NULL) {
-		talloc_free(object);
+	if (list == NULL) {
 		return NULL;
 	}
 	o->list = list;
+	object = talloc_zero(o, struct overlay_object);
+	if (object == NULL) {
+		return NULL;
+	}
 	object->class = talloc_strdup(object, class);
 	object->name = talloc_strdup(object, name);
 	if (object->class == NULL || object->name == NULL) {

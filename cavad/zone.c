@@ -219,13 +219,15 @@ static struct zone *zone_make(struct zones *z, const char *name)
 	if (zone != NULL) {
 		return zone;
 	}
-	zone = talloc_zero(z, struct zone);
 	list = talloc_realloc(z, z->list, struct zone *, z->count + 1);
-	if (zone == NULL || list == NULL) {
-		talloc_free(zone);
+	if (list == NULL) {
 		return NULL;
 	}
 	z->list = list;
+	zone = talloc_zero(z, struct zone);
+	if (zone == NULL) {
+		return NULL;
+	}
 	zone->name = talloc_strdup(zone, name);
 	zone->shares = talloc_zero_array(zone, struct zone_share, 1);
 	if (zone->name == NULL || zone->shares == NULL) {
