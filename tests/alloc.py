@@ -2,7 +2,8 @@
 """Fails one allocation of a unit test after the other (fail_malloc.c): the
 code may report an error, and may not crash or wait for ever.
 
-Some of each quick program; with --long every one, up to thousands. That a
+As many of each program as there is time for: one of each stack of callers
+and any others in turn; with --long for minutes, of slow programs too. That a
 test itself does not look at what it allocates is no finding. Ends with a
 line `N passed, N failed`.
 
@@ -10,6 +11,7 @@ SPDX-License-Identifier: GPL-3.0-or-later
 """
 import argparse
 import concurrent.futures
+import itertools
 import os
 import pathlib
 import random
@@ -23,8 +25,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 OUT = ROOT / "build/out"
 PRELOAD = OUT / "unit/fail_malloc.so"
 CRASHED = 99
-QUICK, FEW = 0.5, 10            # s of a program, failures of it
-SLOW, MANY = 30, 3000
+QUICK, SHORT = 0.5, 2           # s: a run of the program, runs that fail
+SLOW, LONG = 30, 300
 STUCK = 60                      # s
 
 
@@ -75,20 +77,38 @@ def finding(program, number):
         output[-1500:])
 
 
-def check(program, long):
+def numbers(total, firsts, seed):
+    """All of them, first of a stack and any other in turn."""
+    chance = random.Random(seed)
+    every = list(range(1, total + 1))
+    chance.shuffle(every)
+    chance.shuffle(firsts)
+    pairs = itertools.chain.from_iterable(itertools.zip_longest(firsts,
+                                                                every))
+    return [n for n in dict.fromkeys(pairs) if n is not None]
+
+
+def check(program, long, seed):
     """(findings, line of the report)"""
-    limit = SLOW if long else QUICK
+    limit, seconds = (SLOW, LONG) if long else (QUICK, SHORT)
     with tempfile.NamedTemporaryFile() as count:
         code, output = run(program, 0, count.name, limit)
-        total = int(pathlib.Path(count.name).read_text() or 0)
+        total, *firsts = map(int, pathlib.Path(count.name).read_text()
+                             .split() or [0])
     if code is None:
         return [], "takes over %g s" % limit
     if code != 0:
         return ["it fails without: %s" % output[-1500:]], ""
-    most = min(total, MANY if long else FEW)
-    numbers = sorted(random.sample(range(1, total + 1), most))
-    found = [f for f in (finding(program, n) for n in numbers) if f]
-    return found, "%d of %d allocations failed" % (most, total)
+    end = time.monotonic() + seconds
+    done, found = 0, []
+    for number in numbers(total, firsts, seed + program.name):
+        if time.monotonic() > end:
+            break
+        done += 1
+        found.append(finding(program, number))
+    return [f for f in found if f], (
+        "%d of %d allocations failed, %d stacks" % (done, total,
+                                                    len(firsts)))
 
 
 def main():
@@ -104,13 +124,13 @@ def main():
                               "mount -t tmpfs none /tmp && exec \"$@\"",
                               "bash", "/usr/bin/python3", *sys.argv])
     print("seed %s" % options.seed)
-    random.seed(options.seed)
     programs = [OUT / "unit" / path.stem
                 for path in sorted((ROOT / "tests/unit").glob("test_*.c"))
                 if options.only in path.stem]
     results = []
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        jobs = [(p, pool.submit(check, p, options.long)) for p in programs]
+        jobs = [(p, pool.submit(check, p, options.long, options.seed))
+                for p in programs]
         for program, job in jobs:
             found, line = job.result()
             results.append(not found)

@@ -1,7 +1,8 @@
 /*
  * Preloaded to a unit test: one of its allocations fails, that number
  * FAIL_MALLOC (the first is 1). Counted are those of the program itself, of
- * talloc and tevent. At the end the count is in the file FAIL_MALLOC_COUNT.
+ * talloc and tevent. At the end the count is in the file FAIL_MALLOC_COUNT,
+ * and after it the number of the first allocation of each stack of callers.
  *
  * A crash is a stack trace on stderr and the exit status 99: cmocka, which
  * would go on with the next test, does not get the signals.
@@ -26,6 +27,8 @@
 #define FAIL_RANGES 8
 #define FAIL_FRAMES 40
 #define FAIL_CRASHED 99
+#define FAIL_DEPTH 12		/* frames that tell callers apart */
+#define FAIL_SEEN 65536		/* stacks; a power of two */
 
 void *__libc_malloc(size_t n);
 void *__libc_calloc(size_t n, size_t size);
@@ -38,6 +41,9 @@ static unsigned int fail_num;
 static atomic_long fail_count;
 static long fail_at;
 static pid_t fail_pid;
+static const char *fail_report;
+static _Atomic(uintptr_t) fail_seen[FAIL_SEEN];
+static long fail_first[FAIL_SEEN];
 
 static int fail_range(struct dl_phdr_info *info, size_t size, void *unused)
 {
@@ -64,15 +70,49 @@ static int fail_range(struct dl_phdr_info *info, size_t size, void *unused)
 	return 0;
 }
 
+/* That of the same callers is kept with the number of the first. */
+static void fail_note(long number)
+{
+	void *frames[FAIL_DEPTH];
+	int n = backtrace(frames, FAIL_DEPTH);
+	uintptr_t hash = 1;
+	uintptr_t none = 0;
+	size_t at = 0;
+	size_t tries = 0;
+	int i = 0;
+
+	for (i = 0; i < n; i++) {
+		hash = (hash ^ (uintptr_t)frames[i]) * 0x9e3779b97f4a7c15;
+		hash ^= hash >> 29;
+	}
+	hash |= 1;		/* 0 is a free place */
+	for (tries = 0; tries < FAIL_SEEN; tries++) {
+		at = (hash + tries) % FAIL_SEEN;
+		none = 0;
+		if (atomic_compare_exchange_strong(&fail_seen[at], &none,
+						   hash)) {
+			fail_first[at] = number;
+			return;
+		}
+		if (none == hash) {
+			return;
+		}
+	}
+}
+
 static bool fail_due(const void *caller)
 {
 	uintptr_t at = (uintptr_t)caller;
 	unsigned int i = 0;
+	long number = 0;
 
 	for (i = 0; i < fail_num; i++) {
 		if (at >= fail_ranges[i].start && at < fail_ranges[i].end) {
-			return atomic_fetch_add(&fail_count, 1) + 1 ==
-				fail_at;
+			number = atomic_fetch_add(&fail_count, 1) + 1;
+			if (fail_report != NULL && getpid() == fail_pid) {
+				fail_note(number);
+			}
+			return number == fail_at;
 		}
 	}
 	return false;
@@ -149,21 +189,24 @@ __attribute__((constructor)) static void fail_start(void)
 	}
 	fail_pid = getpid();
 	fail_at = at == NULL ? 0 : atol(at);
+	fail_report = getenv("FAIL_MALLOC_COUNT");
 	dl_iterate_phdr(fail_range, NULL);
 }
 
 __attribute__((destructor)) static void fail_end(void)
 {
-	const char *path = getenv("FAIL_MALLOC_COUNT");
-	char text[32] = "";
+	size_t i = 0;
 	int fd = -1;
-	int len = 0;
 
-	if (path == NULL || getpid() != fail_pid) {
+	if (fail_report == NULL || getpid() != fail_pid) {
 		return;
 	}
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	len = snprintf(text, sizeof(text), "%ld\n", fail_count);
-	(void)!write(fd, text, len);
+	fd = open(fail_report, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	dprintf(fd, "%ld\n", fail_count);
+	for (i = 0; i < FAIL_SEEN; i++) {
+		if (fail_seen[i] != 0) {
+			dprintf(fd, "%ld\n", fail_first[i]);
+		}
+	}
 	close(fd);
 }

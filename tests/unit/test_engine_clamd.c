@@ -164,6 +164,15 @@ static void script(struct fixture *f, const char *reply, size_t len)
 	assert_int_equal(pthread_create(&f->thread, NULL, serve, f), 0);
 }
 
+/* Without memory nobody came, and nobody will. */
+static void served(struct fixture *f)
+{
+	if (f->error == ENOMEM) {
+		shutdown(f->listener, SHUT_RD);
+	}
+	pthread_join(f->thread, NULL);
+}
+
 static void scanned(struct tevent_req *req)
 {
 	struct fixture *f = tevent_req_callback_data_void(req);
@@ -210,7 +219,7 @@ static struct engine_answer *scan(struct fixture *f, const char *reply,
 {
 	script(f, reply, len);
 	ask(f, strlen(CONTENT));
-	pthread_join(f->thread, NULL);
+	served(f);
 	return &f->answer;
 }
 
@@ -353,7 +362,7 @@ static void test_size(void **state)
 	assert_int_equal(f->answer.reason, VERDICT_REASON_LIMIT);
 	script(f, "1: fd[10]: OK", 14);
 	ask(f, 1000);
-	pthread_join(f->thread, NULL);
+	served(f);
 	assert_int_equal(f->answer.result, VERDICT_CLEAN);
 }
 
@@ -383,7 +392,7 @@ static void test_backlog(void **state)
 	tevent_req_set_callback(req[11], scanned, f);
 	script(f, "1: fd[10]: OK", 14);
 	wait_done(f);
-	pthread_join(f->thread, NULL);
+	served(f);
 	assert_int_equal(f->answer.result, VERDICT_CLEAN);
 }
 
@@ -397,7 +406,7 @@ static void test_heartbeats(void **state)
 
 	script(f, dated, sizeof(dated));
 	heartbeat(f);
-	pthread_join(f->thread, NULL);
+	served(f);
 	assert_string_equal(f->command, "zVERSION");
 	assert_true(f->status.online && f->status.av_ok);
 	assert_string_equal(f->status.vendor, "ClamAV 1.4.1");
@@ -406,14 +415,14 @@ static void test_heartbeats(void **state)
 
 	script(f, bare, sizeof(bare));
 	heartbeat(f);
-	pthread_join(f->thread, NULL);
+	served(f);
 	assert_true(f->status.online && f->status.av_ok);
 	assert_string_equal(f->status.vendor, "ClamAV 1.4.6");
 	assert_int_equal(f->status.signature_time, 0);
 
 	script(f, other, sizeof(other));
 	heartbeat(f);
-	pthread_join(f->thread, NULL);
+	served(f);
 	assert_false(f->status.online);
 
 	close(f->listener);
