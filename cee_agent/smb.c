@@ -106,7 +106,7 @@ static void smb_auth(SMBCCTX *context, const char *server, const char *share,
 	}
 	snprintf(user, user_size, "%s", s->user);
 	snprintf(password, password_size, "%s",
-		 s->password != NULL ? s->password : "");
+		 s->login == LOGIN_NTLM ? s->password : "");
 }
 
 static int smb_add_server(SMBCCTX *context, SMBCSRV *srv, const char *server,
@@ -213,14 +213,14 @@ static void smb_drop(struct smb *smb, struct smb_peer *peer)
 	}
 }
 
-/* With tickets the library finds them by its environment. 0 or errno. */
+/* The library finds tickets by its environment. 0 or errno. */
 static int smb_ticket(struct smb *smb, struct smb_peer *peer)
 {
 	const struct storage *s = peer->storage;
 	char ccache[SMB_WHY_MAX];
 	int ret;
 
-	if (s->login != LOGIN_KERBEROS || s->password != NULL) {
+	if (s->login != LOGIN_KERBEROS) {
 		return unsetenv("KRB5CCNAME") == -1 ? errno : 0;
 	}
 	if (s->ccache != NULL) {
@@ -230,8 +230,7 @@ static int smb_ticket(struct smb *smb, struct smb_peer *peer)
 	snprintf(ccache, sizeof(ccache), "FILE:%s/ticket.%u.%zu",
 		 getenv("HOME"), smb->slot, (size_t)(peer - smb->peers));
 	if (peer->ticket_until < time(NULL) + SMB_TICKET_LEFT) {
-		ret = ticket_get(s->user, s->keytab, ccache,
-				 &peer->ticket_until, smb->why,
+		ret = ticket_get(s, ccache, &peer->ticket_until, smb->why,
 				 sizeof(smb->why));
 		if (ret != 0) {
 			return ret;

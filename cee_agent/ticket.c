@@ -1,9 +1,10 @@
 /*
- * Kerberos tickets out of a keytab. See ticket.h.
+ * Kerberos tickets out of a keytab, or by a password. See ticket.h.
  *
- * libsmbclient takes tickets from a credential cache and makes them from a
- * password, but reads no keytab. The two sides have Kerberos libraries of
- * their own; what they share is a file.
+ * libsmbclient takes tickets from a credential cache, but reads no keytab;
+ * and that of Samba 4.22 makes them from a password only where smb.conf has
+ * the realm, of which there may be several here. The two sides have Kerberos
+ * libraries of their own; what they share is a file.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -31,19 +32,33 @@ static void ticket_say(const struct ticket *t, krb5_error_code code,
 	krb5_free_error_message(t->context, text);
 }
 
-static krb5_error_code ticket_login(struct ticket *t, const char *principal,
-				    const char *keytab, const char *ccache)
+/* By the key of the storage, or by its password. */
+static krb5_error_code ticket_creds(struct ticket *t, const struct storage *s)
 {
 	krb5_error_code code;
 
-	code = krb5_parse_name(t->context, principal, &t->principal);
-	if (code == 0) {
-		code = krb5_kt_resolve(t->context, keytab, &t->keytab);
+	if (s->keytab == NULL) {
+		return krb5_get_init_creds_password(
+			t->context, &t->creds, t->principal, s->password,
+			NULL, NULL, 0, NULL, NULL);
 	}
+	code = krb5_kt_resolve(t->context, s->keytab, &t->keytab);
+	if (code != 0) {
+		return code;
+	}
+	return krb5_get_init_creds_keytab(t->context, &t->creds,
+					  t->principal, t->keytab, 0, NULL,
+					  NULL);
+}
+
+static krb5_error_code ticket_login(struct ticket *t, const struct storage *s,
+				    const char *ccache)
+{
+	krb5_error_code code;
+
+	code = krb5_parse_name(t->context, s->user, &t->principal);
 	if (code == 0) {
-		code = krb5_get_init_creds_keytab(t->context, &t->creds,
-						  t->principal, t->keytab, 0,
-						  NULL, NULL);
+		code = ticket_creds(t, s);
 	}
 	if (code == 0) {
 		code = krb5_cc_resolve(t->context, ccache, &t->ccache);
@@ -71,8 +86,8 @@ static void ticket_free(struct ticket *t)
 	krb5_free_context(t->context);
 }
 
-int ticket_get(const char *principal, const char *keytab, const char *ccache,
-	       time_t *until, char *why, size_t why_size)
+int ticket_get(const struct storage *s, const char *ccache, time_t *until,
+	       char *why, size_t why_size)
 {
 	struct ticket t = { .context = NULL };
 	krb5_error_code code;
@@ -82,7 +97,7 @@ int ticket_get(const char *principal, const char *keytab, const char *ccache,
 		snprintf(why, why_size, "krb5.conf cannot be read");
 		return EACCES;
 	}
-	code = ticket_login(&t, principal, keytab, ccache);
+	code = ticket_login(&t, s, ccache);
 	if (code != 0) {
 		ticket_say(&t, code, why, why_size);
 	} else {

@@ -1,5 +1,6 @@
 /*
- * Kerberos tickets out of a keytab: blocking, for worker processes only.
+ * Kerberos tickets out of a keytab, or by a password: blocking, for worker
+ * processes only.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -9,12 +10,15 @@
 #include <stddef.h>
 #include <time.h>
 
+#include "cee_agent/config.h"
+
 /*
- * Logs `principal` in with its key and leaves the ticket in a credential
- * cache ("FILE:/..."). 0 and until when it is good; EACCES, or EINVAL when
- * nobody is there to ask, with the words of the Kerberos library in `why`.
+ * Logs the storage's user in, with keytab or else password, and leaves the
+ * ticket in a credential cache ("FILE:/..."). 0 and until when it is good;
+ * EACCES, or EINVAL when nobody is there to ask, with the words of the
+ * Kerberos library in `why`.
  */
-int ticket_get(const char *principal, const char *keytab, const char *ccache,
-	       time_t *until, char *why, size_t why_size);
+int ticket_get(const struct storage *s, const char *ccache, time_t *until,
+	       char *why, size_t why_size);
 
 #endif
