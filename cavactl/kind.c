@@ -93,7 +93,7 @@ static const char *kind_argument(const struct object_field *f)
 const struct cavactl_option *kind_option(const struct object_class *class,
 					 size_t i)
 {
-	static struct cavactl_option options[FIELDS_MAX];
+	static struct cavactl_option options[FIELDS_MAX + 1];
 	static const struct object_class *made;
 	size_t n = 0;
 
@@ -110,7 +110,7 @@ const struct cavactl_option *kind_option(const struct object_class *class,
 		options[n + 1].name = NULL;
 	}
 	made = class;
-	return i < FIELDS_MAX && options[i].name != NULL ? &options[i] : NULL;
+	return i <= FIELDS_MAX && options[i].name != NULL ? &options[i] : NULL;
 }
 
 /* "1 to 100; default: 20" */

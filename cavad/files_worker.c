@@ -451,24 +451,14 @@ static int worker_serve(struct worker *w)
 	}
 }
 
-int files_worker_run(int sock, const struct files_root *root,
-		     const char *spool_dir)
+/* Until there is an error. */
+static int worker_loop(struct worker *w)
 {
-	struct worker *w = calloc(1, sizeof(*w));
-	struct pollfd pfd[] = { { .fd = sock, .events = POLLIN },
+	struct pollfd pfd[] = { { .fd = w->sock, .events = POLLIN },
 				{ .fd = -1, .events = POLLIN } };
 	int timeout = 0;
-	int ret = w == NULL ? ENOMEM : 0;
+	int ret = 0;
 
-	if (ret == 0) {
-		ret = files_settle_create(&w->settle);
-	}
-
-	if (ret == 0) {
-		w->sock = sock;
-		w->root = root;
-		w->spool_dir = spool_dir;
-	}
 	while (ret == 0) {
 		timeout = held_settled(&w->held);
 		pfd[1].fd = files_settle_fd(w->settle);
@@ -481,6 +471,21 @@ int files_worker_run(int sock, const struct files_root *root,
 		if (ret == 0 && pfd[0].revents != 0) {
 			ret = worker_serve(w);
 		}
+	}
+	return ret;
+}
+
+int files_worker_run(int sock, const struct files_root *root,
+		     const char *spool_dir)
+{
+	struct worker *w = calloc(1, sizeof(*w));
+	int ret = w == NULL ? ENOMEM : files_settle_create(&w->settle);
+
+	if (ret == 0) {
+		w->sock = sock;
+		w->root = root;
+		w->spool_dir = spool_dir;
+		ret = worker_loop(w);
 	}
 	free(w);
 	if (ret == EPIPE || ret == ECONNRESET) {

@@ -201,12 +201,13 @@ int stream_find(int fd, const char *token, const struct content *c,
 	ssize_t size = 0;
 	int ret = ENODATA;
 
-	stream_path(fd, path);
 	if (list == NULL || value == NULL) {
-		ret = ENOMEM;
-	} else {
-		size = listxattr(path, list, STREAM_LIST_MAX);
+		free(list);
+		free(value);
+		return ENOMEM;
 	}
+	stream_path(fd, path);
+	size = listxattr(path, list, STREAM_LIST_MAX);
 	if (size == -1) {
 		ret = errno;
 	}
