@@ -3,16 +3,16 @@ what cavad answers.
 
 SPDX-License-Identifier: GPL-3.0-or-later
 """
-import json
 import pathlib
 import re
 
 import jsonschema
 import pytest
+import yaml
 
 from cavad_world import EICAR, ROOT, World, wait_for
 
-SCHEMA = "/usr/share/openapi-specification/schemas/v3.0/schema.json"
+SCHEMA = "/usr/share/openapi-specification/schemas/v3.0/schema.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ ROUTES = rows("api_route.def", r'ROUTE(?:_\w+)?\((\w+), "([^"]+)",\s+(\w+)')
 
 def test_valid(description):
     """By the schema that the OpenAPI initiative publishes."""
-    schema = json.loads(pathlib.Path(SCHEMA).read_text())
+    schema = yaml.safe_load(pathlib.Path(SCHEMA).read_text())
     jsonschema.Draft4Validator(schema).validate(description)
 
 

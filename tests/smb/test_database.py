@@ -26,11 +26,11 @@ def lab(request, new_lab_of_module):
 class Client(threading.Thread):
     """Writes or reads a record again and again, on one handle."""
 
-    def __init__(self, lab, number, end, writes):
+    def __init__(self, lab, number, writes):
         super().__init__(daemon=True)
         self.smb = lab.connect()
         self.number = number
-        self.end = end
+        self.end = None
         self.writes = writes
         self.done = self.denied = 0
         self.longest = 0.0
@@ -62,10 +62,11 @@ def test_many_writers_and_readers(lab):
     fake = lab.fakes[0]
     fake.rule("base.mdb", "clean\nfetch yes\ndelay 0.1")
     lab.write_local("base.mdb", b"x" * 4096)
+    writers = [Client(lab, i, True) for i in range(CLIENTS)]
+    readers = [Client(lab, i, False) for i in range(CLIENTS)]
     end = time.monotonic() + TIME
-    writers = [Client(lab, i, end, True) for i in range(CLIENTS)]
-    readers = [Client(lab, i, end, False) for i in range(CLIENTS)]
     for client in writers + readers:
+        client.end = end
         client.start()
     for client in writers + readers:
         client.join()
