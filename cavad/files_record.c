@@ -22,6 +22,9 @@
  *    stays: it is not current any more, and "was infected" is what readers
  *    shall see. Until T, a local process that has the file open can do it.
  *
+ * The record also keeps the ctime that it moves, from the record before it
+ * if that is current: vfs_cava/worm.c shows it.
+ *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 #include <errno.h>
@@ -183,6 +186,9 @@ enum files_status files_record_write(int fd, const struct content *before,
 	int ret = verdict_read(fd, &there);
 
 	ended->record = *record;
+	ended->record.changed = ret == 0 && there.changed != 0 &&
+		verdict_is_current(&there, before) ? there.changed :
+		before->ctime;
 	if (ret == 0 && files_record_keep(&there, &ended->record)) {
 		record = &there;	/* is not taken back either */
 	}

@@ -14,7 +14,7 @@
 #define VERDICT_STAMP_WINDOW 1000000000LL	/* ns: T - 1 s <= ctime <= T */
 
 enum verdict_tag { VERDICT_TAG_ENGINE = 1, VERDICT_TAG_THREAT = 2,
-		   VERDICT_TAG_SERVER = 3 };
+		   VERDICT_TAG_SERVER = 3, VERDICT_TAG_CHANGED = 4 };
 
 const char *verdict_result_text(enum verdict_result r)
 {
@@ -95,6 +95,11 @@ size_t verdict_encode(const struct verdict *v, uint8_t *rec, size_t size)
 	verdict_put_text(&b, VERDICT_TAG_ENGINE, v->engine);
 	verdict_put_text(&b, VERDICT_TAG_THREAT, v->threat);
 	verdict_put_text(&b, VERDICT_TAG_SERVER, v->server);
+	if (v->changed != 0) {
+		buf_put_u8(&b, VERDICT_TAG_CHANGED);
+		buf_put_u8(&b, sizeof(uint64_t));
+		buf_put_u64(&b, (uint64_t)v->changed);
+	}
 	return b.error == 0 ? b.pos : 0;
 }
 
@@ -119,6 +124,10 @@ static void verdict_get_field(struct buf *b, struct verdict *v)
 	uint8_t len = buf_get_u8(b);
 	char *to = verdict_text_of(v, tag);
 
+	if (tag == VERDICT_TAG_CHANGED && len == sizeof(uint64_t)) {
+		v->changed = (int64_t)buf_get_u64(b);
+		return;
+	}
 	buf_get_bytes(b, text, len);
 	if (b->error == 0 && to != NULL) {
 		memcpy(to, text, sizeof(text));
@@ -220,6 +229,13 @@ bool verdict_denied(const struct verdict *v)
 		v->reason != VERDICT_REASON_ALLOWED;
 }
 
+bool verdict_is_current(const struct verdict *v, const struct content *now)
+{
+	return v->content.size == now->size &&
+		v->content.mtime == now->mtime &&
+		verdict_in_window(v->stamp, now->ctime);
+}
+
 bool verdict_is_old(const struct verdict *v, int64_t signature_min)
 {
 	int64_t signatures = v->signature_time;
@@ -246,9 +262,7 @@ enum verdict_state verdict_state(const struct verdict *v,
 	if (verdict_quarantined(v)) {
 		return VERDICT_STATE_QUARANTINED;
 	}
-	current = v->content.size == now->size &&
-		v->content.mtime == now->mtime &&
-		verdict_in_window(v->stamp, now->ctime);
+	current = verdict_is_current(v, now);
 	if (v->result == VERDICT_INFECTED) {
 		return current ? VERDICT_STATE_INFECTED :
 			VERDICT_STATE_WAS_INFECTED;

@@ -18,6 +18,7 @@
  *  32  8  scan time, ns     40  8  signature time, s (0 = not known)
  *  48  .. fields: u8 tag, u8 length, bytes; unknown tags are skipped
  *         1 engine ("ClamAV 1.4.1")   2 threat   3 server name
+ *         4 ctime ns, as it was before a record moved it (8 bytes)
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -93,6 +94,7 @@ struct verdict {
 	int64_t stamp;		/* T, ns since the epoch */
 	int64_t scan_time;	/* end of the scan, ns since the epoch */
 	int64_t signature_time;	/* s since the epoch; 0 = not known */
+	int64_t changed;	/* ctime before it, ns; 0 = not known */
 	char engine[VERDICT_TEXT_MAX];
 	char threat[VERDICT_TEXT_MAX];	/* "" unless infected */
 	char server[VERDICT_TEXT_MAX];
@@ -146,6 +148,9 @@ int verdict_read_name(const char *name, struct verdict *v);
 
 /* For a descriptor that is known to be O_PATH: one system call less. */
 int verdict_read_path(int fd, struct verdict *v);
+
+/* Pure. Has nothing moved size, mtime or ctime since it was written? */
+bool verdict_is_current(const struct verdict *v, const struct content *now);
 
 /* Pure. By older signatures than that? Infected never is. See below. */
 bool verdict_is_old(const struct verdict *v, int64_t signature_min);

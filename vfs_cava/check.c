@@ -549,6 +549,11 @@ int cava_stat_fn(struct vfs_handle_struct *handle,
 	}
 	CAVA_AS_ROOT(cava_of(handle), ret == -1,
 		     ret = SMB_VFS_NEXT_STAT(handle, smb_fname));
+	if (ret == 0) {
+		cava_worm_show_name(cava_of(handle), AT_FDCWD,
+				    smb_fname->base_name, true,
+				    &smb_fname->st);
+	}
 	return ret;
 }
 
@@ -564,6 +569,11 @@ int cava_lstat_fn(struct vfs_handle_struct *handle,
 	}
 	CAVA_AS_ROOT(cava_of(handle), ret == -1,
 		     ret = SMB_VFS_NEXT_LSTAT(handle, smb_fname));
+	if (ret == 0) {
+		cava_worm_show_name(cava_of(handle), AT_FDCWD,
+				    smb_fname->base_name, false,
+				    &smb_fname->st);
+	}
 	return ret;
 }
 
@@ -583,6 +593,12 @@ int cava_fstatat_fn(struct vfs_handle_struct *handle,
 	CAVA_AS_ROOT(cava_of(handle), ret == -1,
 		     ret = SMB_VFS_NEXT_FSTATAT(handle, dirfsp, smb_fname,
 						sbuf, flags));
+	if (ret == 0) {
+		cava_worm_show_name(cava_of(handle),
+				    fsp_get_pathref_fd(dirfsp),
+				    smb_fname->base_name,
+				    (flags & AT_SYMLINK_NOFOLLOW) == 0, sbuf);
+	}
 	return ret;
 }
 

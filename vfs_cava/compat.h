@@ -38,6 +38,9 @@
 	SMB_VFS_NEXT_RENAMEAT(handle, src_dirfsp, src, dst_dirfsp, dst)
 #endif
 
+/* Is st_ex_ctime what the kernel says? In 4.17 its seconds are mtime's. */
+#define COMPAT_CTIME (SMB_VFS_INTERFACE_VERSION >= 50)
+
 /* And readdir, until interface 49. */
 #if SMB_VFS_INTERFACE_VERSION >= 49
 #define COMPAT_READDIR_STAT

@@ -40,6 +40,10 @@ int cava_fstat_fn(struct vfs_handle_struct *handle, struct files_struct *fsp,
 		}
 	}
 	ret = SMB_VFS_NEXT_FSTAT(handle, fsp, sbuf);
+	if (ret == 0) {
+		cava_worm_show(cava, fsp_get_pathref_fd(metadata_fsp(fsp)),
+			       sbuf);
+	}
 	if (ret == 0 && cava != NULL && cava->durable) {
 		durable_leave_out(sbuf);
 	}

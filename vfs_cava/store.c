@@ -136,6 +136,19 @@ bool cava_store_place(struct vfs_handle_struct *handle)
 	return true;
 }
 
+bool cava_store_beside(struct connection_struct *conn, const char *module)
+{
+	const char **objects = lp_vfs_objects(SNUM(conn));
+	size_t i = 0;
+
+	for (i = 0; objects != NULL && objects[i] != NULL; i++) {
+		if (store_is(objects[i], module)) {
+			return true;
+		}
+	}
+	return false;
+}
+
 void cava_store_unconnected(struct connection_struct *conn)
 {
 	bool fits = cava_store_fits(conn);

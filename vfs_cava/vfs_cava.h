@@ -13,6 +13,7 @@
  *   stream.c    named streams; stream_write.c
  *   meta.c      metadata changes and the verdict stays
  *   durable.c   handles that outlive a connection
+ *   worm.c      vfs_worm, for which a scan is no change
  *   check.c     role check: the share CHECK$; check_stream.c, check_alias.c
  *   clean.c     role check: a scanner repairs a file
  *
@@ -49,6 +50,7 @@ struct cava {
 	struct proto_count count;	/* not yet sent */
 	struct tevent_timer *count_timer;
 	struct client *client;	/* NULL when not enabled */
+	bool worm;		/* vfs_worm looks at ctime; worm.c */
 	bool database;		/* no attribute can be set here; store.c */
 	struct cava_mount {
 		uint64_t mount;
@@ -156,6 +158,9 @@ bool cava_store_fits(struct connection_struct *conn);
 
 /* Takes its place before streams_xattr. false: why not was said. */
 bool cava_store_place(struct vfs_handle_struct *handle);
+
+/* Is the module in vfs objects? */
+bool cava_store_beside(struct connection_struct *conn, const char *module);
 
 /* The tree connect never came here: says so. */
 void cava_store_unconnected(struct connection_struct *conn);
@@ -502,6 +507,13 @@ int cava_fsetxattr_fn(struct vfs_handle_struct *handle,
 		      const void *value, size_t size, int flags);
 int cava_fremovexattr_fn(struct vfs_handle_struct *handle,
 			 struct files_struct *fsp, const char *name);
+
+/* --- worm.c --- */
+
+/* Replaces st_ex_ctime by that before the record; fd may be O_PATH. */
+void cava_worm_show(struct cava *cava, int fd, SMB_STRUCT_STAT *sbuf);
+void cava_worm_show_name(struct cava *cava, int dirfd, const char *name,
+			 bool follow, SMB_STRUCT_STAT *sbuf);
 
 /* --- durable.c: the hooks; see Samba's vfs.h --- */
 

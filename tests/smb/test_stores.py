@@ -19,6 +19,7 @@ from mounts import Mounts, must
 TEXT = b"clean, and as long as the other one".ljust(len(EICAR))
 OTHER = b"clean too, but not the same at all".ljust(len(EICAR))
 DENIED = (ACCESS_DENIED, VIRUS_INFECTED)
+GRACE = 4       # s that a file of some shares may be changed
 SNAPSHOT = "@GMT-2024.01.02-03.04.05"   # as clients ask for it
 
 
@@ -80,8 +81,8 @@ class Places:
 
     SHARES = {
         "roshare": ("read only = yes",),
-        "worm": ("vfs objects = cava worm", "worm:grace_period = 60"),
-        "worm2": ("vfs objects = worm cava", "worm:grace_period = 60"),
+        "worm": ("vfs objects = cava worm",),
+        "worm2": ("vfs objects = worm cava",),
         "snap": ("vfs objects = cava shadow_copy2",
                  "shadow:snapdir = .snapshots",
                  "shadow:format = daily-%Y%m%d-%H%M%S"),
@@ -106,6 +107,10 @@ class Places:
             self.lab.add_share(name)
         for name, options in self.SHARES.items():
             self.lab.add_share(name, *options)
+        for name in ("worm", "worm2"):      # the same with less patience
+            self.lab.add_share(name + "old", *self.SHARES[name],
+                               "path = %s" % (self.lab.dir / "data" / name),
+                               "worm:grace_period = %d" % GRACE)
         self.lab.configure("filter System", "open_on_fail", "no")
         with open(self.lab.env["CAVAD_CONF"], "a") as conf:
             conf.write(
@@ -463,35 +468,31 @@ def test_a_record_is_good_in_the_snapshot_too(places):
 
 @pytest.mark.parametrize("name", ["worm", "worm2"])
 def test_worm(places, name):
-    """A scan is no change: it opens no new grace period. (vfs_worm looks at
-    ctime, which a record moves; but in Samba 4.17 the seconds of st_ex_ctime
-    are those of mtime. Where that is mended, this fails, and scans of WORM
-    shares need another store.)"""
+    """A scan is no change: it opens no new grace period. vfs_worm looks at
+    ctime, which a record moves; in Samba 4.17 its seconds are mtime's, and
+    since then this module shows what it was before."""
     place = places.get(name)
-    smb = place.connect()
-    smb.savefile("kept.txt", TEXT)
-    assert smb.loadfile("kept.txt") == TEXT
+    lab = place.lab
+    written = time.time()
+    place.connect().savefile("kept.txt", TEXT)
+    assert place.read("kept.txt") == TEXT
     assert place.has_record("kept.txt")
-    old = place.dir / "kept.txt"
-    grace_is_over(old)
-    assert status_of(smb.savefile, "kept.txt", OTHER) == ACCESS_DENIED
+    wait_for("the grace to be over",
+             lambda: time.time() > written + 3 * GRACE)
     for _ in range(2):
-        run = place.lab.cavactl("scan", "--force", str(old))
+        run = lab.cavactl("scan", "--force", str(place.dir / "kept.txt"))
         assert run.returncode == 0, run.stdout
-        smb = place.connect()
+        smb = lab.connect(share=name + "old")
         assert status_of(smb.savefile, "kept.txt", OTHER) == ACCESS_DENIED
         assert status_of(smb.unlink, "kept.txt") == ACCESS_DENIED
         assert status_of(smb.rename, "kept.txt", "no.txt") == ACCESS_DENIED
-    count = Count(place.lab)
+        smb.savefile("young.txt", TEXT)
+        assert status_of(smb.rename, "young.txt", "kept.txt",
+                         True) == ACCESS_DENIED
+    count = Count(lab)
     assert place.read("kept.txt") == TEXT
     assert count.since() == (0, 0)
-    # changed locally: young again, as it is without us, and scanned
-    old.write_bytes(EICAR)
+    # changed locally it is young again, and scanned
+    (place.dir / "kept.txt").write_bytes(EICAR)
     assert place.status("kept.txt") in DENIED
     assert status_of(place.connect().unlink, "kept.txt") == 0
-
-
-def grace_is_over(path):
-    """As test_worm says, mtime is what vfs_worm goes by."""
-    past = time.time() - 3600
-    os.utime(path, (past, past))

@@ -37,6 +37,42 @@ static void test_record(void **p)
 	assert_true(content_equal(&again.content, &ended.content));
 }
 
+static int64_t changed_of(const char *path)
+{
+	struct verdict v;
+	int fd = open_file(path, O_RDONLY);
+
+	assert_int_equal(verdict_read(fd, &v), 0);
+	close(fd);
+	return v.changed;
+}
+
+/* The ctime before all records that are current, one after the other. */
+static void test_ctime_before_records(void **p)
+{
+	struct test *t = *p;
+	char *a = make_file(t, "a");
+	struct files_begun begun = begin_lock(t, 1, a);
+	int64_t changed = begun.content.ctime;
+	struct files_ended ended = end_with(t, 1, &begun, VERDICT_CLEAN);
+
+	wait_settled(t, ended.record.stamp);
+	assert_true(changed_of(a) == changed);
+	begun = begin_lock(t, 2, a);
+	assert_true(begun.content.ctime > changed);
+	ended = end_with(t, 2, &begun, VERDICT_CLEAN);
+	assert_int_equal(ended.status, FILES_OK);
+	wait_settled(t, ended.record.stamp);
+	assert_true(changed_of(a) == changed);
+
+	assert_int_equal(chmod(a, 0600), 0);	/* it is another now */
+	begun = begin_lock(t, 3, a);
+	ended = end_with(t, 3, &begun, VERDICT_CLEAN);
+	assert_int_equal(ended.status, FILES_OK);
+	assert_true(changed_of(a) == begun.content.ctime);
+	assert_true(changed_of(a) > changed);
+}
+
 static void test_lease_keeps_writers_out(void **p)
 {
 	struct test *t = *p;
@@ -358,6 +394,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(record),
+		TEST(ctime_before_records),
 		TEST(lease_keeps_writers_out),
 		TEST(let_go),
 		TEST(lease_of_others),

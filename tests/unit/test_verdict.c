@@ -48,6 +48,7 @@ static void assert_same(const struct verdict *a, const struct verdict *b)
 	assert_true(a->stamp == b->stamp);
 	assert_true(a->scan_time == b->scan_time);
 	assert_true(a->signature_time == b->signature_time);
+	assert_true(a->changed == b->changed);
 	assert_string_equal(a->engine, b->engine);
 	assert_string_equal(a->threat, b->threat);
 	assert_string_equal(a->server, b->server);
@@ -102,6 +103,7 @@ static void test_layout(void **p)
 		0x48, 0x47, 0x46, 0x45, 0x44, 0x43, 0x42, 0x41,
 		0x58, 0x57, 0x56, 0x55, 0x54, 0x53, 0x52, 0x51,
 		1, 2, 'e', 'n', 2, 2, 't', 'h', 3, 2, 's', 'e',
+		4, 8, 0x68, 0x67, 0x66, 0x65, 0x64, 0x63, 0x62, 0x61,
 	};
 	const struct verdict v = {
 		.result = VERDICT_UNSCANNABLE,
@@ -112,6 +114,7 @@ static void test_layout(void **p)
 		.stamp = 0x3132333435363738,
 		.scan_time = 0x4142434445464748,
 		.signature_time = 0x5152535455565758,
+		.changed = 0x6162636465666768,
 		.engine = "en", .threat = "th", .server = "se",
 	};
 	struct verdict expected = v;
