@@ -18,6 +18,8 @@ from lab import ACCESS_DENIED, EICAR, VIRUS_INFECTED, status_of, wait_for
 
 TEXT = b"nothing wrong with it\n"
 COUNT = 200
+WILD = b'*?<>"'
+NAME_INVALID = 0xC0000033
 
 
 def odd_names():
@@ -143,6 +145,8 @@ def test_each_name_read_by_a_client(lab):
         if alias is None or alias.startswith("@GMT-2"):
             continue    # the client asks for a snapshot then
         status = status_of(smb.loadfile, "read\\%03d\\%s" % (i, alias))
+        if status == NAME_INVALID and any(c in WILD for c in name):
+            continue    # Samba 4.22 finds it, and wants no wildcard: any share
         if i % 2:
             assert status in (ACCESS_DENIED, VIRUS_INFECTED), name
             denied += 1

@@ -180,7 +180,8 @@ def test_acl_costs_no_scan(lab, stack):
     assert smb.loadfile("acl.txt") == TEXT
     before, kept = asked(lab), lab.counter("restamps")
     sd = smb.get_acl("acl.txt", 7)
-    sd.dacl.aces[0].access_mask = 0x001f01ff
+    assert sd.dacl.aces[-1].access_mask == 0x001200a9
+    sd.dacl.aces[-1].access_mask = 0x00120089
     smb.set_acl("acl.txt", sd, 4)
     wait_for("the verdict to be kept",
              lambda: lab.counter("restamps") > kept)
