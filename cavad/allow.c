@@ -18,6 +18,7 @@
 #include "cavad/hash.h"
 #include "common/log.h"
 #include "common/req.h"
+#include "common/tick.h"
 
 struct allows {
 	struct tevent_context *ev;
@@ -28,7 +29,7 @@ struct allows {
 	struct allow **entries;		/* in the order of their ids */
 	unsigned int count;
 	uint64_t last_id;
-	struct tevent_timer *timer;
+	struct tick *tick;
 };
 
 static void allows_time(struct allows *a);
@@ -385,19 +386,13 @@ int allows_recv(struct tevent_req *req, uint64_t *id)
 
 /* --- time --- */
 
-static void allows_expire(struct tevent_context *ev,
-			  struct tevent_timer *timer, struct timeval now,
-			  void *private_data)
+static void allows_expire(void *private_data)
 {
 	struct allows *a = talloc_get_type_abort(private_data, struct allows);
 	int64_t seconds = (int64_t)time(NULL);
 	struct allow *entry = NULL;
 	unsigned int i = 0;
 
-	(void)ev;
-	(void)timer;
-	(void)now;
-	a->timer = NULL;
 	while (i < a->count) {
 		if (a->entries[i]->expires == 0 ||
 		    a->entries[i]->expires > seconds) {
@@ -425,12 +420,11 @@ static void allows_time(struct allows *a)
 			first = expires;
 		}
 	}
-	TALLOC_FREE(a->timer);
-	if (first != 0) {
-		a->timer = tevent_add_timer(a->ev, a,
-					    tevent_timeval_set(first, 0),
-					    allows_expire, a);
+	if (first == 0) {
+		tick_stop(a->tick);
+		return;
 	}
+	tick_at(a->tick, tevent_timeval_set(first, 0));
 }
 
 /* --- start --- */
@@ -467,6 +461,11 @@ int allows_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 	a->store = store;
 	a->fn = fn;
 	a->private_data = private_data;
+	a->tick = tick_create(a, ev, allows_expire, a);
+	if (a->tick == NULL) {
+		talloc_free(a);
+		return ENOMEM;
+	}
 	ret = store_row_each(store, STORE_ROWS_ALLOW,
 			     (struct db_bytes) { 0 }, false, allows_row, a);
 	if (ret != 0) {

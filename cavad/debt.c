@@ -28,6 +28,7 @@
 #include "common/log.h"
 #include "common/proto.h"
 #include "common/req.h"
+#include "common/tick.h"
 
 #define DEBT_BUCKETS 4096
 #define DEBT_PAGE 64		/* debts read from the store at a time */
@@ -58,7 +59,7 @@ struct debts {
 	LIST_HEAD(, debt) buckets[DEBT_BUCKETS];
 
 	struct tevent_immediate *wake;
-	struct tevent_timer *timer;	/* of the next try */
+	struct tick *tick;		/* of the next try */
 	bool sweeping;
 	bool again;		/* there is more behind the cursor */
 	bool have_cursor;
@@ -82,8 +83,6 @@ static void debt_written(struct tevent_req *subreq);
 static void debt_scanned(struct tevent_req *subreq);
 static void debts_woken(struct tevent_context *ev,
 			struct tevent_immediate *im, void *private_data);
-static void debts_time(struct tevent_context *ev, struct tevent_timer *timer,
-		       struct timeval now, void *private_data);
 
 /* The table. */
 
@@ -347,12 +346,10 @@ static void debt_pay(struct debt *debt, const struct verdict *verdict)
 	}
 }
 
-/* Sets the timer of the next sweep, unless one is under way. */
+/* Sets the time of the next sweep, unless one is under way. */
 static void debts_later(struct debts *d)
 {
-	struct timeval when;
-
-	if (d->timer != NULL || d->sweeping) {
+	if (tick_is_set(d->tick) || d->sweeping) {
 		return;
 	}
 	if (d->failures == 0) {
@@ -361,8 +358,7 @@ static void debts_later(struct debts *d)
 		}
 		return;
 	}
-	when = tevent_timeval_current_ofs(d->retry, 0);
-	d->timer = tevent_add_timer(d->ev, d, when, debts_time, d);
+	tick_in(d->tick, d->retry * 1000000ULL);
 }
 
 static void debt_scanned(struct tevent_req *subreq)
@@ -624,7 +620,7 @@ static void debts_begin(struct debts *d)
 	if (!d->config->settings.service_enabled) {
 		return;
 	}
-	TALLOC_FREE(d->timer);
+	tick_stop(d->tick);
 	d->sweeping = true;
 	d->again = false;
 	d->have_cursor = false;
@@ -668,15 +664,10 @@ void debts_look(struct debts *d)
 	debts_wake(d);
 }
 
-static void debts_time(struct tevent_context *ev, struct tevent_timer *timer,
-		       struct timeval now, void *private_data)
+static void debts_time(void *private_data)
 {
 	struct debts *d = talloc_get_type_abort(private_data, struct debts);
 
-	(void)ev;
-	(void)timer;
-	(void)now;
-	d->timer = NULL;	/* tevent frees it */
 	d->retry = d->retry * 2 > DEBT_RETRY_MAX ? DEBT_RETRY_MAX :
 						   d->retry * 2;
 	debts_begin(d);
@@ -706,7 +697,8 @@ struct debts *debts_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 	d->events = events;
 	d->retry = DEBT_RETRY;
 	d->wake = tevent_create_immediate(d);
-	if (d->wake == NULL) {
+	d->tick = tick_create(d, ev, debts_time, d);
+	if (d->wake == NULL || d->tick == NULL) {
 		talloc_free(d);
 		return NULL;
 	}

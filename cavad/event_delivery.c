@@ -24,6 +24,7 @@
 #include "cavad/event_json.h"
 #include "cavad/http.h"
 #include "common/log.h"
+#include "common/tick.h"
 
 #define DELIVERY_PAUSE_MAX 300	/* s */
 #define DELIVERY_REPLY_MAX 65536
@@ -43,7 +44,7 @@ struct delivery_channel {
 	TAILQ_HEAD(, delivery_item) queue;
 	unsigned int count;
 	struct tevent_req *subreq;
-	struct tevent_timer *pause;
+	struct tick *pause;
 	unsigned int tries;
 	struct http *http;	/* of the web hook */
 	bool (*start)(struct delivery_channel *c,
@@ -322,17 +323,9 @@ static void delivery_told(struct delivery_channel *c)
 	delivery_run(c);
 }
 
-static void delivery_paused(struct tevent_context *ev,
-			    struct tevent_timer *timer, struct timeval now,
-			    void *private_data)
+static void delivery_paused(void *private_data)
 {
-	struct delivery_channel *c = private_data;
-
-	(void)ev;
-	(void)timer;
-	(void)now;
-	c->pause = NULL;	/* tevent frees it */
-	delivery_run(c);
+	delivery_run(private_data);
 }
 
 /* again: it may go better later. */
@@ -355,9 +348,7 @@ static void delivery_failed(struct delivery_channel *c, bool again,
 	}
 	c->tries++;
 	pause = pause > DELIVERY_PAUSE_MAX ? DELIVERY_PAUSE_MAX : pause;
-	c->pause = tevent_add_timer(c->d->ev, c->d,
-				    tevent_timeval_current_ofs(pause, 0),
-				    delivery_paused, c);
+	tick_in(c->pause, pause * 1000000ULL);
 }
 
 static void delivery_command_ended(struct tevent_req *subreq)
@@ -444,7 +435,7 @@ static void delivery_run(struct delivery_channel *c)
 {
 	struct delivery_item *item = TAILQ_FIRST(&c->queue);
 
-	if (item == NULL || c->subreq != NULL || c->pause != NULL) {
+	if (item == NULL || c->subreq != NULL || tick_is_set(c->pause)) {
 		return;
 	}
 	if (!c->start(c, item)) {
@@ -459,7 +450,7 @@ static void delivery_stop(struct delivery_channel *c)
 	struct delivery_item *item = NULL;
 
 	TALLOC_FREE(c->subreq);
-	TALLOC_FREE(c->pause);
+	tick_stop(c->pause);
 	c->tries = 0;
 	while ((item = TAILQ_FIRST(&c->queue)) != NULL) {
 		delivery_drop(c, item);
@@ -488,7 +479,7 @@ static void delivery_target(struct delivery_channel *c, const char *target)
 	if (was_off) {
 		delivery_done(c, event_history_changes(c->d->history));
 	}
-	TALLOC_FREE(c->pause);
+	tick_stop(c->pause);
 	c->tries = 0;
 	delivery_run(c);
 }
@@ -516,6 +507,7 @@ static void delivery_channel(struct event_delivery *d, unsigned int i,
 	c->name = name;
 	c->target = talloc_strdup(d, target);
 	c->start = start;
+	c->pause = tick_create(d, d->ev, delivery_paused, c);
 	TAILQ_INIT(&c->queue);
 }
 
@@ -537,7 +529,7 @@ static int delivery_begin(struct event_delivery *d)
 	for (i = 0; i < DELIVERY_CHANNELS && ret == 0; i++) {
 		struct delivery_channel *c = &d->channels[i];
 
-		if (c->target == NULL) {
+		if (c->target == NULL || c->pause == NULL) {
 			return ENOMEM;
 		}
 		delivery_load(c);

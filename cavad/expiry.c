@@ -16,12 +16,14 @@
 #include "cavad/expiry.h"
 #include "cavad/store_expiry.h"
 #include "common/log.h"
+#include "common/tick.h"
 
-#define EXPIRY_TICK 5		/* s */
+#define EXPIRY_TICK 5000000	/* us */
 #define EXPIRY_SOON 100000	/* us */
 #define EXPIRY_ROWS 500
 
 struct expiry {
+	struct tick *tick;
 	struct tevent_context *ev;
 	const struct config *config;
 	struct store *store;
@@ -32,9 +34,6 @@ struct expiry {
 	unsigned int under_way;	/* removals of reports */
 	time_t before;
 };
-
-static void expiry_tick(struct tevent_context *ev, struct tevent_timer *te,
-			struct timeval now, void *private_data);
 
 static void expiry_removed(struct tevent_req *subreq)
 {
@@ -68,16 +67,7 @@ static bool expiry_report(void *private_data, const struct report *r)
 	return true;
 }
 
-static bool expiry_timer(struct expiry *e, bool soon)
-{
-	struct timeval when = tevent_timeval_current_ofs(
-		soon ? 0 : EXPIRY_TICK, soon ? EXPIRY_SOON : 0);
-
-	return tevent_add_timer(e->ev, e, when, expiry_tick, e) != NULL;
-}
-
-static void expiry_tick(struct tevent_context *ev, struct tevent_timer *te,
-			struct timeval now, void *private_data)
+static void expiry_time(void *private_data)
 {
 	struct expiry *e = talloc_get_type_abort(private_data, struct expiry);
 	const struct report_range range = { .oldest_first = true,
@@ -85,9 +75,6 @@ static void expiry_tick(struct tevent_context *ev, struct tevent_timer *te,
 	unsigned int gone = 0;
 	uint64_t last = 0;
 
-	(void)ev;
-	(void)te;
-	(void)now;
 	e->before = time(NULL) - (time_t)e->config->settings.report_expiry;
 	if (e->under_way == 0) {
 		(void)reports_each(e->reports, &range, expiry_report, e,
@@ -96,10 +83,8 @@ static void expiry_tick(struct tevent_context *ev, struct tevent_timer *te,
 	gone = store_results_expire(e->store, e->ev, e->before, EXPIRY_ROWS,
 				    &e->cursor);
 	gone += threats_expire(e->threats, e->before, &e->threat);
-	if (!expiry_timer(e, e->under_way > 0 || gone > 0)) {
-		log_error("out of memory: old reports stay until cavad is "
-			  "restarted");
-	}
+	tick_in(e->tick, e->under_way > 0 || gone > 0 ? EXPIRY_SOON :
+							EXPIRY_TICK);
 }
 
 struct expiry *expiry_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
@@ -116,9 +101,11 @@ struct expiry *expiry_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 	e->store = store;
 	e->reports = reports;
 	e->threats = threats;
-	if (!expiry_timer(e, true)) {
+	e->tick = tick_create(e, ev, expiry_time, e);
+	if (e->tick == NULL) {
 		talloc_free(e);
 		return NULL;
 	}
+	tick_in(e->tick, EXPIRY_SOON);
 	return e;
 }

@@ -10,17 +10,16 @@
 
 #include <time.h>
 
+#include "common/tick.h"
+
 struct history {
-	struct tevent_context *ev;
+	struct tick *tick;
 	const struct counters *counters;
 	struct history_row rows[HISTORY_MINUTES];
 	size_t first;		/* the oldest */
 	size_t count;
 	struct history_row began;	/* counters at the minute's begin */
 };
-
-static void history_minute(struct tevent_context *ev, struct tevent_timer *te,
-			   struct timeval now, void *private_data);
 
 /* What the counters say now. */
 static struct history_row history_sums(const struct history *h, int64_t now)
@@ -55,20 +54,13 @@ static void history_begin(struct history *h, struct timeval now)
 	time_t minute = now.tv_sec - now.tv_sec % 60;
 
 	h->began = history_sums(h, minute);
-	/* without memory the day ends here */
-	(void)tevent_add_timer(h->ev, h, tevent_timeval_set(
-				       (uint32_t)(minute + 60), 0),
-			       history_minute, h);
+	tick_at(h->tick, tevent_timeval_set((uint32_t)(minute + 60), 0));
 }
 
-static void history_minute(struct tevent_context *ev, struct tevent_timer *te,
-			   struct timeval now, void *private_data)
+static void history_minute(struct history *h, struct timeval now)
 {
-	struct history *h = private_data;
 	struct history_row sums = history_sums(h, 0);
 
-	(void)ev;
-	(void)te;
 	if (h->count == HISTORY_MINUTES) {
 		h->first = (h->first + 1) % HISTORY_MINUTES;
 		h->count--;
@@ -79,16 +71,26 @@ static void history_minute(struct tevent_context *ev, struct tevent_timer *te,
 	history_begin(h, now);
 }
 
+static void history_time(void *private_data)
+{
+	history_minute(private_data, tevent_timeval_current());
+}
+
 struct history *history_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 			       const struct counters *counters)
 {
 	struct history *h = talloc_zero(mem_ctx, struct history);
 
-	if (h != NULL) {
-		h->ev = ev;
-		h->counters = counters;
-		history_begin(h, tevent_timeval_current());
+	if (h == NULL) {
+		return NULL;
 	}
+	h->counters = counters;
+	h->tick = tick_create(h, ev, history_time, h);
+	if (h->tick == NULL) {
+		talloc_free(h);
+		return NULL;
+	}
+	history_begin(h, tevent_timeval_current());
 	return h;
 }
 

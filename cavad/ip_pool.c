@@ -14,6 +14,7 @@
 #include <sys/queue.h>
 
 #include "common/address.h"
+#include "common/tick.h"
 
 #define IP_POOL_INTERVAL 10	/* s */
 #define IP_POOL_POLL 20000	/* us, while names are looked up */
@@ -38,19 +39,15 @@ struct ip_pool_lookup {
 };
 
 struct ip_pool {
-	struct tevent_context *ev;
 	const struct config *config;
 	struct events *events;
-	struct tevent_timer *timer;
+	struct tick *tick;
 	bool looking;		/* names up, and it comes soon */
 	LIST_HEAD(, ip_pool_entry) entries;
 	unsigned int turn;
 };
 
 static void ip_pool_wait(struct ip_pool *p, bool looking);
-static void ip_pool_time(struct tevent_context *ev,
-			 struct tevent_timer *timer, struct timeval now,
-			 void *private_data);
 
 static void ip_pool_add(struct ip_pool_entry *e, const struct addrinfo *ai)
 {
@@ -254,26 +251,16 @@ static bool ip_pool_take(struct ip_pool *p)
 
 static void ip_pool_wait(struct ip_pool *p, bool looking)
 {
-	struct timeval when = looking ?
-		tevent_timeval_current_ofs(0, IP_POOL_POLL) :
-		tevent_timeval_current_ofs(IP_POOL_INTERVAL, 0);
-
-	TALLOC_FREE(p->timer);
 	p->looking = looking;
-	p->timer = tevent_add_timer(p->ev, p, when, ip_pool_time, p);
+	tick_in(p->tick, looking ? IP_POOL_POLL :
+				   IP_POOL_INTERVAL * 1000000ULL);
 }
 
-static void ip_pool_time(struct tevent_context *ev,
-			 struct tevent_timer *timer, struct timeval now,
-			 void *private_data)
+static void ip_pool_time(void *private_data)
 {
 	struct ip_pool *p = talloc_get_type_abort(private_data,
 						  struct ip_pool);
 
-	(void)ev;
-	(void)timer;
-	(void)now;
-	p->timer = NULL;	/* tevent frees it */
 	if (!p->looking) {
 		ip_pool_look(p);
 		return;
@@ -290,10 +277,14 @@ int ip_pool_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 	if (p == NULL) {
 		return ENOMEM;
 	}
-	p->ev = ev;
 	p->config = config;
 	p->events = events;
 	LIST_INIT(&p->entries);
+	p->tick = tick_create(p, ev, ip_pool_time, p);
+	if (p->tick == NULL) {
+		talloc_free(p);
+		return ENOMEM;
+	}
 	ip_pool_look(p);
 	*result = p;
 	return 0;

@@ -16,14 +16,14 @@
 #include "cavad/job_private.h"
 #include "cavad/object_check.h"
 #include "common/log.h"
+#include "common/tick.h"
 
 #define TICK 1			/* s */
 #define RUNS_MAX 100		/* under way */
 #define PURGE_TICKS 3600
 #define PURGE_MAX 1000		/* records at a time */
 
-static void tick(struct tevent_context *ev, struct tevent_timer *te,
-		 struct timeval now, void *private_data);
+static void jobs_time(void *private_data);
 
 static struct active *active_find(struct jobs *jobs, uint64_t id)
 {
@@ -156,20 +156,13 @@ static void purge(struct jobs *jobs)
 	(void)store_run_each(jobs->store, 0, purge_row, jobs);
 }
 
-static void tick(struct tevent_context *ev, struct tevent_timer *te,
-		 struct timeval now, void *private_data)
+static void jobs_time(void *private_data)
 {
 	struct jobs *jobs = talloc_get_type_abort(private_data, struct jobs);
 	struct active *a = NULL;
 	struct active *next = NULL;
 
-	(void)te;
-	(void)now;
-	if (tevent_add_timer(ev, jobs, tevent_timeval_current_ofs(TICK, 0),
-			     tick, jobs) == NULL) {
-		log_error("out of memory: jobs stand still until cavad is "
-			  "restarted");
-	}
+	tick_in(jobs->tick, TICK * 1000000ULL);
 	if (jobs->ticks++ % PURGE_TICKS == 0) {
 		purge(jobs);
 	}
@@ -559,18 +552,16 @@ int jobs_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 		jobs->scans = scans;
 		jobs->due = job_due_create(jobs, ev, config, store);
 		jobs->boot = job_boot_create(jobs, ev, store);
-		ret = jobs->due == NULL || jobs->boot == NULL ? ENOMEM :
+		jobs->tick = tick_create(jobs, ev, jobs_time, jobs);
+		ret = jobs->due == NULL || jobs->boot == NULL ||
+		      jobs->tick == NULL ? ENOMEM :
 			store_run_each(store, 0, load_row, jobs);
-	}
-	if (ret == 0 &&
-	    tevent_add_timer(ev, jobs, tevent_timeval_current_ofs(TICK, 0),
-			     tick, jobs) == NULL) {
-		ret = ENOMEM;
 	}
 	if (ret != 0) {
 		talloc_free(jobs);
 		return ret;
 	}
+	tick_in(jobs->tick, TICK * 1000000ULL);
 	*result = jobs;
 	return 0;
 }

@@ -64,6 +64,7 @@ struct jobs {
 	struct scans *scans;
 	struct job_due *due;
 	struct job_boot *boot;
+	struct tick *tick;
 	unsigned int ticks;
 	unsigned int purged;	/* this time */
 	LIST_HEAD(, active) active;

@@ -21,13 +21,13 @@
 
 #include "cavad/report_private.h"
 #include "common/log.h"
+#include "common/tick.h"
 
 #define REPORT_TICK 1		/* s */
 #define REPORT_SEEN_FIRST 100000	/* read at the start, the newest */
 
 static void report_saved(struct tevent_req *subreq);
-static void reports_tick(struct tevent_context *ev, struct tevent_timer *te,
-			 struct timeval now, void *private_data);
+static void reports_time(void *private_data);
 
 /* --- what is in memory --- */
 
@@ -350,15 +350,6 @@ static int reports_destructor(struct reports *all)
 	return 0;
 }
 
-static int reports_timer(struct reports *all)
-{
-	struct tevent_timer *te = tevent_add_timer(
-		all->ev, all, tevent_timeval_current_ofs(REPORT_TICK, 0),
-		reports_tick, all);
-
-	return te == NULL ? ENOMEM : 0;
-}
-
 static void reports_save_all(struct reports *all)
 {
 	struct report_open *o = NULL;
@@ -368,19 +359,12 @@ static void reports_save_all(struct reports *all)
 	}
 }
 
-static void reports_tick(struct tevent_context *ev, struct tevent_timer *te,
-			 struct timeval now, void *private_data)
+static void reports_time(void *private_data)
 {
 	struct reports *all = talloc_get_type_abort(private_data,
 						    struct reports);
 
-	(void)ev;
-	(void)te;
-	(void)now;
-	if (reports_timer(all) != 0) {
-		log_error("out of memory: reports are not written before "
-			  "cavad is restarted");
-	}
+	tick_in(all->tick, REPORT_TICK * 1000000ULL);
 	reports_look(all, time(NULL));
 	reports_save_all(all);
 }
@@ -635,12 +619,14 @@ int reports_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 	all->last = last > all->last ? last : all->last;
 	ret = ret != 0 ? ret : reports_resume(all);
 	ret = ret != 0 ? ret : scans_watch(scans, reports_scanned, all);
-	ret = ret != 0 ? ret : reports_timer(all);
+	all->tick = tick_create(all, ev, reports_time, all);
+	ret = ret == 0 && all->tick == NULL ? ENOMEM : ret;
 	scans_on_late_bytes(scans, reports_late, all);
 	if (ret != 0) {
 		talloc_free(all);
 		return ret;
 	}
+	tick_in(all->tick, REPORT_TICK * 1000000ULL);
 	*result = all;
 	return 0;
 }

@@ -28,6 +28,7 @@ struct report_open {
 struct reports {
 	time_t looked;		/* a day has no end in the middle of a second */
 	struct tevent_context *ev;
+	struct tick *tick;
 	const struct config *config;
 	struct store *store;
 	struct servers *servers;

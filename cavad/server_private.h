@@ -64,7 +64,7 @@ struct server {
 
 	struct tevent_req *heartbeat;	/* running */
 	struct server_engine *heartbeat_engine;	/* what it is asked through */
-	struct tevent_timer *timer;	/* of the next one */
+	struct tick *tick;		/* of the next one */
 	struct tevent_timer *leave_timer;	/* out of use, has scans */
 	bool heartbeat_due;	/* waits for a free connection */
 	int64_t heartbeat_began;	/* 0 = never */
@@ -168,6 +168,7 @@ void server_connection_free(struct server *server);
 
 /* One heartbeat at once, or as soon as a connection is free. */
 void server_heartbeat(struct server *server);
+void server_heartbeat_time(void *private_data);	/* of tick: the same */
 
 /* The event of its state, when its name changes. */
 void server_event_off(struct server *server);

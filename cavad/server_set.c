@@ -24,6 +24,7 @@
 #include "cavad/server_private.h"
 #include "common/address.h"
 #include "common/sizing.h"
+#include "common/tick.h"
 
 struct server_change {
 	struct server *server;
@@ -187,6 +188,11 @@ static int server_plan_change(struct server_plan *plan,
 	if (server == NULL) {
 		server = talloc_zero(plan, struct server);
 		if (server == NULL) {
+			return ENOMEM;
+		}
+		server->tick = tick_create(server, plan->s->ev,
+					   server_heartbeat_time, server);
+		if (server->tick == NULL) {
 			return ENOMEM;
 		}
 		server->servers = plan->s;

@@ -27,11 +27,9 @@
 
 #include "cavad/server_private.h"
 #include "common/log.h"
+#include "common/tick.h"
 
 static void server_heartbeat_after(struct server *server, int64_t us);
-static void server_heartbeat_time(struct tevent_context *ev,
-				  struct tevent_timer *timer,
-				  struct timeval now, void *private_data);
 static void server_heartbeat_done(struct tevent_req *subreq);
 static void server_leave_time(struct tevent_context *ev,
 			      struct tevent_timer *timer, struct timeval now,
@@ -204,7 +202,7 @@ void server_unuse(struct server *server, enum server_state state)
 		return;
 	}
 	server_event_off(server);
-	TALLOC_FREE(server->timer);
+	tick_stop(server->tick);
 	server->heartbeat_due = false;
 	server->in_use = false;
 	server->probe_open = false;
@@ -303,17 +301,7 @@ void server_answered(struct server *server, int error,
 
 static void server_heartbeat_after(struct server *server, int64_t us)
 {
-	struct timeval when;
-
-	when = tevent_timeval_current_ofs((uint32_t)(us / 1000000),
-					  (uint32_t)(us % 1000000));
-	TALLOC_FREE(server->timer);
-	server->timer = tevent_add_timer(server->servers->ev, server, when,
-					 server_heartbeat_time, server);
-	if (server->timer == NULL) {
-		log_error("out of memory: antivirus server %s gets no more "
-			  "heartbeats; restart cavad", server->object->name);
-	}
+	tick_in(server->tick, (uint64_t)us);
 }
 
 static void server_heartbeat_later(struct server *server)
@@ -329,17 +317,9 @@ static void server_heartbeat_later(struct server *server)
 		server->servers->cee->heartbeat_interval, dice));
 }
 
-static void server_heartbeat_time(struct tevent_context *ev,
-				  struct tevent_timer *timer,
-				  struct timeval now, void *private_data)
+void server_heartbeat_time(void *private_data)
 {
-	struct server *server = private_data;
-
-	(void)ev;
-	(void)timer;
-	(void)now;
-	server->timer = NULL;	/* tevent frees it */
-	server_heartbeat(server);
+	server_heartbeat(private_data);
 }
 
 /* At once, or when a connection is free (rule 1). */
@@ -350,7 +330,7 @@ void server_heartbeat(struct server *server)
 	if (!server->in_use || server->heartbeat != NULL) {
 		return;
 	}
-	TALLOC_FREE(server->timer);
+	tick_stop(server->tick);
 	server->heartbeat_due = !server_room(server);
 	if (server->heartbeat_due) {
 		return;

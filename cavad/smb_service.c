@@ -19,6 +19,7 @@
 
 #include "cavad/engine.h"
 #include "cavad/smb_talk.h"
+#include "common/tick.h"
 
 #ifndef SMB_SERVICE_PORT	/* a test has its own */
 #define SMB_SERVICE_PORT 445
@@ -50,20 +51,13 @@ struct smb_service {
 	const struct config *config;
 	const struct ip_pool *ip_pool;
 	struct events *events;
-	struct tevent_timer *timer;
+	struct tick *tick;
 	LIST_HEAD(, smb_address) addresses;
 };
 
-static void smb_service_time(struct tevent_context *ev,
-			     struct tevent_timer *timer, struct timeval now,
-			     void *private_data);
-
 static void smb_service_wait(struct smb_service *s, unsigned int seconds)
 {
-	TALLOC_FREE(s->timer);
-	s->timer = tevent_add_timer(s->ev, s,
-				    tevent_timeval_current_ofs(seconds, 0),
-				    smb_service_time, s);
+	tick_in(s->tick, seconds * 1000000ULL);
 }
 
 /* --- one address --- */
@@ -417,18 +411,10 @@ void smb_service_look(struct smb_service *s)
 	}
 }
 
-static void smb_service_time(struct tevent_context *ev,
-			     struct tevent_timer *timer, struct timeval now,
-			     void *private_data)
+static void smb_service_time(void *private_data)
 {
-	struct smb_service *s = talloc_get_type_abort(private_data,
-						      struct smb_service);
-
-	(void)ev;
-	(void)timer;
-	(void)now;
-	s->timer = NULL;	/* tevent frees it */
-	smb_service_look(s);
+	smb_service_look(talloc_get_type_abort(private_data,
+					       struct smb_service));
 }
 
 int smb_service_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
@@ -446,6 +432,11 @@ int smb_service_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 	s->ip_pool = ip_pool;
 	s->events = events;
 	LIST_INIT(&s->addresses);
+	s->tick = tick_create(s, ev, smb_service_time, s);
+	if (s->tick == NULL) {
+		talloc_free(s);
+		return ENOMEM;
+	}
 	smb_service_wait(s, SMB_SERVICE_INTERVAL);
 	*result = s;
 	return 0;

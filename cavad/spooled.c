@@ -19,6 +19,7 @@
 #include "cavad/spooled.h"
 #include "common/log.h"
 #include "common/proto.h"
+#include "common/tick.h"
 
 #define SPOOLED_GAP 50		/* ms between two that were asked for */
 
@@ -27,12 +28,12 @@ struct spooled {
 	struct files *files;
 	struct debts *debts;
 	struct events *events;
-	struct tevent_timer *timer;
+	struct tick *tick;
 	struct tevent_req *subreq;
 	TALLOC_CTX *commits;	/* of one chunk */
 	unsigned int committing;
 	bool reading;
-	bool asked;		/* one is due: timer */
+	bool asked;		/* one is due: tick */
 	bool failed;
 	int64_t began;		/* monotonic ms */
 	uint64_t offset;
@@ -44,9 +45,6 @@ struct spooled {
 	void *private_data;
 };
 
-static void spooled_time(struct tevent_context *ev,
-			 struct tevent_timer *timer, struct timeval now,
-			 void *private_data);
 static void spooled_next(struct spooled *sp);
 static void spooled_chunk(struct tevent_req *subreq);
 static void spooled_committed(struct tevent_req *subreq);
@@ -62,16 +60,7 @@ static int64_t spooled_now(void)
 
 static void spooled_later(struct spooled *sp, int64_t ms)
 {
-	struct timeval when;
-
-	when = tevent_timeval_current_ofs((uint32_t)(ms / 1000),
-					  (uint32_t)(ms % 1000) * 1000);
-	TALLOC_FREE(sp->timer);
-	sp->timer = tevent_add_timer(sp->ev, sp, when, spooled_time, sp);
-	if (sp->timer == NULL) {
-		log_error("out of memory: the spool is read when the next "
-			  "smbd connects");
-	}
+	tick_in(sp->tick, (uint64_t)ms * 1000);
 }
 
 /* What is lost: said once a reading, by the event's own line. */
@@ -134,7 +123,7 @@ static void spooled_start(struct spooled *sp)
 	sp->bad = 0;
 	sp->damaged = 0;
 	sp->overflow = false;
-	TALLOC_FREE(sp->timer);
+	tick_stop(sp->tick);
 	spooled_next(sp);
 }
 
@@ -283,18 +272,9 @@ static void spooled_done(struct tevent_req *subreq)
 	spooled_over(sp);
 }
 
-static void spooled_time(struct tevent_context *ev,
-			 struct tevent_timer *timer, struct timeval now,
-			 void *private_data)
+static void spooled_time(void *private_data)
 {
-	struct spooled *sp = talloc_get_type_abort(private_data,
-						   struct spooled);
-
-	(void)ev;
-	(void)timer;
-	(void)now;
-	sp->timer = NULL;	/* tevent frees it */
-	spooled_start(sp);
+	spooled_start(talloc_get_type_abort(private_data, struct spooled));
 }
 
 void spooled_read(struct spooled *sp)
@@ -305,7 +285,7 @@ void spooled_read(struct spooled *sp)
 		return;		/* if it brings something, one follows */
 	}
 	spooled_later(sp, since >= SPOOLED_GAP ? 0 : SPOOLED_GAP - since);
-	sp->asked = sp->timer != NULL;
+	sp->asked = true;
 }
 
 bool spooled_reading(const struct spooled *sp)
@@ -333,6 +313,11 @@ struct spooled *spooled_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 	sp->files = files;
 	sp->debts = debts;
 	sp->events = events;
+	sp->tick = tick_create(sp, ev, spooled_time, sp);
+	if (sp->tick == NULL) {
+		talloc_free(sp);
+		return NULL;
+	}
 	spooled_start(sp);
 	return sp;
 }

@@ -17,8 +17,7 @@ static void minute(struct history *h)
 {
 	int64_t before = h->began.time;
 
-	history_minute(h->ev, NULL, (struct timeval) {
-		.tv_sec = before + 60 }, h);
+	history_minute(h, (struct timeval) { .tv_sec = before + 60 });
 	assert_int_equal(h->began.time, before + 60);
 }
 
