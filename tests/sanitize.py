@@ -52,7 +52,7 @@ def under():
 def run_pytest(name):
     for path in OUT.glob(REPORT.name + ".*"):
         path.unlink()
-    timeout = 600 if name.startswith("smb/") else 120
+    timeout = 600 if name.startswith("smb/") else 300
     passed = run(name, ["unshare", "-m", "--propagation", "private", "bash",
                         "-c", PYTEST % (timeout, name)],
                  LAB_SMBD_UNDER=under())

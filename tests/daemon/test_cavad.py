@@ -300,7 +300,7 @@ def cavad(*arguments):
     return subprocess.run([str(BIN / "cavad"), *map(str, arguments)],
                           stdin=subprocess.DEVNULL, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          timeout=30)
+                          timeout=100)
 
 
 def test_options():

@@ -190,6 +190,7 @@ __attribute__((constructor)) static void fail_start(void)
 	fail_pid = getpid();
 	fail_at = at == NULL ? 0 : atol(at);
 	fail_report = getenv("FAIL_MALLOC_COUNT");
+	unsetenv("LD_PRELOAD");		/* what it starts has all it wants */
 	dl_iterate_phdr(fail_range, NULL);
 }
 

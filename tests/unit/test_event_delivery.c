@@ -122,6 +122,7 @@ static void test_no_such_command(void **p)
 	const struct event *up = NULL;
 
 	event_log(w->events, EVENT_CAVA_CHECK_CHANGED, "x", "%s", "");
+	assert_int_equal(w->delivery->channels[0].count, 1);
 	while (w->counters.events_untold == 0) {
 		assert_int_equal(tevent_loop_once(t->ev), 0);
 	}

@@ -29,8 +29,13 @@ struct stalled {
 	int fd;
 	int uffd;
 	void *page;
+	bool stands;
 	pthread_t thread;
 };
+
+/* Those of a test. One that failed lets them go, too: its end waits else. */
+static struct stalled all_stalled[FILES_WORKERS + 2];
+static unsigned int num_stalled;
 
 static void *stalled_write(void *private_data)
 {
@@ -41,8 +46,9 @@ static void *stalled_write(void *private_data)
 }
 
 /* On return the write has begun, and stands. */
-static void stall(struct test *t, struct stalled *s, const char *name)
+static struct stalled *stall(struct test *t, const char *name)
 {
+	struct stalled *s = &all_stalled[num_stalled++];
 	struct uffdio_api api = { .api = UFFD_API };
 	struct uffdio_register range = { .mode =
 					 UFFDIO_REGISTER_MODE_MISSING };
@@ -64,8 +70,10 @@ static void stall(struct test *t, struct stalled *s, const char *name)
 	assert_int_equal(ioctl(s->uffd, UFFDIO_REGISTER, &range), 0);
 	assert_int_equal(pthread_create(&s->thread, NULL, stalled_write, s),
 			 0);
+	s->stands = true;
 	assert_int_equal(read(s->uffd, &message, sizeof(message)),
 			 sizeof(message));
+	return s;
 }
 
 static void go_on(struct stalled *s)
@@ -77,8 +85,24 @@ static void go_on(struct stalled *s)
 
 	assert_int_equal(ioctl(s->uffd, UFFDIO_COPY, &copy), 0);
 	assert_int_equal(pthread_join(s->thread, NULL), 0);
+	s->stands = false;
 	close(s->fd);
 	close(s->uffd);
+}
+
+static int let_go(void **p)
+{
+	while (num_stalled > 0) {
+		struct stalled *s = &all_stalled[--num_stalled];
+
+		if (s->stands) {
+			close(s->uffd);		/* its page is there now */
+			pthread_join(s->thread, NULL);
+			close(s->fd);
+			s->stands = false;
+		}
+	}
+	return tear_down(p);
 }
 
 static struct tevent_req *begin_sent(struct test *t, uint64_t scan_id,
@@ -126,7 +150,7 @@ static unsigned int waited_for_all(struct test *t)
 static void test_others_go_on(void **p)
 {
 	struct test *t = *p;
-	struct stalled stalled[FILES_WORKERS + 2];
+	struct stalled *stalled[FILES_WORKERS + 2];
 	struct tevent_req *reqs[FILES_WORKERS + 2];
 	struct files_begun begun;
 	char *other = make_file(t, "other");
@@ -134,8 +158,8 @@ static void test_others_go_on(void **p)
 	unsigned int i = 0;
 
 	for (i = 0; i < num; i++) {
-		stall(t, &stalled[i], talloc_asprintf(t, "stalled%u", i));
-		reqs[i] = begin_sent(t, i + 1, stalled[i].path);
+		stalled[i] = stall(t, talloc_asprintf(t, "stalled%u", i));
+		reqs[i] = begin_sent(t, i + 1, stalled[i]->path);
 	}
 	WAIT_FOR(t, waited_for_all(t) == num);
 	begun = begin_lock(t, 100, other);
@@ -145,7 +169,7 @@ static void test_others_go_on(void **p)
 			 FILES_OK);
 	for (i = 0; i < num; i++) {
 		assert_true(tevent_req_is_in_progress(reqs[i]));
-		go_on(&stalled[i]);
+		go_on(stalled[i]);
 		begun = begin_got(t, reqs[i]);
 		assert_int_equal(begun.status, FILES_OK);
 		assert_false(begun.leased);
@@ -159,15 +183,15 @@ static void test_others_go_on(void **p)
 static void test_the_bytes_are_there(void **p)
 {
 	struct test *t = *p;
-	struct stalled s;
+	struct stalled *s = NULL;
 	struct tevent_req *req = NULL;
 	struct files_begun begun;
 	char bytes[sizeof(NEW)] = "";
 
-	stall(t, &s, "a");
-	req = begin_sent(t, 1, s.path);
+	s = stall(t, "a");
+	req = begin_sent(t, 1, s->path);
 	WAIT_FOR(t, waited_for_all(t) == 1);
-	go_on(&s);
+	go_on(s);
 	begun = begin_got(t, req);
 	assert_int_equal(pread(begun.fd, bytes, sizeof(NEW) - 1, 0),
 			 sizeof(NEW) - 1);
@@ -181,30 +205,30 @@ static void test_the_bytes_are_there(void **p)
 static void test_dropped(void **p)
 {
 	struct test *t = *p;
-	struct stalled s;
+	struct stalled *s = NULL;
 	struct tevent_req *req = NULL;
 
-	stall(t, &s, "a");
-	req = begin_sent(t, 1, s.path);
+	s = stall(t, "a");
+	req = begin_sent(t, 1, s->path);
 	WAIT_FOR(t, waited_for_all(t) == 1);
 	talloc_free(req);
-	go_on(&s);
+	go_on(s);
 	WAIT_FOR(t, waited_for_all(t) == 0);
 	WAIT_FOR(t, scan_find(t->files, 1) == NULL);
-	assert_int_equal(begin_lock(t, 2, s.path).status, FILES_OK);
+	assert_int_equal(begin_lock(t, 2, s->path).status, FILES_OK);
 }
 
 /* One file takes one place only, however often it is begun. */
 static void test_asked_again(void **p)
 {
 	struct test *t = *p;
-	struct stalled s;
+	struct stalled *s = NULL;
 	struct tevent_req *req = NULL;
 	unsigned int i = 0;
 
-	stall(t, &s, "a");
+	s = stall(t, "a");
 	for (i = 0; i < 10; i++) {
-		req = begin_sent(t, i, s.path);
+		req = begin_sent(t, i, s->path);
 		WAIT_FOR(t, waited_for_all(t) == 1);
 		turn(t);
 		assert_int_equal(waited_for_all(t), 1);
@@ -212,7 +236,7 @@ static void test_asked_again(void **p)
 			talloc_free(req);
 		}
 	}
-	go_on(&s);
+	go_on(s);
 	assert_int_equal(begin_got(t, req).status, FILES_OK);
 }
 
@@ -222,14 +246,14 @@ static void test_worker_dies(void **p)
 	struct test *t = *p;
 	struct files_worker *w = &t->files->workers[0];
 	uint32_t incarnation = w->incarnation;
-	struct stalled s;
+	struct stalled *s = NULL;
 	struct tevent_req *req = NULL;
 
-	stall(t, &s, "a");
-	req = begin_sent(t, 1, s.path);
+	s = stall(t, "a");
+	req = begin_sent(t, 1, s->path);
 	WAIT_FOR(t, waited_for(w) == 1);
 	kill(w->pid, SIGKILL);
-	go_on(&s);	/* or a thread of its keeps it, in the kernel */
+	go_on(s);	/* or a thread of its keeps it, in the kernel */
 	WAIT_FOR(t, w->incarnation != incarnation);
 	assert_int_equal(begin_got(t, req).status, FILES_OK);
 }
@@ -237,15 +261,15 @@ static void test_worker_dies(void **p)
 static void test_freed(void **p)
 {
 	struct test *t = *p;
-	struct stalled s;
+	struct stalled *s = NULL;
 	struct tevent_req *req = NULL;
 
-	stall(t, &s, "a");
-	req = begin_sent(t, 1, s.path);
+	s = stall(t, "a");
+	req = begin_sent(t, 1, s->path);
 	WAIT_FOR(t, waited_for_all(t) == 1);
 	TALLOC_FREE(t->files);
 	talloc_free(req);
-	go_on(&s);
+	go_on(s);
 }
 
 /* Never freed, so kept where it is not lost. */
@@ -308,7 +332,7 @@ static void test_read_only_mount(void **p)
 	struct mount_attr read_only = { .attr_set = MOUNT_ATTR_RDONLY };
 	struct content content = { .ctime = 0 };
 	struct files_settle *s = settle_made();
-	struct stalled stalled;
+	struct stalled *stalled = NULL;
 	struct pollfd pfd = { .fd = -1, .events = POLLIN };
 	int tree = open_tree(AT_FDCWD, t->root, OPEN_TREE_CLONE |
 			     OPEN_TREE_CLOEXEC);
@@ -317,7 +341,7 @@ static void test_read_only_mount(void **p)
 	assert_int_not_equal(tree, -1);
 	assert_int_equal(mount_setattr(tree, "", AT_EMPTY_PATH, &read_only,
 				       sizeof(read_only)), 0);
-	stall(t, &stalled, "a");
+	stalled = stall(t, "a");
 	fd = openat(tree, "a", O_RDONLY | O_CLOEXEC);
 	assert_int_not_equal(fd, -1);
 	assert_int_equal(fremovexattr(fd, "security.none"), -1);
@@ -325,12 +349,16 @@ static void test_read_only_mount(void **p)
 	assert_int_equal(files_settle_start(s, fd, &content, t), 0);
 	pfd.fd = files_settle_fd(s);
 	assert_int_equal(poll(&pfd, 1, 100), 0);
-	go_on(&stalled);
+	go_on(stalled);
 	assert_int_equal(poll(&pfd, 1, LONG), 1);
 	assert_ptr_equal(files_settle_next(s), t);
 	close(fd);
 	close(tree);
 }
+
+#undef TEST
+#define TEST(name) \
+	cmocka_unit_test_setup_teardown(test_##name, set_up, let_go)
 
 int main(void)
 {
