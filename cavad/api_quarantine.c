@@ -73,14 +73,6 @@ static bool quarantine_record(struct api_call *call,
 	return begun->have_record;
 }
 
-static bool quarantine_current(enum verdict_state state)
-{
-	return state == VERDICT_STATE_CLEAN ||
-		state == VERDICT_STATE_INFECTED ||
-		state == VERDICT_STATE_QUARANTINED ||
-		state == VERDICT_STATE_UNSCANNABLE;
-}
-
 static const char *quarantine_result(bool have, const struct verdict *v)
 {
 	if (!have) {
@@ -120,7 +112,7 @@ static void quarantine_seen(struct tevent_req *subreq)
 		"file", api_file(call, begun.path),
 		"quarantined", (int)verdict_quarantined(&v),
 		"scan_result", quarantine_result(have, &v),
-		"scan_status", have && quarantine_current(state) ?
+		"scan_status", have && verdict_is_current(state) ?
 			       "current" : "not_current",
 		"last_scan", v.scan_time == 0 ? json_null() :
 			json_integer(v.scan_time / 1000000000),

@@ -341,7 +341,7 @@ static void scan_let_go(struct files *f, uint64_t scan_id)
 static bool begun_holds(const struct files_job *job, struct buf reply)
 {
 	return job->number == FILES_MSG_BEGIN && job->lock &&
-		buf_get_u8(&reply) == FILES_OK;
+		buf_get_u8(&reply) == FILES_OK && buf_get_u8(&reply) != 0;
 }
 
 /* It has nothing under way now. */

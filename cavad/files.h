@@ -56,7 +56,13 @@ struct files_begin {
 	struct ident ident;
 	const char *path;	/* absolute; a hint when have_ident */
 	bool lock;		/* take the lease (a scan follows) */
-	bool want_fd;		/* hand over a read-only descriptor */
+	bool want_fd;		/* hand over a read-only descriptor; with
+				 * if_needed, of what is locked */
+	bool if_needed;		/* lock only what is to be scanned and quick:
+				 * without a current verdict, not tiered, of
+				 * lock_max bytes at most */
+	int64_t signature_min;	/* if_needed: of verdict_state() */
+	uint64_t lock_max;	/* if_needed: bytes */
 };
 
 struct files_begun {
@@ -68,6 +74,7 @@ struct files_begun {
 	struct content content;
 	bool have_record;
 	struct verdict record;	/* the attribute, if any */
+	bool locked;		/* until files_end */
 	bool leased;
 	bool tiered;		/* see tiered.h */
 	int fd;			/* -1, or the caller's to close */
@@ -75,7 +82,7 @@ struct files_begun {
 
 /*
  * Opens a file and tells what is known of it. With lock the worker keeps
- * it open and leased under scan_id until files_end.
+ * it open and leased under scan_id until files_end; begun.locked says so.
  */
 struct tevent_req *files_begin_send(TALLOC_CTX *mem_ctx,
 				    struct tevent_context *ev,

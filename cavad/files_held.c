@@ -56,7 +56,8 @@ struct held *held_find(struct files_held *all, uint64_t scan_id)
 	return NULL;
 }
 
-struct held *held_add(struct files_held *all, uint64_t scan_id, int fd)
+struct held *held_add(struct files_held *all, uint64_t scan_id, int fd,
+		      const struct ident *ident)
 {
 	struct held *h = NULL;
 
@@ -68,6 +69,7 @@ struct held *held_add(struct files_held *all, uint64_t scan_id, int fd)
 	}
 	h->scan_id = scan_id;
 	h->fd = fd;
+	h->ident = *ident;
 	h->leased = held_lease(fd) == 0;
 	all->held[all->num++] = h;
 	return h;

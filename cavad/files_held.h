@@ -12,6 +12,7 @@
 
 struct held {
 	uint64_t scan_id;
+	struct ident ident;
 	int fd;
 	bool leased;
 	bool settling;		/* ended; waits for T */
@@ -34,7 +35,8 @@ bool held_leased(const struct held *h);
 struct held *held_find(struct files_held *all, uint64_t scan_id);
 
 /* Takes fd over; NULL when there is no room: then fd is still the caller's. */
-struct held *held_add(struct files_held *all, uint64_t scan_id, int fd);
+struct held *held_add(struct files_held *all, uint64_t scan_id, int fd,
+		      const struct ident *ident);
 void held_drop(struct files_held *all, struct held *h);
 
 /* Its scan has ended and its record is written: held until T. */

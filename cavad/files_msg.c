@@ -124,6 +124,9 @@ void files_msg_put_begin(struct buf *b, const struct files_begin *begin)
 	buf_put_str(b, begin->path);
 	buf_put_u8(b, begin->lock);
 	buf_put_u8(b, begin->want_fd);
+	buf_put_u8(b, begin->if_needed);
+	buf_put_u64(b, (uint64_t)begin->signature_min);
+	buf_put_u64(b, begin->lock_max);
 }
 
 void files_msg_get_begin(struct buf *b, struct files_begin *begin)
@@ -136,11 +139,15 @@ void files_msg_get_begin(struct buf *b, struct files_begin *begin)
 	begin->path = msg_get_path(b);
 	begin->lock = msg_get_bool(b);
 	begin->want_fd = msg_get_bool(b);
+	begin->if_needed = msg_get_bool(b);
+	begin->signature_min = (int64_t)buf_get_u64(b);
+	begin->lock_max = buf_get_u64(b);
 }
 
 void files_msg_put_begun(struct buf *b, const struct files_begun *begun)
 {
 	buf_put_u8(b, begun->status);
+	buf_put_u8(b, begun->locked);
 	buf_put_u32(b, begun->error);
 	ident_put(b, &begun->ident);
 	buf_put_str(b, begun->path);
@@ -157,6 +164,7 @@ void files_msg_get_begun(struct buf *b, struct files_begun *begun,
 			 const char **path)
 {
 	begun->status = msg_get_status(b);
+	begun->locked = msg_get_bool(b);
 	begun->error = buf_get_u32(b);
 	ident_get(b, &begun->ident);
 	*path = msg_get_path(b);

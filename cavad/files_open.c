@@ -140,21 +140,22 @@ static enum files_status status_of_open(struct files_found *found, int error)
 /* Of found->fd: is it there, regular, and which one? */
 static enum files_status found_facts(struct files_found *found)
 {
-	struct stat st = { 0 };
+	struct statx stx;
 	int ret = 0;
 
-	ret = fstat(found->fd, &st);
+	ret = statx(found->fd, "", AT_EMPTY_PATH, IDENT_STATX, &stx);
 	if (ret == -1) {
 		return found_io(found, errno);
 	}
-	if (!S_ISREG(st.st_mode) &&
-	    !(found->any_type && S_ISDIR(st.st_mode))) {
+	if (!S_ISREG(stx.stx_mode) &&
+	    !(found->any_type && S_ISDIR(stx.stx_mode))) {
 		return FILES_NOT_REGULAR;
 	}
-	if (st.st_nlink == 0) {
+	if (stx.stx_nlink == 0) {
 		return FILES_GONE;
 	}
-	ret = ident_of_fd(found->fd, &found->ident);
+	content_of_statx(&stx, &found->content);
+	ret = ident_of_statx(found->fd, &stx, &found->ident);
 	if (ret != 0) {
 		return found_io(found, ret);
 	}

@@ -35,7 +35,7 @@
 struct beginning {
 	uint32_t id;
 	uint64_t scan_id;
-	bool want_fd;
+	bool want_fd;		/* if it is locked, or was not to be */
 	bool held;		/* fd is that of a struct held */
 	int fd;			/* with lock: the file; -1 */
 	struct files_found found;
@@ -71,7 +71,8 @@ static int begin_lock(struct worker *w, struct beginning *b)
 	if (ret != 0) {
 		return ret;
 	}
-	h = held_add(&w->held, b->scan_id, b->fd);
+	b->begun.locked = true;
+	h = held_add(&w->held, b->scan_id, b->fd, &b->found.ident);
 	b->held = h != NULL;
 	b->begun.leased = h != NULL && h->leased;
 	if (b->begun.leased) {
@@ -97,6 +98,7 @@ static enum files_status begin_failed(struct worker *w, struct beginning *b,
 		close(b->fd);
 	}
 	b->fd = -1;
+	b->begun.locked = false;
 	b->begun.leased = false;
 	return io_error(&b->begun.error, error);
 }
@@ -123,17 +125,39 @@ static enum files_status begin_finish(struct worker *w, struct beginning *b,
 	return FILES_OK;
 }
 
+/* Is it to be locked? b->begun.content is what it is now. */
+static bool begin_needs_lock(const struct files_begin *begin,
+			     const struct beginning *b)
+{
+	struct verdict v;
+	int ret = 0;
+
+	if (!begin->lock || !begin->if_needed) {
+		return begin->lock;
+	}
+	if (b->begun.content.size > begin->lock_max ||
+	    tiered_of_fd(b->found.fd)) {
+		return false;
+	}
+	ret = verdict_read_path(b->found.fd, &v);
+	return !verdict_is_current(verdict_state(ret == 0 ? &v : NULL,
+						 &b->begun.content,
+						 begin->signature_min));
+}
+
 /* Of a found file. *later: begin_settled() goes on. */
 static enum files_status begin_found(struct worker *w,
 				     const struct files_begin *begin,
 				     struct beginning *b, bool *later)
 {
+	bool lock = false;
 	int ret = 0;
 
 	b->scan_id = begin->scan_id;
-	b->want_fd = begin->want_fd;
-	ret = begin->lock ? begin_lock(w, b) :
-	      content_of_fd(b->found.fd, &b->begun.content);
+	b->begun.content = b->found.content;
+	lock = begin_needs_lock(begin, b);
+	b->want_fd = begin->want_fd && (lock || !begin->if_needed);
+	ret = lock ? begin_lock(w, b) : 0;
 	if (ret == EINPROGRESS) {
 		*later = true;
 		return FILES_OK;
@@ -202,7 +226,7 @@ static enum files_status end_anew(struct worker *w,
 	if (ret != 0) {
 		return io_error(error, ret);
 	}
-	*result = held_add(&w->held, end->scan_id, fd);
+	*result = held_add(&w->held, end->scan_id, fd, &found.ident);
 	if (*result == NULL) {
 		close(fd);
 		return io_error(error, EMFILE);
@@ -214,7 +238,6 @@ static enum files_status end_anew(struct worker *w,
 static enum files_status end_facts(const struct held *h,
 				   const struct files_end *end, int *error)
 {
-	struct ident ident;
 	struct stat st = { 0 };
 	int ret = fstat(h->fd, &st);
 
@@ -224,11 +247,7 @@ static enum files_status end_facts(const struct held *h,
 	if (st.st_nlink == 0) {
 		return FILES_GONE;
 	}
-	ret = ident_of_fd(h->fd, &ident);
-	if (ret != 0) {
-		return io_error(error, ret);
-	}
-	if (!ident_equal(&ident, &end->ident)) {
+	if (!ident_equal(&h->ident, &end->ident)) {
 		return io_error(error, EINVAL);
 	}
 	return FILES_OK;

@@ -61,6 +61,22 @@ void queue_add(struct queue *q, struct queue_entry *e, enum queue_lane lane,
 	q->waiting[lane]++;
 }
 
+bool queue_is_free(const struct queue *q, enum queue_lane lane,
+		   const struct queue_limits *limits)
+{
+	return q->waiting[lane] == 0 &&
+		q->running[lane] < limits->running[lane];
+}
+
+void queue_run(struct queue *q, struct queue_entry *e, enum queue_lane lane,
+	       bool urgent)
+{
+	e->lane = lane;
+	e->urgent = urgent;
+	e->state = QUEUE_RUNNING;
+	q->running[lane]++;
+}
+
 void queue_raise(struct queue *q, struct queue_entry *e)
 {
 	enum queue_lane lane = e->lane;

@@ -53,6 +53,14 @@ enum queue_lane queue_lane_of(uint64_t size, bool urgent);
  */
 struct queue_limits queue_limits_of(uint32_t capacity);
 
+/* Pure. Would one that is added to the lane run at once? */
+bool queue_is_free(const struct queue *q, enum queue_lane lane,
+		   const struct queue_limits *limits);
+
+/* It runs, without having waited: where queue_is_free(). It must be out. */
+void queue_run(struct queue *q, struct queue_entry *e, enum queue_lane lane,
+	       bool urgent);
+
 /* Last in its lane. The entry must be out. */
 void queue_add(struct queue *q, struct queue_entry *e, enum queue_lane lane,
 	       bool urgent);

@@ -70,6 +70,9 @@ static int scan_destructor(struct scan *scan)
 	if (scan->fd != -1) {
 		close(scan->fd);
 	}
+	if (scan->locked) {
+		scan_let_go(scan);
+	}
 	return 0;
 }
 
@@ -213,13 +216,19 @@ void scan_take_waiters(struct scan *scan, struct scan *from)
 
 void scan_waiters_in_time(struct scan *scan)
 {
-	struct scan_waiter *w = NULL;
+	struct scan_waiter *w = TAILQ_FIRST(&scan->late);
+	struct scan_waiter *next = NULL;
 
-	TAILQ_FOREACH(w, &scan->late, entry) {
+	for (; w != NULL; w = next) {
+		next = TAILQ_NEXT(w, entry);
+		if (scan_too_late(scan, w->source)) {
+			continue;
+		}
+		TAILQ_REMOVE(&scan->late, w, entry);
+		TAILQ_INSERT_TAIL(&scan->waiters, w, entry);
 		w->late = false;
 		scan_answers(scan, w);
 	}
-	TAILQ_CONCAT(&scan->waiters, &scan->late, entry);
 }
 
 bool scan_request_keep(TALLOC_CTX *mem_ctx, struct scan_request *request)
@@ -337,7 +346,7 @@ int scan_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
 
 /* The end of a scan. */
 
-static int64_t scan_clock(void)
+int64_t scan_clock(void)
 {
 	struct timespec ts;
 

@@ -188,25 +188,11 @@ static void scan_picked(void *private_data, const char *server, bool fetches)
 void scan_unlock(struct scans *s, const struct ident *ident)
 {
 	struct scan *scan = scan_find(s, ident);
-	struct tevent_req *req = NULL;
-	struct files_end end;
 
-	if (scan == NULL || scan->state != SCAN_ASK) {
-		return;
+	if (scan != NULL && scan->state == SCAN_ASK) {
+		/* The comparison at the end opens the file anew. */
+		scan_let_go(scan);
 	}
-	end = (struct files_end) {
-		.scan_id = scan->id,
-		.ident = scan->ident,
-		.path = scan->path,
-		.before = scan->before,
-	};
-	/* The comparison at the end opens the file anew. */
-	req = files_end_send(scan, s->ev, s->files, &end);
-	if (req == NULL) {
-		log_error("%s cannot be unlocked for its repair: %s",
-			  scan->path, strerror(ENOMEM));
-	}
-	talloc_free(req);	/* it is carried out all the same */
 }
 
 /* It did not open the file: is it because of the name? */

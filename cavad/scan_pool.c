@@ -38,18 +38,24 @@ struct scan_pool *scan_pool_get(struct scans *s, const char *name)
 	return pool;
 }
 
-void scan_pool_choose(struct scan *scan)
+/* By what is known of its path. NULL = no memory. */
+static struct scan_pool *scan_pool_of(const struct scan *scan)
 {
 	struct scans *s = scan->scans;
 	const char *name = SERVER_POOL;
 
 	if (scan->pool != NULL) {
-		return;
+		return scan->pool;
 	}
 	if (s->pool_fn != NULL) {
 		name = s->pool_fn(s->pool_private, scan->path);
 	}
-	scan->pool = scan_pool_get(s, name);
+	return scan_pool_get(s, name);
+}
+
+void scan_pool_choose(struct scan *scan)
+{
+	scan->pool = scan_pool_of(scan);
 }
 
 const char *scan_share(const struct scan *scan)
@@ -98,14 +104,32 @@ static uint32_t scan_pool_capacity(const struct scans *s,
 	return capacity;
 }
 
-void scan_pool_run(struct scans *s, struct scan_pool *pool)
+static struct queue_limits scan_pool_limits(const struct scans *s,
+					    const struct scan_pool *pool)
 {
 	uint32_t capacity = scan_pool_capacity(s, pool);
-	struct queue_entry *e = NULL;
-	struct queue_limits limits;
 
 	/* With none online they still have to be sent, to hear "no server". */
-	limits = queue_limits_of(capacity > 0 ? capacity : 20);
+	return queue_limits_of(capacity > 0 ? capacity : 20);
+}
+
+bool scan_pool_is_free(const struct scan *scan, enum queue_lane lane)
+{
+	const struct scan_pool *pool = scan_pool_of(scan);
+	struct queue_limits limits;
+
+	if (pool == NULL) {
+		return false;
+	}
+	limits = scan_pool_limits(scan->scans, pool);
+	return queue_is_free(&pool->queue, lane, &limits);
+}
+
+void scan_pool_run(struct scans *s, struct scan_pool *pool)
+{
+	struct queue_limits limits = scan_pool_limits(s, pool);
+	struct queue_entry *e = NULL;
+
 	while ((e = queue_next(&pool->queue, &limits)) != NULL) {
 		struct scan *scan = (struct scan *)
 			((char *)e - offsetof(struct scan, queue));

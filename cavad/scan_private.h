@@ -1,7 +1,7 @@
 /*
- * What scan.c (questions and who waits), scan_run.c (the life of one scan),
- * scan_pool.c (in which queue) and scan_ask.c (a server is asked) share, and
- * nobody else.
+ * What scan.c (questions and who waits), scan_look.c (is there a verdict?),
+ * scan_run.c (the life of one scan), scan_pool.c (in which queue) and
+ * scan_ask.c (a server is asked) share, and nobody else.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -23,7 +23,8 @@
 				 * that changed, a lost worker */
 
 enum scan_state {
-	SCAN_LOOKUP,		/* is there a current verdict? */
+	SCAN_LOOKUP,		/* is there a current verdict? if there is
+				 * none, and a server is free: SCAN_BEGIN too */
 	SCAN_QUEUED,
 	SCAN_BEGIN,		/* opening, locking */
 	SCAN_ASK,		/* a server is at it */
@@ -87,7 +88,7 @@ struct scan {
 	uint64_t id;		/* of this try */
 	struct tevent_req *subreq;
 	struct content before;
-	bool leased;
+	bool locked;		/* by the look-up: to be let go */
 	int fd;
 	char *alias;		/* a path for CHECK$ alone, or NULL */
 	struct outstanding_entry *outstanding;
@@ -160,10 +161,16 @@ struct scan *scan_find(const struct scans *s, const struct ident *ident);
 /* The file behind the path is known now; no other scan of it may be. */
 void scan_hash(struct scan *scan);
 
+/* Monotonic us. */
+int64_t scan_clock(void);
+
 /* Puts all that wait for `from` on `scan`. */
 void scan_take_waiters(struct scan *scan, struct scan *from);
 
-/* Who came too late for what was seen before is in time for what follows. */
+/*
+ * Who came too late for what was seen before may be in time for what follows
+ * scan->state.
+ */
 void scan_waiters_in_time(struct scan *scan);
 
 /*
@@ -192,6 +199,9 @@ struct scan_pool *scan_pool_get(struct scans *s, const char *name);
 
 /* By the path, unless the question said it. scan->pool NULL = no memory. */
 void scan_pool_choose(struct scan *scan);
+
+/* Would it start at once, as things stand? */
+bool scan_pool_is_free(const struct scan *scan, enum queue_lane lane);
 
 /* The share of the file, for people; "" = not known. */
 const char *scan_share(const struct scan *scan);
@@ -250,10 +260,32 @@ void scan_found(struct scan *scan);
 void scan_cleared(struct scan *scan, enum threat_state state,
 		  const char *why);
 
-/* From scan_run.c. */
+/* From scan_look.c. */
 
 /* Is there a current verdict? The first step of each scan. */
 void scan_lookup(struct scan *scan);
+
+/* From scan_run.c. */
+
+/* Ends without a verdict: the files process did not answer at all, or said
+ * why. */
+void scan_fail_error(struct scan *scan, int error);
+void scan_fail_status(struct scan *scan, enum files_status status, int error);
+
+bool scan_too_large(const struct scan *scan, uint64_t size);
+
+/* The path as it is now; the hint stays when there is no memory for it. */
+void scan_set_path(struct scan *scan, char *path);
+
+/* Begins one try, of what is locked then: that has this content. */
+void scan_try(struct scan *scan);
+void scan_go(struct scan *scan, const struct content *content);
+
+/* scan->verdict goes to the store; then it is the answer. */
+void scan_store(struct scan *scan);
+
+/* The file is free for everybody. */
+void scan_let_go(struct scan *scan);
 
 /* It left the queue. */
 void scan_begin(struct scan *scan);

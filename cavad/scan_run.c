@@ -1,11 +1,11 @@
 /*
  * The life of one scan: look up, queue, begin, ask, end.
  *
- *   lookup   A current verdict (on the file, or in the store, which
- *            overrides it) is the answer, and nobody is asked.
+ *   lookup   Is there a verdict already? scan_look.c.
  *   queue    See queue.h.
  *   begin    The files process opens the file by its identity, leases it,
- *            and says what it is now.
+ *            and says what it is now. When the scan would not have to wait in
+ *            a queue, the look-up has done that as well.
  *   ask      A server is asked: scan_ask.c.
  *   end      The files process compares the file with what began, and writes
  *            the record if nothing moved. If something did, the answer is
@@ -19,7 +19,6 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cavad/scan_private.h"
@@ -27,21 +26,11 @@
 
 #define SCAN_PAUSE_FIRST 50	/* ms, doubled each time */
 
-static void scan_looked_up(struct tevent_req *subreq);
 static void scan_begun(struct tevent_req *subreq);
 static void scan_ended(struct tevent_req *subreq);
 static void scan_pause(struct scan *scan);
 static void scan_paused(struct tevent_req *subreq);
-static void scan_store(struct scan *scan);
 static void scan_stored(struct tevent_req *subreq);
-
-static int64_t scan_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
 
 /* Answers without a verdict. */
 
@@ -75,12 +64,12 @@ static void scan_fail(struct scan *scan, enum verdict_reason reason,
 }
 
 /* The files process did not answer at all. */
-static void scan_fail_error(struct scan *scan, int error)
+void scan_fail_error(struct scan *scan, int error)
 {
 	scan_fail(scan, VERDICT_REASON_IO, strerror(error));
 }
 
-static void scan_fail_status(struct scan *scan, enum files_status status,
+void scan_fail_status(struct scan *scan, enum files_status status,
 			     int error)
 {
 	switch (status) {
@@ -99,74 +88,26 @@ static void scan_fail_status(struct scan *scan, enum files_status status,
 	}
 }
 
-static bool scan_too_large(const struct scan *scan, uint64_t size)
+bool scan_too_large(const struct scan *scan, uint64_t size)
 {
 	uint64_t max = scan->scans->config->settings.scan_size_maximum;
 
 	return max != 0 && size > max;
 }
 
-static void scan_skip(struct scan *scan, const struct content *content,
-		      enum verdict_reason reason)
+/* Begin. */
+
+/* What is infected is hashed, by whoever scanned it. */
+static bool scan_wants_fd(const struct scan *scan)
 {
-	struct counters *c = scan->scans->counters;
-	const struct verdict v = {
-		.result = VERDICT_SKIPPED,
-		.reason = reason,
-		.content = *content,
-	};
+	const struct scans *s = scan->scans;
 
-	if (reason == VERDICT_REASON_TIERED) {
-		c->files_skipped_tiered++;
-		c->files_skipped_per_filter++;
-	} else {
-		c->files_skipped_per_size++;
-	}
-	scan_finish(scan, &v, false);
-}
-
-/*
- * Fetched for a scan is what was just written, what a reader may have
- * scanned (vfs_cava has looked), and what the filter or job says.
- */
-static bool scan_stays_tiered(const struct scan *scan)
-{
-	const struct scan_waiter *w = NULL;
-
-	if (!scan->tiered || TAILQ_EMPTY(&scan->waiters)) {
-		return false;
-	}
-	TAILQ_FOREACH(w, &scan->waiters, entry) {
-		if (w->tiered) {
-			return false;
-		}
-	}
-	return true;
-}
-
-/* Look up. */
-
-void scan_lookup(struct scan *scan)
-{
-	struct scans *s = scan->scans;
-	const struct files_begin begin = {
-		.scan_id = ++s->last_id,
-		.have_ident = scan->have_ident,
-		.ident = scan->ident,
-		.path = scan->path,
-	};
-
-	scan->state = SCAN_LOOKUP;
-	scan->subreq = files_begin_send(scan, s->ev, s->files, &begin);
-	if (scan->subreq == NULL) {
-		scan_fail_error(scan, ENOMEM);
-		return;
-	}
-	tevent_req_set_callback(scan->subreq, scan_looked_up, scan);
+	return s->threats != NULL ||
+		servers_want_fd(s->servers, scan->pool->name);
 }
 
 /* The path as it is now; the hint stays when there is no memory for it. */
-static void scan_set_path(struct scan *scan, char *path)
+void scan_set_path(struct scan *scan, char *path)
 {
 	if (path == NULL || path[0] == '\0') {
 		talloc_free(path);
@@ -177,167 +118,73 @@ static void scan_set_path(struct scan *scan, char *path)
 	scan_set_name(scan);
 }
 
-/* Is there a current verdict? It is in *v then, with the content of now. */
-static bool scan_current(struct scan *scan, const struct files_begun *begun,
-			 struct verdict *v)
+/* It is locked, and its content is known. */
+void scan_go(struct scan *scan, const struct content *content)
 {
-	int64_t min = config_signature_min(scan->scans->config, scan->job);
-	enum verdict_state state;
-	int ret;
-
-	ret = store_result_get(scan->scans->store, &begun->ident, v);
-	if (ret == 0 && (verdict_quarantined(v) ||
-			 (content_equal(&v->content, &begun->content) &&
-			  !verdict_is_old(v, min)))) {
-		return true;
+	scan->locked = false;	/* from here on an end lets it go */
+	scan->before = *content;
+	if (scan_missed_again(scan)) {
+		return;
 	}
-	if (scan_is_stream(scan)) {
-		return scan_stream_current(scan, &begun->content, v);
+	if (scan_too_large(scan, content->size)) {
+		scan->scans->counters->files_skipped_per_size++;
+		scan_end_without(scan, VERDICT_SKIPPED,
+				 VERDICT_REASON_TOO_LARGE);
+		return;
 	}
-	state = verdict_state(begun->have_record ? &begun->record : NULL,
-			      &begun->content, min);
-	*v = begun->record;
-	v->content = begun->content;
-	return state == VERDICT_STATE_CLEAN ||
-	       state == VERDICT_STATE_INFECTED ||
-	       state == VERDICT_STATE_QUARANTINED ||
-	       state == VERDICT_STATE_UNSCANNABLE;
+	scan_ask(scan);
 }
 
-/* Known by its path until now. True: another scan has taken over. */
-static bool scan_identified(struct scan *scan, const struct ident *ident)
+/* What one try begins with. */
+void scan_try(struct scan *scan)
 {
-	struct scan *other = NULL;
-
-	if (scan->have_ident) {
-		return false;
+	if (scan->began == 0) {
+		scan->began = scan_clock();
 	}
-	scan->have_ident = true;
-	scan->ident = *ident;
-	other = scan_find(scan->scans, ident);
-	if (other == NULL) {
-		scan_hash(scan);
-		return false;
-	}
-	scan_take_waiters(other, scan);
-	talloc_free(scan);
-	return true;
+	scan->state = SCAN_BEGIN;
+	scan->fetched = false;
+	scan->wrong_file = false;
 }
-
-/* Readers of a file that keeps changing. True: they have their answer. */
-static bool scan_is_busy(struct scan *scan)
-{
-	struct scans *s = scan->scans;
-	const struct verdict *known = busy_find(&s->busy, &scan->ident,
-						scan_now() / 1000000);
-	const struct scan_waiter *w = NULL;
-	struct verdict v;
-
-	if (known == NULL) {
-		return false;
-	}
-	TAILQ_FOREACH(w, &scan->waiters, entry) {
-		if (w->source != SCAN_ON_ACCESS) {
-			return false;
-		}
-	}
-	s->counters->scan_busy++;
-	v = *known;
-	scan_finish(scan, &v, false);
-	return true;
-}
-
-static void scan_looked_up(struct tevent_req *subreq)
-{
-	struct scan *scan = tevent_req_callback_data(subreq, struct scan);
-	struct scans *s = scan->scans;
-	struct files_begun begun = { .fd = -1 };
-	enum queue_lane lane;
-	struct verdict v;
-	bool current;
-	int ret;
-
-	ret = files_begin_recv(subreq, scan, &begun);
-	TALLOC_FREE(scan->subreq);
-	if (ret != 0) {
-		scan_fail_error(scan, ret);
-		return;
-	}
-	scan_set_path(scan, begun.path);
-	if (begun.status != FILES_OK) {
-		scan_fail_status(scan, begun.status, begun.error);
-		return;
-	}
-	current = scan_current(scan, &begun, &v) &&
-		  scan_known_infected(scan, &begun.ident, &v);
-	if (current && !scan->ignore_previous) {
-		scan->have_ident = true;
-		scan->ident = begun.ident;
-		s->counters->scan_current++;
-		if (scan_stream_news(scan, &v)) {
-			scan->verdict = v;
-			scan->verdict.reason = VERDICT_REASON_NONE;
-			scan_store(scan);
-			return;
-		}
-		scan_finish(scan, &v, true);
-		return;
-	}
-	if (scan_identified(scan, &begun.ident) || scan_is_busy(scan)) {
-		return;
-	}
-	if (scan_too_large(scan, begun.content.size)) {
-		scan_skip(scan, &begun.content, VERDICT_REASON_TOO_LARGE);
-		return;
-	}
-	scan->tiered = begun.tiered;
-	if (scan_stays_tiered(scan)) {
-		scan_skip(scan, &begun.content, VERDICT_REASON_TIERED);
-		return;
-	}
-	scan_pool_choose(scan);
-	if (scan->pool == NULL) {
-		scan_fail_error(scan, ENOMEM);
-		return;
-	}
-	scan->state = SCAN_QUEUED;
-	scan_waiters_in_time(scan);
-	lane = begun.tiered ? QUEUE_SLOW :
-		queue_lane_of(begun.content.size, scan->urgent);
-	queue_add(&scan->pool->queue, &scan->queue, lane, scan->urgent);
-	scans_wake(s);
-}
-
-/* Begin. */
 
 void scan_begin(struct scan *scan)
 {
 	struct scans *s = scan->scans;
-	struct files_begin begin = {
+	const struct files_begin begin = {
+		.scan_id = ++s->last_id,
 		.have_ident = true,
 		.ident = scan->ident,
 		.path = scan->path,
 		.lock = !scan_is_stream(scan),
-		/* what is infected is hashed */
-		.want_fd = s->threats != NULL ||
-			   servers_want_fd(s->servers, scan->pool->name),
+		.want_fd = scan_wants_fd(scan),
 	};
 
-	if (scan->began == 0) {
-		scan->began = scan_now() / 1000;
-	}
-	scan->id = ++s->last_id;
-	begin.scan_id = scan->id;
-	scan->state = SCAN_BEGIN;
-	scan->fetched = false;
-	scan->wrong_file = false;
-	scan_waiters_in_time(scan);
+	scan->id = begin.scan_id;
+	scan_waiters_in_time(scan);	/* in its state of before */
+	scan_try(scan);
 	scan->subreq = files_begin_send(scan, s->ev, s->files, &begin);
 	if (scan->subreq == NULL) {
 		scan_fail_error(scan, ENOMEM);
 		return;
 	}
 	tevent_req_set_callback(scan->subreq, scan_begun, scan);
+}
+
+void scan_let_go(struct scan *scan)
+{
+	struct scans *s = scan->scans;
+	const struct files_end end = {
+		.scan_id = scan->id,
+		.ident = scan->ident,
+		.path = scan->path,
+		.before = scan->before,
+	};
+	struct tevent_req *req = files_end_send(s, s->ev, s->files, &end);
+
+	if (req == NULL) {
+		log_error("%s cannot be unlocked: %s", scan->path,
+			  strerror(ENOMEM));
+	}
+	talloc_free(req);	/* it is carried out all the same */
 }
 
 /* Lets go of what was opened; that is the answer then. */
@@ -384,17 +231,7 @@ static void scan_begun(struct tevent_req *subreq)
 		return;
 	}
 	scan->fd = begun.fd;
-	scan->before = begun.content;
-	if (scan_missed_again(scan)) {
-		return;
-	}
-	if (scan_too_large(scan, begun.content.size)) {
-		scan->scans->counters->files_skipped_per_size++;
-		scan_end_without(scan, VERDICT_SKIPPED,
-				 VERDICT_REASON_TOO_LARGE);
-		return;
-	}
-	scan_ask(scan);
+	scan_go(scan, &begun.content);
 }
 
 /* End. */
@@ -515,7 +352,7 @@ static void scan_changed(struct scan *scan)
 	if (!infected) {
 		v->result = VERDICT_FAILED;
 	}
-	busy_add(&s->busy, &scan->ident, v, scan_now() / 1000000);
+	busy_add(&s->busy, &scan->ident, v, scan_clock() / 1000);
 	if (infected) {
 		scan_finish(scan, v, false);
 		return;
@@ -576,7 +413,7 @@ static void scan_ended(struct tevent_req *subreq)
 	}
 }
 
-static void scan_store(struct scan *scan)
+void scan_store(struct scan *scan)
 {
 	struct scans *s = scan->scans;
 	struct ident key;

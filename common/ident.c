@@ -48,27 +48,30 @@ static void ident_handle(int fd, struct ident *id)
 int ident_of_fd(int fd, struct ident *id)
 {
 	struct statx stx;
+	int ret = statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &stx);
+
+	return ret == 0 ? ident_of_statx(fd, &stx, id) : errno;
+}
+
+int ident_of_statx(int fd, const struct statx *stx, struct ident *id)
+{
 	struct statfs fs;
 	int ret = 0;
 
 	memset(id, 0, sizeof(*id));
-	ret = statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &stx);
-	if (ret != 0) {
-		return errno;
-	}
 	ret = fstatfs(fd, &fs);
 	if (ret != 0) {
 		return errno;
 	}
 	memcpy(&id->fsid, &fs.f_fsid, sizeof(id->fsid));
 	if (id->fsid == 0) {
-		id->fsid = (uint64_t)stx.stx_dev_major << 32 |
-			stx.stx_dev_minor;
+		id->fsid = (uint64_t)stx->stx_dev_major << 32 |
+			stx->stx_dev_minor;
 	}
-	id->ino = stx.stx_ino;
-	if ((stx.stx_mask & STATX_BTIME) != 0) {
-		id->btime = ident_nsec(stx.stx_btime.tv_sec,
-				       stx.stx_btime.tv_nsec);
+	id->ino = stx->stx_ino;
+	if ((stx->stx_mask & STATX_BTIME) != 0) {
+		id->btime = ident_nsec(stx->stx_btime.tv_sec,
+				       stx->stx_btime.tv_nsec);
 	}
 	ident_handle(fd, id);
 	return 0;

@@ -42,11 +42,15 @@ struct content {
 /* 0 or errno. `fd` may be O_PATH. stream is left "". */
 int ident_of_fd(int fd, struct ident *id);
 
+/* The same of a file that was asked for IDENT_STATX already. */
+#define IDENT_STATX (STATX_BASIC_STATS | STATX_BTIME)
+struct statx;
+int ident_of_statx(int fd, const struct statx *stx, struct ident *id);
+
 /* 0 or errno; `fd` may be O_PATH. */
 int content_of_fd(int fd, struct content *c);
 
 /* Of what was asked for STATX_BASIC_STATS. */
-struct statx;
 void content_of_statx(const struct statx *stx, struct content *c);
 
 /* Same file and stream? Handles are not compared. */

@@ -276,3 +276,11 @@ enum verdict_state verdict_state(const struct verdict *v,
 	return v->result == VERDICT_UNSCANNABLE ?
 		VERDICT_STATE_UNSCANNABLE : VERDICT_STATE_STALE;
 }
+
+bool verdict_is_current(enum verdict_state state)
+{
+	return state == VERDICT_STATE_CLEAN ||
+		state == VERDICT_STATE_UNSCANNABLE ||
+		state == VERDICT_STATE_INFECTED ||
+		state == VERDICT_STATE_QUARANTINED;
+}

@@ -154,6 +154,27 @@ static void test_remove(void **p)
 	assert_next(t, 0);
 }
 
+/* Who finds room need not wait, but overtakes nobody. */
+static void test_room(void **p)
+{
+	struct test *t = *p;
+	struct queue_limits limits = { .running = { 1, 1, 1 } };
+	struct queue_entry one = { 0 };
+	struct queue_entry two = { 0 };
+
+	assert_true(queue_is_free(&t->q, QUEUE_FAST, &limits));
+	queue_run(&t->q, &one, QUEUE_FAST, true);
+	assert_int_equal(one.state, QUEUE_RUNNING);
+	assert_false(queue_is_free(&t->q, QUEUE_FAST, &limits));
+	assert_true(queue_is_free(&t->q, QUEUE_BATCH, &limits));
+	queue_add(&t->q, &two, QUEUE_FAST, true);
+	queue_remove(&t->q, &one);
+	assert_false(queue_is_free(&t->q, QUEUE_FAST, &limits));
+	assert_ptr_equal(queue_next(&t->q, &limits), &two);
+	queue_remove(&t->q, &two);
+	assert_true(queue_is_free(&t->q, QUEUE_FAST, &limits));
+}
+
 static void test_text(void **p)
 {
 	(void)p;
@@ -170,6 +191,7 @@ int main(void)
 		cmocka_unit_test_setup(test_full_lane, set_up),
 		cmocka_unit_test_setup(test_raise, set_up),
 		cmocka_unit_test_setup(test_remove, set_up),
+		cmocka_unit_test_setup(test_room, set_up),
 		cmocka_unit_test(test_text),
 	};
 

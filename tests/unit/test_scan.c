@@ -6,6 +6,7 @@
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
+#include "cavad/scan_private.h"
 #include "tests/unit/scan_test.h"
 
 #include <linux/fs.h>
@@ -382,10 +383,12 @@ static void test_answers_without_a_scan(void **p)
 	t->config->settings.scan_size_maximum = 0;
 
 	req = ask(t, path, SCAN_ON_ACCESS, false);
+	RUNNING(t, 1);
 	assert_int_equal(unlink(path), 0);
+	fake_end(t->servers, VERDICT_CLEAN);
 	answer = answer_of(t, req);
 	assert_int_equal(answer.verdict.reason, VERDICT_REASON_GONE);
-	assert_int_equal(t->servers->asked, 0);
+	assert_int_equal(t->servers->asked, 1);
 }
 
 /* What SMB cannot carry is asked for by a name made for that one question. */
@@ -647,6 +650,67 @@ static void test_who_waits_goes_first(void **p)
 	assert_int_equal(t->servers->asked, 10);
 }
 
+/* 0 or errno */
+static int write_error(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd == -1) {
+		return errno;
+	}
+	close(fd);
+	return 0;
+}
+
+/* All were looked up while a server was free, and so locked. */
+static void test_what_waits_is_not_locked(void **p)
+{
+	struct test *t = *p;
+	struct tevent_req *reqs[10];
+	char *paths[10];
+	int i, locked = 0;
+
+	for (i = 0; i < 10; i++) {
+		paths[i] = make_file(t, talloc_asprintf(t, "f%d", i));
+		reqs[i] = ask(t, paths[i], SCAN_JOB, false);
+	}
+	RUNNING(t, 5);
+	turn_for(t, 30);
+	for (i = 0; i < 10; i++) {
+		locked += write_error(paths[i]) == EWOULDBLOCK;
+	}
+	assert_int_equal(locked, 5);
+	t->servers->at_once = true;
+	while (t->servers->running_count > 0) {
+		fake_end(t->servers, VERDICT_CLEAN);
+	}
+	for (i = 0; i < 10; i++) {
+		assert_int_equal(answer_of(t, reqs[i]).verdict.result,
+				 VERDICT_CLEAN);
+		assert_int_equal(state_of(paths[i]), VERDICT_STATE_CLEAN);
+	}
+}
+
+/* Looked up, found current, and let go in one request. */
+static void test_what_is_current_is_not_locked(void **p)
+{
+	struct test *t = *p;
+	char *path = make_file(t, "a");
+	struct tevent_req *req = NULL;
+	uint64_t id = 0;
+
+	req = ask(t, path, SCAN_ON_ACCESS, false);
+	RUNNING(t, 1);
+	assert_int_equal(write_error(path), EWOULDBLOCK);
+	fake_end(t->servers, VERDICT_CLEAN);
+	answer_of(t, req);
+	WAIT_FOR(t, write_error(path) == 0);	/* T has passed */
+	id = t->scans->last_id;
+	answer_of(t, ask(t, path, SCAN_ON_ACCESS, false));
+	assert_int_equal(write_error(path), 0);
+	assert_int_equal(t->scans->last_id, id + 1);
+}
+
 static void test_descriptor_is_handed_over(void **p)
 {
 	struct test *t = *p;
@@ -712,6 +776,8 @@ int main(void)
 		TEST(test_no_attribute_goes_to_the_store),
 		TEST(test_memory_is_bounded),
 		TEST(test_who_waits_goes_first),
+		TEST(test_what_waits_is_not_locked),
+		TEST(test_what_is_current_is_not_locked),
 		TEST(test_descriptor_is_handed_over),
 		TEST(test_failed_is_not_recorded),
 	};
