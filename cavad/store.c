@@ -155,6 +155,7 @@ struct tevent_req *store_pending_put_send(TALLOC_CTX *mem_ctx,
 	buf_put_str(&b, p->client);
 	change = (struct store_change) {
 		.kind = STORE_PUT,
+		.patient = true,
 		.table = STORE_PENDING,
 		.key = store_ident_key(&p->ident, key),
 		.value = { value, b.pos },
@@ -170,6 +171,7 @@ struct tevent_req *store_pending_del_send(TALLOC_CTX *mem_ctx,
 	uint8_t key[IDENT_KEY_MAX];
 	const struct store_change change = {
 		.kind = STORE_DEL,
+		.patient = true,
 		.table = STORE_PENDING,
 		.key = store_ident_key(ident, key),
 	};

@@ -4,7 +4,7 @@
  * The loop allocates a write, queues it, and frees it when it is done; the
  * thread only fills in `error` and moves writes from one list to the other.
  * So all talloc calls are the loop's, and `lock` guards nothing but the two
- * lists and three flags. The thread tells the loop through an eventfd.
+ * lists and the flags. The thread tells the loop through an eventfd.
  *
  * 1. A write belongs to the writer, not to its request: freeing the request
  *    only makes the write forget it.
@@ -54,7 +54,9 @@ struct store_writer {
 	struct write_list queued;
 	struct write_list done;
 	bool busy;		/* a group is being written */
+	bool hurry;		/* not all that is queued is patient */
 	bool stop;
+	struct timespec last;	/* monotonic: began the last commit */
 };
 
 struct store_writer_state {
@@ -192,6 +194,30 @@ static void group_write(struct db *db, struct store_write *const *group,
 	}
 }
 
+/* Until there is something to be written; with the lock. False: the end. */
+static bool writer_wait(struct store_writer *w)
+{
+	struct timespec end;
+	int ret = 0;
+
+	while (w->queued.first == NULL && !w->stop) {
+		pthread_cond_wait(&w->work, &w->lock);
+	}
+	end = w->last;
+	end.tv_nsec += STORE_PATIENCE * 1000000;
+	if (end.tv_nsec >= 1000000000) {
+		end.tv_nsec -= 1000000000;
+		end.tv_sec++;
+	}
+	while (ret != ETIMEDOUT && !w->hurry && !w->stop) {
+		ret = pthread_cond_clockwait(&w->work, &w->lock,
+					     CLOCK_MONOTONIC, &end);
+	}
+	clock_gettime(CLOCK_MONOTONIC, &w->last);
+	w->hurry = false;
+	return w->queued.first != NULL;
+}
+
 static void *writer_thread(void *private_data)
 {
 	struct store_writer *w = private_data;
@@ -201,17 +227,12 @@ static void *writer_thread(void *private_data)
 	size_t i, n;
 
 	pthread_mutex_lock(&w->lock);
-	while (true) {
-		while (w->queued.first == NULL && !w->stop) {
-			pthread_cond_wait(&w->work, &w->lock);
-		}
-		if (w->queued.first == NULL) {
-			break;
-		}
+	while (writer_wait(w)) {
 		for (n = 0; n < GROUP_MAX && w->queued.first != NULL; n++) {
 			group[n] = write_list_take(&w->queued);
 		}
 		w->busy = true;
+		w->hurry = w->queued.first != NULL;
 		pthread_mutex_unlock(&w->lock);
 
 		group_write(w->db, group, n);
@@ -415,6 +436,19 @@ static void store_writer_cleanup(struct tevent_req *req,
 	}
 }
 
+/* Wakes the thread where that changes what it waits for. */
+static void writer_queue(struct store_writer *w, struct store_write *sw,
+			 bool patient)
+{
+	pthread_mutex_lock(&w->lock);
+	if (w->queued.first == NULL || (!patient && !w->hurry)) {
+		pthread_cond_signal(&w->work);
+	}
+	w->hurry = w->hurry || !patient;
+	write_list_append(&w->queued, sw);
+	pthread_mutex_unlock(&w->lock);
+}
+
 struct tevent_req *store_writer_send(TALLOC_CTX *mem_ctx,
 				     struct tevent_context *ev,
 				     struct store_writer *w,
@@ -433,6 +467,8 @@ struct tevent_req *store_writer_send_all(TALLOC_CTX *mem_ctx,
 	struct tevent_req *req = NULL;
 	struct store_writer_state *state = NULL;
 	struct store_write *sw = NULL;
+	bool patient = true;
+	size_t i;
 
 	req = tevent_req_create(mem_ctx, &state, struct store_writer_state);
 	if (req == NULL) {
@@ -446,15 +482,15 @@ struct tevent_req *store_writer_send_all(TALLOC_CTX *mem_ctx,
 	if (tevent_req_nomem(sw, req)) {
 		return tevent_req_post(req, ev);
 	}
+	for (i = 0; i < count; i++) {
+		patient = patient && changes[i].patient;
+	}
 	sw->req = req;
 	state->sw = sw;
 	tevent_req_set_cleanup_fn(req, store_writer_cleanup);
 	tevent_req_defer_callback(req, ev);
 
-	pthread_mutex_lock(&w->lock);
-	write_list_append(&w->queued, sw);
-	pthread_cond_signal(&w->work);
-	pthread_mutex_unlock(&w->lock);
+	writer_queue(w, sw, patient);
 	return req;
 }
 
@@ -470,6 +506,8 @@ int store_writer_recv(struct tevent_req *req)
 void store_writer_flush(struct store_writer *w)
 {
 	pthread_mutex_lock(&w->lock);
+	w->hurry = w->queued.first != NULL;
+	pthread_cond_signal(&w->work);
 	while (w->queued.first != NULL || w->busy) {
 		pthread_cond_wait(&w->idle, &w->lock);
 	}

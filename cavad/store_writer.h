@@ -3,8 +3,9 @@
  *
  * Changes are applied in the order in which they were sent. Whatever waits
  * when the thread comes back from the disk goes into one transaction and one
- * commit. The queue is not bounded: callers are, by waiting for their
- * requests.
+ * commit. What nobody stands and waits for is patient: it is committed with
+ * the next that is not, or STORE_PATIENCE after the last commit. The queue is
+ * not bounded: callers are, by waiting for their requests.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -15,6 +16,8 @@
 #include <tevent.h>
 
 #include "cavad/store_db.h"
+
+#define STORE_PATIENCE 10	/* ms */
 
 struct store_writer;
 
@@ -27,6 +30,7 @@ enum store_change_kind {
 
 struct store_change {
 	enum store_change_kind kind;
+	bool patient;
 	unsigned int table;
 	struct db_bytes key;
 	struct db_bytes value;

@@ -43,18 +43,23 @@ static bool meta_is_current(struct cava *cava, struct meta *m)
 	struct verdict v;
 	enum verdict_state state = VERDICT_STATE_NONE;
 	size_t i = 0;
-	int ret = content_of_fd(m->fd, &m->before);
+	int ret = verdict_read(m->fd, &v);
 
+	if (ret == 0) {
+		ret = content_of_fd(m->fd, &m->before);
+	}
+	if (ret == 0) {
+		ret = ident_of_fd(m->fd, &m->ident);
+	}
 	if (ret != 0) {
 		return false;
 	}
-	ret = verdict_read(m->fd, &v);
-	state = verdict_state(ret == 0 ? &v : NULL, &m->before, 0);
+	state = verdict_state(&v, &m->before, 0);
 	if (state == VERDICT_STATE_CLEAN || state == VERDICT_STATE_INFECTED ||
 	    state == VERDICT_STATE_UNSCANNABLE) {
 		return true;
 	}
-	for (i = 0; ret == 0 && i < CAVA_RESTAMPS; i++) {
+	for (i = 0; i < CAVA_RESTAMPS; i++) {
 		const struct cava_restamp *r = &cava->restamps[i];
 
 		if (content_equal(&r->after, &m->before) &&
@@ -108,8 +113,7 @@ static void meta_begin(struct cava *cava, struct files_struct *fsp,
 	    !S_ISREG(fsp->fsp_name->st.st_ex_mode)) {
 		return;
 	}
-	ret = ident_of_fd(m->fd, &m->ident);
-	if (ret != 0 || !meta_is_current(cava, m)) {
+	if (!meta_is_current(cava, m)) {
 		return;
 	}
 	become_root();

@@ -38,8 +38,26 @@ static bool notice_exclusive(const struct cava_file *file,
 	return EXCLUSIVE_OPLOCK_TYPE(fsp->oplock_type);
 }
 
-static bool notice_fill(struct cava *cava, TALLOC_CTX *mem_ctx, int fd,
-			enum proto_kind kind, struct proto_notice *notice)
+/* The file of a handle stays the same. 0 or errno. */
+static int notice_ident(struct cava_file *file, int fd, struct ident *ident)
+{
+	int ret = 0;
+
+	if (file == NULL) {
+		return ident_of_fd(fd, ident);
+	}
+	if (!file->identified) {
+		ret = ident_of_fd(fd, &file->ident);
+		file->identified = ret == 0;
+	}
+	*ident = file->ident;
+	return ret;
+}
+
+/* file: that of the handle, or NULL */
+static bool notice_fill(struct cava *cava, TALLOC_CTX *mem_ctx,
+			struct cava_file *file, int fd, enum proto_kind kind,
+			struct proto_notice *notice)
 {
 	int ret = 0;
 
@@ -49,7 +67,7 @@ static bool notice_fill(struct cava *cava, TALLOC_CTX *mem_ctx, int fd,
 		.user = talloc_strdup(mem_ctx, cava_user(cava)),
 		.client = cava->client_addr,
 	};
-	ret = ident_of_fd(fd, &notice->ident);
+	ret = notice_ident(file, fd, &notice->ident);
 	if (ret != 0) {
 		DBG_ERR("cava: %s cannot be identified: %s; it was written "
 			"and no scan follows\n", cava_shown(notice->path),
@@ -122,7 +140,7 @@ static void notice_will_write(struct cava_file *file)
 
 	/* first: while it is sent, the connection may turn out to be lost */
 	file->told = cava->generation;
-	ok = notice_fill(cava, frame, cava_fd(file->fsp),
+	ok = notice_fill(cava, frame, file, cava_fd(file->fsp),
 			 PROTO_KIND_WILL_WRITE, &notice);
 	if (ok) {
 		notice_send(cava, &notice);
@@ -315,7 +333,7 @@ struct proto_notice *cava_closing(struct cava *cava, struct files_struct *fsp)
 	if (notice == NULL) {
 		return NULL;	/* WILL_WRITE is still owed */
 	}
-	ok = notice_fill(cava, notice, fd, PROTO_KIND_CLOSE, notice);
+	ok = notice_fill(cava, notice, file, fd, PROTO_KIND_CLOSE, notice);
 	if (!ok) {
 		TALLOC_FREE(notice);
 	}
@@ -335,7 +353,8 @@ void cava_tell_renamed(struct cava *cava, int fd)
 {
 	TALLOC_CTX *frame = talloc_stackframe();
 	struct proto_notice notice;
-	bool ok = notice_fill(cava, frame, fd, PROTO_KIND_RENAME, &notice);
+	bool ok = notice_fill(cava, frame, NULL, fd, PROTO_KIND_RENAME,
+			      &notice);
 
 	if (ok) {
 		notice_send(cava, &notice);

@@ -110,6 +110,8 @@ struct cava_file {
 	struct cava_written *stream;	/* an attribute that it wrote */
 	char *listing;		/* check: names of a directory to be listed */
 	struct cava_repair *repair;	/* check: clean.c */
+	struct ident ident;	/* once it wrote */
+	bool identified;
 	struct ident fetch;	/* check: what a scanner reads, and how
 				 * much of it */
 	bool fetches;

@@ -5,6 +5,7 @@
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
+#include <poll.h>
 #include <semaphore.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -12,6 +13,7 @@
 
 #include "tests/unit/store_test.h"
 #include "cavad/store_db.h"
+#include "cavad/store_private.h"
 
 /* Commits wait for a gate that tests close, and fail when tests say so. */
 static int test_db_commit(struct db_txn *t);
@@ -198,6 +200,63 @@ static void test_flush(void **p)
 	assert_int_equal(get(t, 1, &got), 0);
 	store_flush(t->store);
 	wait_for(t, 1);
+}
+
+static void patient_until(struct test *t, time_t ofs)
+{
+	struct store_writer *w = t->store->writer;
+
+	pthread_mutex_lock(&w->lock);
+	clock_gettime(CLOCK_MONOTONIC, &w->last);
+	w->last.tv_sec += ofs;
+	pthread_mutex_unlock(&w->lock);
+}
+
+static struct tevent_req *put_result(struct test *t)
+{
+	const struct verdict v = { .result = VERDICT_CLEAN };
+
+	return store_result_put_send(t, t->ev, t->store, &t->pending.ident,
+				     &v);
+}
+
+/* Those that nobody waits for go with the first that somebody does. */
+static void test_patience(void **p)
+{
+	struct test *t = *p;
+	struct store_pending *got = NULL;
+
+	patient_until(t, 3600);
+	watch(t, put(t, 1));
+	watch(t, put(t, 2));
+	assert_int_equal(poll(NULL, 0, 20), 0);
+	assert_int_equal(get(t, 1, &got), ENOENT);
+	watch(t, put_result(t));
+	wait_for(t, 3);
+	assert_int_equal(t->failed, 0);
+	assert_int_equal(commits, 1);
+	assert_int_equal(get(t, 2, &got), 0);
+
+	patient_until(t, 3600);
+	watch(t, del(t, 1));
+	store_flush(t->store);
+	assert_int_equal(get(t, 1, &got), ENOENT);
+	wait_for(t, 4);
+}
+
+/* The time is over while it waits; and at the end nothing waits. */
+static void test_patience_ends(void **p)
+{
+	struct test *t = *p;
+	struct store_pending *got = NULL;
+
+	patient_until(t, 1);
+	assert_int_equal(wait_one(t, put(t, 1)), 0);
+	patient_until(t, 3600);
+	watch(t, put(t, 2));
+	TALLOC_FREE(t->store);
+	open_store(t, 64 * MEGABYTE);
+	assert_int_equal(get(t, 2, &got), 0);
 }
 
 /* The disk fails: every write of the group, and none but those. */
@@ -389,6 +448,8 @@ int main(void)
 		GATED(test_order),
 		GATED(test_group),
 		GATED(test_flush),
+		GATED(test_patience),
+		GATED(test_patience_ends),
 		GATED(test_disk_error),
 		GATED(test_full),
 		GATED(test_full_with_reader),
