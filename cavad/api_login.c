@@ -180,10 +180,12 @@ const struct api_field api_session_fields[] = {
 	{ NULL, JSON_NULL, false, 0 }
 };
 
-static json_t *api_session_json(const char *user)
+/* read_only is ours: a page need not offer what would be refused. */
+static json_t *api_session_json(const struct account *account)
 {
-	return json_pack("{s:s, s:[s], s:i, s:i}", "username", user,
-			 "services", "platform",
+	return json_pack("{s:s, s:[s], s:b, s:i, s:i}", "username",
+			 account->name, "services", "platform",
+			 "read_only", account->role != API_ROLE_ALL,
 			 "timeout_absolute", SESSION_ABSOLUTE,
 			 "timeout_inactive", SESSION_INACTIVE);
 }
@@ -247,20 +249,26 @@ static void api_session_done(struct tevent_req *subreq)
 	api_http_header(call, "Set-Cookie", talloc_asprintf(
 		call, COOKIE_CSRF "=%s; path=/; Secure; SameSite=Strict",
 		s->csrf));
-	api_reply(call, 201, api_session_json(s->user));
+	api_reply(call, 201, api_session_json(account));
 }
 
 void api_session_view(struct api_call *call)
 {
+	const struct account *account = NULL;
+
 	if (!api_session_here(call)) {
 		return;
 	}
-	if (call->session == NULL) {
+	if (call->session != NULL) {
+		account = account_find(logins_accounts(
+			call->http->listener->http->logins), call->user);
+	}
+	if (account == NULL) {
 		api_http_header(call, "WWW-Authenticate", api_challenge(call));
 		api_error(call, 401, NULL, "there is no session");
 		return;
 	}
-	api_reply(call, 200, api_session_json(call->user));
+	api_reply(call, 200, api_session_json(account));
 }
 
 void api_session_close(struct api_call *call)

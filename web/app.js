@@ -131,7 +131,9 @@ function showLogin() {
 }
 
 function begin(user) {
-	who.textContent = user.username;
+	who.textContent = user.username +
+		(user.read_only ? " (reads only)" : "");
+	document.body.classList.toggle("read-only", user.read_only);
 	nav.hidden = logout.hidden = false;
 	showState().catch(failed);
 	showPage();

@@ -146,6 +146,11 @@ export function renew(box, ...nodes) {
 export const button = (text, onclick, kind = "") =>
 	el("button" + (kind && "." + kind), { type: "button", onclick }, text);
 
+/* A button that changes something: not for who may only read. */
+export const change = (text, onclick, kind = "") =>
+	document.body.classList.contains("read-only") ? "" :
+	button(text, onclick, kind);
+
 /* --- notices, dialogs, forms --- */
 
 export function notice(text, tone = "good") {

@@ -246,6 +246,7 @@ def test_session(world):
     assert code == 201
     said = json.loads(body)
     assert said == {"username": "admin", "services": ["platform"],
+                    "read_only": False,
                     "timeout_absolute": 14400, "timeout_inactive": 900}
     lines = [l for l in head.splitlines() if l.startswith("Set-Cookie")]
     assert all("Secure" in l and "SameSite=Strict" in l for l in lines)

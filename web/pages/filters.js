@@ -4,7 +4,7 @@
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 import { AVSCAN, get, put, segment } from "/api.js";
-import { badge, button, el, table, yesNo } from "/dom.js";
+import { badge, change, el, table, yesNo } from "/dom.js";
 import { objectForm } from "/object_form.js";
 
 export async function show(main) {
@@ -27,7 +27,7 @@ export async function show(main) {
 			{ head: "Open on fail", cell: f => yesNo(
 				f.open_on_fail) },
 			{ head: "Pool", cell: f => f.pool },
-			{ head: "", actions: true, cell: f => button("Edit",
+			{ head: "", actions: true, cell: f => change("Edit",
 				() => objectForm(`Filter of ${f.zone_name}`,
 				"filter", f, async values => {
 					await put(`${AVSCAN}/filters/` +

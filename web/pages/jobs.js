@@ -5,7 +5,8 @@
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 import { AVSCAN, RUNS, get, post, put, remove, segment } from "/api.js";
-import { attempt, badge, button, bytes, confirmed, duration, el, facts, number,
+import { attempt, badge, button, bytes, change, confirmed, duration, el, facts,
+	 number,
 	 renew, table, tell, time, yesNo } from "/dom.js";
 import { objectForm } from "/object_form.js";
 
@@ -108,9 +109,9 @@ export async function show(main) {
 				next.get(j.job_name)?.next_run) },
 			{ head: "Impact", cell: j => j.impact },
 			{ head: "", actions: true, cell: j => [
-				button("Start", () => start(j), "main"), " ",
-				button("Edit", () => edit(j)), " ",
-				button("Remove", () => drop(j), "danger")] },
+				change("Start", () => start(j), "main"), " ",
+				change("Edit", () => edit(j)), " ",
+				change("Remove", () => drop(j), "danger")] },
 		], objects.jobs, "No job yet."));
 		renew(runs, table([
 			{ head: "Run", cell: r => button(String(r.id),
@@ -142,9 +143,9 @@ export async function show(main) {
 		};
 
 		return [run.state === "paused_user" ?
-			button("Resume", set("run", "It goes on.")) :
-			button("Pause", set("pause", "It is paused.")), " ",
-			button("Cancel", set("cancel", "It is cancelled."),
+			change("Resume", set("run", "It goes on.")) :
+			change("Pause", set("pause", "It is paused.")), " ",
+			change("Cancel", set("cancel", "It is cancelled."),
 			       "danger")];
 	}
 
@@ -172,7 +173,7 @@ export async function show(main) {
 
 	main.append(el("p.faint", "A job scans what has no current verdict, " +
 		"when its schedule says or when you start it; scans that " +
-		"clients wait for go first."), el("div.row", button("New job", () => form("New job", null,
+		"clients wait for go first."), el("div.row", change("New job", () => form("New job", null,
 		async values => {
 			await post(PATH, values);
 			await fill();

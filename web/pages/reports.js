@@ -5,7 +5,8 @@
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 import { ANTIVIRUS, THREATS, get, query, remove, segment } from "/api.js";
-import { attempt, badge, button, bytes, confirmed, duration, el, facts, number,
+import { attempt, badge, button, bytes, change, confirmed, duration, el, facts,
+	 number,
 	 table, time } from "/dom.js";
 
 const PATH = `${ANTIVIRUS}/reports/scans`;
@@ -135,7 +136,7 @@ export async function show(main, [id]) {
 			{ head: "Size", number: true, cell: r => bytes(r.size) },
 			{ head: "Infected", number: true,
 			  cell: r => number(r.infections) },
-			{ head: "", actions: true, cell: r => button("Remove",
+			{ head: "", actions: true, cell: r => change("Remove",
 				() => drop(r), "danger") },
 		], found.reports, "No report yet."));
 		if (found.resume) {

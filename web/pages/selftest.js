@@ -4,7 +4,7 @@
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 import { AVSCAN, get, post, query } from "/api.js";
-import { attempt, badge, button, el, table } from "/dom.js";
+import { attempt, badge, change, el, table } from "/dom.js";
 
 export async function show(main) {
 	const steps = el("div.sheet", { hidden: true, "aria-live": "polite" });
@@ -12,7 +12,7 @@ export async function show(main) {
 	const path = el("input", { id: "explain-path", type: "text",
 				   placeholder: "/srv/share/file" });
 
-	const run = button("Test now", async () => {
+	const run = change("Test now", async () => {
 		run.disabled = true;
 		await attempt(async () => {
 			const list = (await post(`${AVSCAN}/selftest`)).selftest;

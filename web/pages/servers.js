@@ -4,7 +4,8 @@
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 import { AVSCAN, get, post, put, remove, segment } from "/api.js";
-import { attempt, badge, button, bytes, confirmed, el, facts, number, renew, table,
+import { attempt, badge, bytes, change, confirmed, el, facts, number, renew,
+	 table,
 	 tell, time, yesNo } from "/dom.js";
 import { objectForm } from "/object_form.js";
 
@@ -65,9 +66,9 @@ export async function show(main) {
 			{ head: "Load", number: true, cell: s => number(
 				states.get(s.server_name)?.connections) },
 			{ head: "", actions: true, cell: s => [
-				button("Probe", () => probe(s.server_name)),
-				" ", button("Edit", () => edit(s)), " ",
-				button("Remove", () => drop(s), "danger")] },
+				change("Probe", () => probe(s.server_name)),
+				" ", change("Edit", () => edit(s)), " ",
+				change("Remove", () => drop(s), "danger")] },
 		], servers.servers, "No antivirus server yet."));
 	}
 
@@ -89,7 +90,7 @@ export async function show(main) {
 
 	main.append(el("p.faint", "The one with the least to do is asked, " +
 		"another one when it fails. Probe asks one now and shows both " +
-		"sides."), el("div.row", button("Add a server", () => objectForm(
+		"sides."), el("div.row", change("Add a server", () => objectForm(
 		"New server", "server", null, async values => {
 			await post(PATH, values);
 			await fill();

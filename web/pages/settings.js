@@ -4,7 +4,7 @@
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 import { AVSCAN, get, post, put, remove, segment } from "/api.js";
-import { attempt, button, confirmed, el, formDialog, table, textField,
+import { attempt, change, confirmed, el, formDialog, table, textField,
 	 time, withUnit } from "/dom.js";
 import { objectForm, schemaOf } from "/object_form.js";
 
@@ -27,7 +27,7 @@ export async function show(main) {
 			get(SETTINGS), get(ACCOUNTS)]);
 		const values = settings.settings;
 
-		list.replaceChildren(el("div.row", button("Change", () =>
+		list.replaceChildren(el("div.row", change("Change", () =>
 			objectForm("Settings", "settings", values,
 				async changed => {
 					await put(SETTINGS, changed);
@@ -41,11 +41,11 @@ export async function show(main) {
 			{ head: "What it does", cell: f => el("span.faint",
 				f.help) },
 		], schema.fields));
-		accounts.replaceChildren(el("div.row", button("Add an account",
+		accounts.replaceChildren(el("div.row", change("Add an account",
 			add, "main")), table([
 			{ head: "Account", cell: a => a.account },
 			{ head: "Since", time: true, cell: a => time(a.added) },
-			{ head: "", actions: true, cell: a => button("Remove",
+			{ head: "", actions: true, cell: a => change("Remove",
 				() => drop(a), "danger") },
 		], avvendor.avvendor, "No account may fetch files: servers " +
 			"that fetch cannot scan."));

@@ -6,7 +6,7 @@
  */
 import { AVSCAN, QUARANTINE, THREATS, filePath, get, post, put, query, remove,
 	 segment } from "/api.js";
-import { attempt, badge, button, confirmed, el, facts, formDialog, notice,
+import { attempt, badge, button, change, confirmed, el, facts, formDialog, notice,
 	 number, table, textField, time } from "/dom.js";
 
 const PAGE = 50;
@@ -51,11 +51,11 @@ function actions(t, done) {
 	const file = `${QUARANTINE}/${filePath(t.file)}`;
 	const quarantined = t.state === "quarantined";
 
-	return [button("Release", () => releaseForm(t, done), "main"), " ",
-		button("Scan again", act(() => post(
+	return [change("Release", () => releaseForm(t, done), "main"), " ",
+		change("Scan again", act(() => post(
 			`${AVSCAN}/threats/rescan`, { id: t.id }),
 			"It was scanned again.")), " ",
-		button(quarantined ? "Lift quarantine" : "Quarantine",
+		change(quarantined ? "Lift quarantine" : "Quarantine",
 		       act(() => put(file, { quarantined: !quarantined }),
 			   quarantined ? "Lifted." : "In quarantine."))];
 }
@@ -112,7 +112,7 @@ export async function show(main, [id]) {
 			{ head: "User", cell: t => t.user },
 			{ head: "Client", cell: t => t.client },
 			{ head: "Found", time: true, cell: t => time(t.time) },
-			{ head: "", actions: true, cell: t => button("Release",
+			{ head: "", actions: true, cell: t => change("Release",
 				() => releaseForm(t, fill), "main") },
 		], found.reports, "Nothing infected was found."));
 		if (found.resume) {
@@ -133,7 +133,7 @@ export async function show(main, [id]) {
 			{ head: "By", cell: a => a.author },
 			{ head: "Until", cell: a => a.expires === null ?
 				"removed" : time(a.expires) },
-			{ head: "", actions: true, cell: a => button("Remove",
+			{ head: "", actions: true, cell: a => change("Remove",
 				() => drop(a), "danger") },
 		], list, "No exception was made."));
 	}
