@@ -51,12 +51,20 @@ static bool scan_stays_tiered(const struct scan *scan)
 	return true;
 }
 
+/* What is known of a file that keeps changing, or NULL. */
+static const struct verdict *scan_busy(const struct scan *scan)
+{
+	return busy_find(&scan->scans->busy, &scan->ident,
+			 scan_clock() / 1000);
+}
+
 /* Would it be begun as soon as it is known that there is none? */
 static bool scan_starts_at_once(const struct scan *scan)
 {
 	enum queue_lane lane = queue_lane_of(0, scan->urgent);
 
 	return !scan_is_stream(scan) && !scan->ignore_previous &&
+		!(scan->have_ident && scan_busy(scan) != NULL) &&
 		scan_pool_is_free(scan, lane);
 }
 
@@ -140,8 +148,7 @@ static bool scan_identified(struct scan *scan, const struct ident *ident)
 static bool scan_is_busy(struct scan *scan)
 {
 	struct scans *s = scan->scans;
-	const struct verdict *known = busy_find(&s->busy, &scan->ident,
-						scan_clock() / 1000);
+	const struct verdict *known = scan_busy(scan);
 	const struct scan_waiter *w = NULL;
 	struct verdict v;
 
