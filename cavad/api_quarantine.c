@@ -112,7 +112,7 @@ static void quarantine_seen(struct tevent_req *subreq)
 		"file", api_file(call, begun.path),
 		"quarantined", (int)verdict_quarantined(&v),
 		"scan_result", quarantine_result(have, &v),
-		"scan_status", have && verdict_is_current(state) ?
+		"scan_status", have && verdict_state_current(state) ?
 			       "current" : "not_current",
 		"last_scan", v.scan_time == 0 ? json_null() :
 			json_integer(v.scan_time / 1000000000),

@@ -140,7 +140,7 @@ static bool begin_needs_lock(const struct files_begin *begin,
 		return false;
 	}
 	ret = verdict_read_path(b->found.fd, &v);
-	return !verdict_is_current(verdict_state(ret == 0 ? &v : NULL,
+	return !verdict_state_current(verdict_state(ret == 0 ? &v : NULL,
 						 &b->begun.content,
 						 begin->signature_min));
 }

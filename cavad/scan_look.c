@@ -121,7 +121,7 @@ static bool scan_current(struct scan *scan, const struct files_begun *begun,
 			      &begun->content, min);
 	*v = begun->record;
 	v->content = begun->content;
-	return verdict_is_current(state);
+	return verdict_state_current(state);
 }
 
 /* Known by its path until now. True: another scan has taken over. */

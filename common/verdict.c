@@ -277,7 +277,7 @@ enum verdict_state verdict_state(const struct verdict *v,
 		VERDICT_STATE_UNSCANNABLE : VERDICT_STATE_STALE;
 }
 
-bool verdict_is_current(enum verdict_state state)
+bool verdict_state_current(enum verdict_state state)
 {
 	return state == VERDICT_STATE_CLEAN ||
 		state == VERDICT_STATE_UNSCANNABLE ||

@@ -167,6 +167,6 @@ enum verdict_state verdict_state(const struct verdict *v,
 				 int64_t signature_min);
 
 /* Pure. Is it the answer, as long as nobody wants a new one? */
-bool verdict_is_current(enum verdict_state state);
+bool verdict_state_current(enum verdict_state state);
 
 #endif
