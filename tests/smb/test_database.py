@@ -4,6 +4,7 @@ what it costs the antivirus server is bounded, and no client is stuck.
 SPDX-License-Identifier: GPL-3.0-or-later
 """
 import threading
+import time
 
 import pytest
 
