@@ -55,7 +55,7 @@ def run_pytest(name):
     timeout = 600 if name.startswith("smb/") else 300
     passed = run(name, ["unshare", "-m", "--propagation", "private", "bash",
                         "-c", PYTEST % (timeout, name)],
-                 LAB_SMBD_UNDER=under())
+                 LAB_SMBD_UNDER=under(), CAVA_SOAK_GROWTH="300")
     for path in sorted(OUT.glob(REPORT.name + ".*")):
         print("%s: %s" % (name, path.read_text(errors="replace")[:6000]))
         passed = False

@@ -174,6 +174,16 @@ int sigaction(int number, const struct sigaction *act,
 	return real(number, act, old);
 }
 
+/* What cmocka calls; the C library's own does not come by the one above. */
+sighandler_t signal(int number, sighandler_t handler)
+{
+	struct sigaction act = { .sa_handler = handler,
+				 .sa_flags = SA_RESTART };
+	struct sigaction old = { .sa_handler = SIG_DFL };
+
+	return sigaction(number, &act, &old) == 0 ? old.sa_handler : SIG_ERR;
+}
+
 __attribute__((constructor)) static void fail_start(void)
 {
 	const struct sigaction crash = { .sa_handler = fail_crashed };

@@ -48,6 +48,7 @@ static inline int set_up(void **p)
 	strcpy(t->dir, "/tmp/test_store.XXXXXX");
 	assert_non_null(mkdtemp(t->dir));
 	t->ev = tevent_context_init(t);
+	assert_non_null(t->ev);
 	t->pending = (struct store_pending) {
 		.kind = 1, .since = 5, .path = "/srv/a", .user = "DOM\\u",
 		.client = "10.0.0.1",

@@ -37,6 +37,7 @@ struct fixture {
 	/* the scripted clamd */
 	int listener;
 	pthread_t thread;
+	bool serves;		/* the thread is there */
 	const char *reply;
 	size_t reply_len;
 	bool stay;		/* keep the connection open, say no more */
@@ -93,6 +94,11 @@ static int teardown(void **state)
 {
 	struct fixture *f = *state;
 
+	if (f->serves) {	/* a test that failed has not waited for it */
+		shutdown(f->listener, SHUT_RD);
+		TALLOC_FREE(f->engine);
+		pthread_join(f->thread, NULL);
+	}
 	close(f->listener);
 	close(f->fd);
 	nftw(f->dir, removed, 8, FTW_DEPTH | FTW_PHYS);
@@ -162,15 +168,16 @@ static void script(struct fixture *f, const char *reply, size_t len)
 	memset(f->command, 0, sizeof(f->command));
 	memset(f->content, 0, sizeof(f->content));
 	assert_int_equal(pthread_create(&f->thread, NULL, serve, f), 0);
+	f->serves = true;
 }
 
-/* Without memory nobody came, and nobody will. */
 static void served(struct fixture *f)
 {
-	if (f->error == ENOMEM) {
+	if (f->error == ENOMEM) {	/* nobody came, and nobody will */
 		shutdown(f->listener, SHUT_RD);
 	}
 	pthread_join(f->thread, NULL);
+	f->serves = false;
 }
 
 static void scanned(struct tevent_req *req)

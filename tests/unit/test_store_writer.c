@@ -23,6 +23,7 @@ static int test_db_commit(struct db_txn *t);
 #undef db_commit
 
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+static bool closed;		/* by the test */
 static sem_t arrived;		/* at the gate */
 static unsigned int commits;	/* under the gate */
 static int commit_error;	/* under the gate; instead of committing */
@@ -50,6 +51,27 @@ static int set_up_gate(void **p)
 	return set_up(p);
 }
 
+static void close_gate(void)
+{
+	pthread_mutex_lock(&gate);
+	closed = true;
+}
+
+static void open_gate(void)
+{
+	closed = false;
+	pthread_mutex_unlock(&gate);
+}
+
+/* Of a test that failed it may be closed, and the writer waits. */
+static int tear_down_gate(void **p)
+{
+	if (closed) {
+		open_gate();
+	}
+	return tear_down(p);
+}
+
 /* Freed at every stage: queued, being written, written but not told. */
 static void test_free_request(void **p)
 {
@@ -57,12 +79,12 @@ static void test_free_request(void **p)
 	struct store_pending *got = NULL;
 	struct tevent_req *req = NULL;
 
-	pthread_mutex_lock(&gate);
+	close_gate();
 	req = put(t, 1);
 	watch(t, put(t, 2));
 	talloc_free(req);
 	req = put(t, 3);
-	pthread_mutex_unlock(&gate);
+	open_gate();
 	store_flush(t->store);
 	talloc_free(req);
 	wait_for(t, 1);
@@ -87,13 +109,13 @@ static void test_free_in_callback(void **p)
 	struct tevent_req *first = NULL;
 	struct tevent_req *second = NULL;
 
-	pthread_mutex_lock(&gate);
+	close_gate();
 	first = put(t, 1);
 	second = put(t, 2);
 	tevent_req_set_callback(first, free_the_other, &second);
 	watch(t, second);
 	watch(t, put(t, 3));
-	pthread_mutex_unlock(&gate);
+	open_gate();
 	wait_for(t, 1);
 	assert_null(second);
 	assert_int_equal(t->ended, 1);
@@ -115,12 +137,13 @@ static void test_free_store_in_callback(void **p)
 	struct tevent_req *never = NULL;
 	struct tevent_req *req = NULL;
 
-	pthread_mutex_lock(&gate);
+	close_gate();
 	req = put(t, 1);
+	assert_true(tevent_req_is_in_progress(req));
 	tevent_req_set_callback(req, free_the_store, t);
 	watch(t, put(t, 2));
 	watch(t, put(t, 3));
-	pthread_mutex_unlock(&gate);
+	open_gate();
 	store_flush(t->store);
 	wait_for(t, 3);
 	assert_int_equal(t->failed, 0);
@@ -141,7 +164,7 @@ static void test_order(void **p)
 	unsigned int i;
 
 	t->order = talloc_array(t, unsigned int, N);
-	pthread_mutex_lock(&gate);
+	close_gate();
 	for (i = 0; i < N; i++) {
 		unsigned int *id = talloc(t, unsigned int);
 		struct tevent_req *req = NULL;
@@ -151,7 +174,7 @@ static void test_order(void **p)
 		req = put(t, 7);
 		watch(t, talloc_steal(id, req));
 		if (i == N / 2) {	/* what waited is few groups */
-			pthread_mutex_unlock(&gate);
+			open_gate();
 			store_flush(t->store);
 			assert_in_range(commits, 1, N / 10);
 		}
@@ -173,12 +196,12 @@ static void test_group(void **p)
 	struct store_pending *got = NULL;
 	unsigned int i;
 
-	pthread_mutex_lock(&gate);
+	close_gate();
 	for (i = 0; i < 1000; i++) {
 		watch(t, put(t, i));
 	}
 	assert_int_equal(get(t, 0, &got), ENOENT);
-	pthread_mutex_unlock(&gate);
+	open_gate();
 	store_flush(t->store);
 	assert_int_equal(get(t, 999, &got), 0);
 	assert_int_equal(t->ended, 0);
@@ -192,10 +215,10 @@ static void test_flush(void **p)
 	struct test *t = *p;
 	struct store_pending *got = NULL;
 
-	pthread_mutex_lock(&gate);
+	close_gate();
 	watch(t, put(t, 1));
 	sem_wait(&arrived);
-	pthread_mutex_unlock(&gate);
+	open_gate();
 	store_flush(t->store);
 	assert_int_equal(get(t, 1, &got), 0);
 	store_flush(t->store);
@@ -264,17 +287,17 @@ static void test_disk_error(void **p)
 {
 	struct test *t = *p;
 
-	pthread_mutex_lock(&gate);
+	close_gate();
 	commit_error = EIO;
-	pthread_mutex_unlock(&gate);
+	open_gate();
 	watch(t, put(t, 1));
 	watch(t, put(t, 2));
 	wait_for(t, 2);
 	assert_int_equal(t->failed, 2);
 	assert_int_equal(t->last, EIO);
-	pthread_mutex_lock(&gate);
+	close_gate();
 	commit_error = 0;
-	pthread_mutex_unlock(&gate);
+	open_gate();
 	assert_int_equal(wait_one(t, put(t, 3)), 0);
 	assert_int_equal(count(t), 1);
 }
@@ -322,10 +345,10 @@ static void test_full(void **p)
 
 	/* A delete and a failing put in one group. */
 	t->pending.path = got->path;
-	pthread_mutex_lock(&gate);
+	close_gate();
 	watch(t, put(t, 10000));
 	watch(t, del(t, 0));
-	pthread_mutex_unlock(&gate);
+	open_gate();
 	wait_for(t, 2 * FILL + 2);
 	assert_int_equal(t->failed, 2 * FILL - kept + 1);
 	assert_int_equal(t->last, 0);
@@ -437,7 +460,7 @@ static void test_map_resized(void **p)
 }
 
 #define GATED(name) \
-	cmocka_unit_test_setup_teardown(name, set_up_gate, tear_down)
+	cmocka_unit_test_setup_teardown(name, set_up_gate, tear_down_gate)
 
 int main(void)
 {
