@@ -125,12 +125,21 @@ def test_parent_swapped_during_the_fetch(strict):
     shutil.rmtree(strict.local("bad.aside"))
 
 
+def read_beside_writers(smb, name):
+    """As loadfile(), which shares with readers alone."""
+    fnum = smb.create(name, 0, READ, 0, SHARE_ALL, OPEN)
+    try:
+        return smb.read(fnum, 0, 1000)
+    finally:
+        smb.close(fnum)
+
+
 def test_writer_waits_for_the_scan(strict):
     """The lock of a scan: an open for writing is parked, not refused."""
     fake = strict.fakes[0]
     strict.write_local("locked.bin", TEXT)
     gate = fake.hold("locked.bin")
-    reader = InThread(strict.connect().loadfile, "locked.bin")
+    reader = InThread(read_beside_writers, strict.connect(), "locked.bin")
     fake.wait_request("locked.bin")
     writer = InThread(strict.connect().savefile, "locked.bin", b"new\n")
     other = strict.connect()
