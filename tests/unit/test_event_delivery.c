@@ -109,6 +109,7 @@ static void test_severity(void **p)
 	event_log(w->events, EVENT_SW_AVSCAN_CAVA_INFECTED, "x", "%s", "");
 	assert_int_equal(w->delivery->channels[0].count, 1);
 	while (w->counters.events_told == 0) {
+		assert_int_equal(w->counters.events_untold, 0);
 		assert_int_equal(tevent_loop_once(t->ev), 0);
 	}
 	talloc_free(w);
