@@ -157,6 +157,7 @@ static int set_up(void **p)
 	int ret;
 
 	t->events = events_create(t);
+	assert_non_null(t->events);
 	ret = check_create(t, NULL, &t->config, NULL, NULL, &t->scans,
 			   t->events, &t->counters, &t->check);
 	assert_int_equal(ret, 0);

@@ -109,10 +109,12 @@ static void test_defaults(void **unused)
 	(void)unused;
 	for (i = 0; (class = object_class(i)) != NULL; i++) {
 		object = talloc_zero_size(frame, class->size);
+		assert_non_null(object);
 		object_defaults(frame, class, object);
 		unset = object_unset(class, object);
 		for (f = class->fields; f->name != NULL; f++) {
 			text = object_get(frame, class, object, f->name);
+			assert_non_null(text);
 			ret = object_set(frame, class, object, f->name, text,
 					 &error);
 			if (unset != NULL && strcmp(unset, f->name) == 0) {
@@ -320,6 +322,7 @@ static void *make(TALLOC_CTX *mem_ctx, const struct object_class *class)
 {
 	void *object = talloc_zero_size(mem_ctx, class->size);
 
+	assert_non_null(object);
 	object_defaults(mem_ctx, class, object);
 	if (class->named) {
 		*(const char **)object = "cee1";
