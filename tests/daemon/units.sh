@@ -61,9 +61,8 @@ complaints=$(journalctl -q --no-pager -o cat -p warning -t cavad)
 echo "# cavad: reload, kill, restart"
 systemctl reload cavad
 first=$(pid cavad)
-pidwait -x cavad &
 systemctl kill -s KILL --kill-who=main cavad
-wait $!
+tail --pid="$first" -f /dev/null
 systemctl restart cavad
 [ "$(pid cavad)" != "$first" ]
 
