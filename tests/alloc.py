@@ -36,17 +36,20 @@ def run(program, number, count=None, limit=STUCK):
                        FAIL_MALLOC=str(number))
     if count:
         environment["FAIL_MALLOC_COUNT"] = count
-    process = subprocess.Popen([program], env=environment, cwd=ROOT,
-                               stdin=subprocess.DEVNULL,
-                               stdout=subprocess.PIPE, text=True,
-                               stderr=subprocess.STDOUT, errors="replace",
-                               start_new_session=True)
-    try:
-        output, _ = process.communicate(timeout=limit)
-        return process.returncode, output
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, 9)
-        return None, process.communicate()[0]
+    with tempfile.TemporaryFile("w+", errors="replace") as output:
+        # no pipe, which the program's own children would keep open
+        process = subprocess.Popen([program], env=environment, cwd=ROOT,
+                                   stdin=subprocess.DEVNULL, stdout=output,
+                                   stderr=subprocess.STDOUT,
+                                   start_new_session=True)
+        try:
+            code = process.wait(limit)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, 9)
+            process.wait()
+            code = None
+        output.seek(0)
+        return code, output.read()
 
 
 def frames(program, output):
@@ -124,10 +127,12 @@ def main():
     options = parser.parse_args()
     if options.seed is None:    # what CI runs is the same each time
         options.seed = str(time.time_ns()) if options.long else "1"
-    if not os.environ.get("ALLOC_INSIDE"):      # what crashes leaves files
+    # What crashes leaves files and processes.
+    if not os.environ.get("ALLOC_INSIDE"):
         os.environ["ALLOC_INSIDE"] = "1"
-        os.execvp("unshare", ["unshare", "-m", "--propagation", "private",
-                              "bash", "-c",
+        os.execvp("unshare", ["unshare", "-m", "-p", "--fork",
+                              "--kill-child", "--mount-proc",
+                              "--propagation", "private", "bash", "-c",
                               "mount -t tmpfs none /tmp && exec \"$@\"",
                               "bash", "/usr/bin/python3", *sys.argv])
     print("seed %s" % options.seed)
