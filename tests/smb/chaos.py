@@ -368,6 +368,8 @@ class Chaos:
         in the database, or a mark, and its next reader knows."""
         self.lab.start()
         self.lab.wait_online(2)
+        # the last unlink or rename of a client that has gone
+        wait_for("smbds to end", lambda: not serving(self.lab), 120)
         wait_for("no scan to be pending", lambda: self.lab.status()[
             "pending_scans"] == 0, timeout)
         beside = self.without()
