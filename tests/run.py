@@ -18,7 +18,7 @@ import time
 import xml.etree.ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-LIMIT = 300     # s for one program
+LIMIT = 600     # s for one program, a third of it for a test
 LONG = 3600
 AT_ONCE = (os.cpu_count() or 1) + 1    # most of them wait most of the time
 

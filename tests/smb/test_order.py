@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from lab import (ACCESS_DENIED, EICAR, OPEN, READ, SHARE_ALL, InThread,
-                 status_of, wait_for)
+from lab import (ACCESS_DENIED, EICAR, OPEN, READ, SHARE_ALL, WRITE,
+                 InThread, status_of, wait_for)
 
 TEXT = b"some text that nobody has scanned\n"
 
@@ -134,6 +134,13 @@ def read_beside_writers(smb, name):
         smb.close(fnum)
 
 
+def write_over(smb, name, content):
+    """As savefile(), which empties it first."""
+    fnum = smb.create(name, 0, WRITE, 0, SHARE_ALL, OPEN)
+    smb.write(fnum, content, 0)
+    smb.close(fnum)
+
+
 def test_writer_waits_for_the_scan(strict):
     """The lock of a scan: an open for writing is parked, not refused."""
     fake = strict.fakes[0]
@@ -141,7 +148,8 @@ def test_writer_waits_for_the_scan(strict):
     gate = fake.hold("locked.bin")
     reader = InThread(read_beside_writers, strict.connect(), "locked.bin")
     fake.wait_request("locked.bin")
-    writer = InThread(strict.connect().savefile, "locked.bin", b"new\n")
+    new = TEXT.upper()
+    writer = InThread(write_over, strict.connect(), "locked.bin", new)
     other = strict.connect()
     for _ in range(5):      # round trips, while the writer is parked
         other.chkpath("/")
@@ -150,8 +158,8 @@ def test_writer_waits_for_the_scan(strict):
     fake.rule("locked.bin", "clean\nfetch yes")
     gate.touch()
     writer.result()
-    assert reader.result() in (TEXT, b"new\n")
-    assert strict.local("locked.bin").read_bytes() == b"new\n"
+    assert reader.result() in (TEXT, new)
+    assert strict.local("locked.bin").read_bytes() == new
 
 
 def test_standard_reads_unscanned_but_waits_for_what_is_owed(standard):
