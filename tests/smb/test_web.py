@@ -29,7 +29,7 @@ PICTURES = ROOT / "build" / "web"
 PORT = 8080
 PAGES = ["overview", "servers", "filters", "jobs", "reports", "threats",
          "events", "settings", "selftest"]
-# what somebody who may only read is offered
+# what somebody who may only read is offered, beside the numbers of runs
 READS = {"Log out", "Explain", "Export CSV", "Export JSON", "More", "Newest",
          "Older"}
 ARGUMENTS = ["--headless=new", "--no-sandbox", "--disable-gpu",
@@ -419,7 +419,8 @@ def test_phone_and_dark(lab):
             offered = set(phone.driver.execute_script(
                 "return [...document.querySelectorAll('button')].filter("
                 "b => b.offsetParent).map(b => b.innerText)"))
-            assert offered <= READS, "%s offers %s" % (page, offered)
+            more = {b for b in offered - READS if not b.isdigit()}
+            assert not more, "%s offers %s" % (page, more)
         phone.press("Log out")
         phone.wait("Password")
     finally:
