@@ -169,16 +169,27 @@ void scan_begin(struct scan *scan)
 	tevent_req_set_callback(scan->subreq, scan_begun, scan);
 }
 
-void scan_let_go(struct scan *scan)
+/* The end of this try, to the files process. record NULL: it only lets go. */
+static struct tevent_req *scan_end_send(TALLOC_CTX *mem_ctx,
+					const struct scan *scan,
+					const struct verdict *record)
 {
-	struct scans *s = scan->scans;
 	const struct files_end end = {
 		.scan_id = scan->id,
 		.ident = scan->ident,
 		.path = scan->path,
 		.before = scan->before,
+		.record = record,
 	};
-	struct tevent_req *req = files_end_send(s, s->ev, s->files, &end);
+
+	return files_end_send(mem_ctx, scan->scans->ev, scan->scans->files,
+			      &end);
+}
+
+void scan_let_go(struct scan *scan)
+{
+	/* not on the scan, which may be about to go */
+	struct tevent_req *req = scan_end_send(scan->scans, scan, NULL);
 
 	if (req == NULL) {
 		log_error("%s cannot be unlocked: %s", scan->path,
@@ -238,15 +249,6 @@ static void scan_begun(struct tevent_req *subreq)
 
 void scan_end(struct scan *scan)
 {
-	struct scans *s = scan->scans;
-	const struct files_end end = {
-		.scan_id = scan->id,
-		.ident = scan->ident,
-		.path = scan->path,
-		.before = scan->before,
-		.record = scan->let_go ? NULL : &scan->verdict,
-	};
-
 	if (scan->fd != -1) {
 		close(scan->fd);
 		scan->fd = -1;
@@ -256,7 +258,8 @@ void scan_end(struct scan *scan)
 		scan_store(scan);	/* of these bytes it is true for good */
 		return;
 	}
-	scan->subreq = files_end_send(scan, s->ev, s->files, &end);
+	scan->subreq = scan_end_send(scan, scan, scan->let_go ? NULL :
+				     &scan->verdict);
 	if (scan->subreq == NULL) {
 		scan_fail_error(scan, ENOMEM);
 		return;

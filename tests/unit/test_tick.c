@@ -1,3 +1,4 @@
+/* includes: common/tick.c */
 /*
  * A time that is set again and again: none is missed, none comes twice, and
  * setting one takes no memory.
@@ -11,9 +12,9 @@
 
 #include <cmocka.h>
 
-#include <unistd.h>
+#include <poll.h>
 
-#include "common/tick.h"
+#include "common/tick.c"
 
 struct world {
 	struct tevent_context *ev;
@@ -118,18 +119,25 @@ static void test_set_anew(void **p)
 	assert_int_equal(in(w, 200000), 1);
 }
 
+static void until_due(const struct tick *t)
+{
+	struct pollfd pfd = { .fd = t->fd, .events = POLLIN };
+
+	assert_int_equal(poll(&pfd, 1, 20000), 1);
+}
+
 /* Due already, and then not any more. */
 static void test_stopped(void **p)
 {
 	struct world *w = *p;
 
 	tick_in(w->tick, 0);
-	usleep(10000);
+	until_due(w->tick);
 	tick_stop(w->tick);
 	assert_false(tick_is_set(w->tick));
 	assert_int_equal(in(w, 20000), 0);
 	tick_in(w->tick, 0);
-	usleep(10000);
+	until_due(w->tick);
 	tick_in(w->tick, 3600000000ULL);
 	assert_int_equal(in(w, 20000), 0);
 	assert_true(tick_is_set(w->tick));
