@@ -38,28 +38,30 @@ static void command_late(struct tevent_context *ev,
 			 struct tevent_timer *timer, struct timeval now,
 			 void *private_data);
 
-/* Words of the line; NULL = no memory, or none, or too many. */
-static char **command_words(TALLOC_CTX *mem_ctx, const char *line)
+/* Words of the line. 0, ENOMEM; EINVAL: none, or too many. */
+static int command_words(TALLOC_CTX *mem_ctx, const char *line,
+			 char ***result)
 {
 	char **words = talloc_zero_array(mem_ctx, char *,
 					 COMMAND_WORDS_MAX + 1);
-	char *copy = talloc_strdup(words, line);
+	char *copy = words == NULL ? NULL : talloc_strdup(words, line);
 	char *save = NULL;
 	char *word = NULL;
 	size_t n = 0;
 
-	if (words == NULL || copy == NULL) {
-		return NULL;
+	if (copy == NULL) {
+		return ENOMEM;
 	}
 	for (word = strtok_r(copy, " \t", &save); word != NULL;
 	     word = strtok_r(NULL, " \t", &save)) {
 		if (n == COMMAND_WORDS_MAX) {
-			return NULL;
+			return EINVAL;
 		}
 		words[n] = word;
 		n++;
 	}
-	return n == 0 ? NULL : words;
+	*result = words;
+	return n == 0 ? EINVAL : 0;
 }
 
 /* -1 and errno */
@@ -75,7 +77,7 @@ static int command_input(const char *text)
 	n = write(fd, text, len);
 	if (n < 0 || (size_t)n != len || lseek(fd, 0, SEEK_SET) == -1) {
 		close(fd);
-		errno = n < 0 ? errno : ENOSPC;
+		errno = n < 0 ? errno : ENOMEM;
 		return -1;
 	}
 	return fd;
@@ -175,12 +177,12 @@ static int command_watch(struct command_state *state, struct tevent_req *req,
 static int command_start(struct command_state *state, struct tevent_req *req,
 			 const struct command *c)
 {
-	char **words = command_words(state, c->line);
+	char **words = NULL;
 	int input = -1;
-	int ret = 0;
+	int ret = command_words(state, c->line, &words);
 
-	if (words == NULL) {
-		return EINVAL;
+	if (ret != 0) {
+		return ret;
 	}
 	input = command_input(c->input);
 	if (input == -1) {
@@ -264,6 +266,12 @@ static void command_ended(struct tevent_context *ev, struct tevent_fd *fde,
 		talloc_asprintf(state, "exit status %d",
 				WEXITSTATUS(status));
 	tevent_req_error(req, EIO);
+}
+
+bool command_may_go_later(int error)
+{
+	return error == ENOMEM || error == EAGAIN || error == EMFILE ||
+	       error == ENFILE;
 }
 
 int command_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx, char **why)

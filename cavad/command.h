@@ -10,6 +10,7 @@
 #ifndef CAVAD_COMMAND_H
 #define CAVAD_COMMAND_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <talloc.h>
@@ -32,5 +33,8 @@ struct tevent_req *command_send(TALLOC_CTX *mem_ctx,
 
 /* 0: exit status 0. Else errno, and *why (on mem_ctx) for a person. */
 int command_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx, char **why);
+
+/* Of such an error: it had no memory, process or descriptor to be started. */
+bool command_may_go_later(int error);
 
 #endif

@@ -361,7 +361,8 @@ static void delivery_command_ended(struct tevent_req *subreq)
 	if (ret == 0) {
 		delivery_told(c);
 	} else {
-		delivery_failed(c, false, why == NULL ? strerror(ret) : why);
+		delivery_failed(c, command_may_go_later(ret),
+				why == NULL ? strerror(ret) : why);
 	}
 	talloc_free(why);
 }

@@ -1,12 +1,16 @@
-/* includes: cavad/event_delivery.c */
+/* includes: cavad/command.c cavad/event_delivery.c */
 /*
  * Events that are told: what the environment of a command has in it, and a
  * queue that has a bound. The rest is tests/daemon/test_event_delivery.py.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
-#include "tests/unit/store_test.h"
+#include <sys/resource.h>
 
+#include "tests/unit/store_test.h"
+#include "tests/unit/no_memory.h"
+
+#include "cavad/command.c"
 #include "cavad/event_delivery.c"
 
 static const char *env_of(char **env, const char *name)
@@ -68,6 +72,7 @@ static struct world *world(struct test *t, const char *command)
 	assert_int_equal(object_set(w, &object_settings, &w->config.settings,
 				    "event_command", command, &error), 0);
 	w->events = events_create(w);
+	assert_non_null(w->events);
 	assert_int_equal(event_history_create(w, t->ev, t->store, w->events,
 					      &w->history), 0);
 	assert_int_equal(event_delivery_create(
@@ -137,12 +142,66 @@ static void test_no_such_command(void **p)
 	talloc_free(w);
 }
 
+/*
+ * No descriptor for the pipe of the command, so it cannot be started now: it
+ * is told why, and it is tried again.
+ */
+static void test_no_descriptor(void **p)
+{
+	struct test *t = *p;
+	struct world *w = world(t, "/bin/true");
+	struct rlimit old = { .rlim_cur = 0 };
+	struct rlimit none = { .rlim_cur = 0 };
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	none.rlim_max = old.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	event_log(w->events, EVENT_CAVA_CHECK_CHANGED, "x", "%s", "");
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	while (w->counters.events_untold == 0) {
+		assert_int_equal(tevent_loop_once(t->ev), 0);
+	}
+	assert_int_equal(w->delivery->channels[0].count, 1);
+	assert_string_equal(events_up(w->events, 0)->text, "/bin/true: cannot "
+			    "be started: Too many open files; it is tried "
+			    "again");
+	while (w->counters.events_told == 0) {
+		assert_int_equal(tevent_loop_once(t->ev), 0);
+	}
+	assert_int_equal(w->counters.events_untold, 1);
+	assert_null(events_up(w->events, 0));
+	talloc_free(w);
+}
+
+static void test_no_memory(void **p)
+{
+	struct test *t = *p;
+	struct command command = { .line = "/bin/true", .input = "" };
+	struct tevent_req *req = NULL;
+	char *why = NULL;
+	int ret = 0;
+
+	no_memory = true;
+	req = command_send(t, t->ev, &command);
+	no_memory = false;
+	assert_non_null(req);
+	assert_true(tevent_req_poll(req, t->ev));
+	ret = command_recv(req, t, &why);
+	assert_int_equal(ret, ENOMEM);
+	assert_true(command_may_go_later(ret));
+	assert_string_equal(why, "cannot be started: Cannot allocate memory");
+	talloc_free(req);
+	talloc_free(why);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_environment),
 		TEST(test_bound),
 		TEST(test_severity),
+		TEST(test_no_descriptor),
+		TEST(test_no_memory),
 		TEST(test_no_such_command),
 	};
 
