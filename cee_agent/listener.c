@@ -2,7 +2,7 @@
  * HTTP for CEE, or HTTPS. See listener.h.
  *
  * libmicrohttpd does both. It runs in our loop: its epoll descriptor is one
- * of ours, and after each MHD_run() a timer is set for what it wants done
+ * of ours, and after each MHD_run() a tick is set for what it wants done
  * next.
  *
  * 1. Addresses that may neither ask nor see the status lose their connection
@@ -24,6 +24,7 @@
 #include "cee_agent/exchange.h"
 #include "cee_agent/listener.h"
 #include "common/log.h"
+#include "common/tick.h"
 
 #define LISTENER_MEMORY (32 * 1024)	/* a connection: its headers */
 #define LISTENER_REFUSED_LOG 60		/* s between two such lines */
@@ -34,7 +35,7 @@ struct listener {
 	struct agent *agent;
 	struct MHD_Daemon *mhd;
 	struct tevent_fd *fde;
-	struct tevent_timer *timer;
+	struct tick *timer;	/* what libmicrohttpd wants done later */
 	struct tevent_immediate *again;
 	struct timeval refused;		/* when that was last logged */
 };
@@ -42,9 +43,6 @@ struct listener {
 static void listener_readable(struct tevent_context *ev,
 			      struct tevent_fd *fde, uint16_t flags,
 			      void *private_data);
-static void listener_timeout(struct tevent_context *ev,
-			     struct tevent_timer *te, struct timeval now,
-			     void *private_data);
 static void listener_again(struct tevent_context *ev,
 			   struct tevent_immediate *im, void *private_data);
 
@@ -53,21 +51,14 @@ static void listener_again(struct tevent_context *ev,
 static void listener_run(struct listener *l)
 {
 	MHD_UNSIGNED_LONG_LONG ms = 0;
-	struct timeval next;
 	int ret;
 
-	TALLOC_FREE(l->timer);
 	MHD_run(l->mhd);
 	ret = MHD_get_timeout(l->mhd, &ms);
-	if (ret != MHD_YES) {
-		return;
-	}
-	next = tevent_timeval_current_ofs((uint32_t)(ms / 1000),
-					  (uint32_t)(ms % 1000) * 1000);
-	l->timer = tevent_add_timer(l->agent->ev, l, next, listener_timeout,
-				    l);
-	if (l->timer == NULL) {
-		log_error("out of memory: connections that are idle stay");
+	if (ret == MHD_YES) {
+		tick_in(l->timer, ms * 1000);
+	} else if (tick_is_set(l->timer)) {
+		tick_stop(l->timer);
 	}
 }
 
@@ -81,13 +72,8 @@ static void listener_readable(struct tevent_context *ev,
 	listener_run(private_data);
 }
 
-static void listener_timeout(struct tevent_context *ev,
-			     struct tevent_timer *te, struct timeval now,
-			     void *private_data)
+static void listener_due(void *private_data)
 {
-	(void)ev;
-	(void)te;
-	(void)now;
 	listener_run(private_data);
 }
 
@@ -248,7 +234,8 @@ int listener_create(TALLOC_CTX *mem_ctx, struct agent *agent, int fd,
 	l->home.resumed = listener_resumed;
 	talloc_set_destructor(l, listener_destroy);
 	l->again = tevent_create_immediate(l);
-	if (l->again != NULL) {
+	l->timer = tick_create(l, agent->ev, listener_due, l);
+	if (l->again != NULL && l->timer != NULL) {
 		ret = listener_start(l, fd, https);
 	}
 	if (ret == 0) {

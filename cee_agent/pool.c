@@ -6,7 +6,8 @@
  * 2. One job a worker. Jobs wait in order; waiting counts as time.
  * 3. A worker whose job is over its time is killed, one that died is seen by
  *    the end of its socket; both are replaced at once, but not more often
- *    than each second in the same place.
+ *    than each second in the same place. One tick does it for all places,
+ *    so that a moment without memory costs no worker.
  * 4. A replacement is forked out of the running program. So it resets the
  *    signals (tevent's would write to descriptors that are no longer what
  *    they were) and closes everything but its own socket.
@@ -33,6 +34,7 @@
 #include "common/cee_msg.h"
 #include "common/log.h"
 #include "common/req.h"
+#include "common/tick.h"
 
 #define POOL_WAITING_MAX 512
 #define POOL_GRACE 500		/* ms for a worker to say itself "no time" */
@@ -45,8 +47,8 @@ struct pool_worker {
 	pid_t pid;		/* 0 = there is none, or it is reaped */
 	int fd;			/* -1 = there is none */
 	struct tevent_fd *fde;
-	struct tevent_timer *timer;	/* the deadline, or the next fork */
-	struct timeval forked;
+	struct tevent_timer *timer;	/* the deadline of its job */
+	struct timeval next;	/* earliest fork in its place */
 	unsigned int generation;	/* of its configuration */
 	bool busy;
 	uint64_t id;		/* of its job */
@@ -61,6 +63,7 @@ struct pool {
 	struct tevent_context *ev;
 	struct tally *tally;
 	struct tevent_signal *child;
+	struct tick *vacant;	/* the next fork */
 	struct pool_worker workers[POOL_WORKERS_MAX];
 	size_t num_workers;
 	unsigned int generation;
@@ -86,9 +89,6 @@ static void pool_readable(struct tevent_context *ev, struct tevent_fd *fde,
 			  uint16_t flags, void *private_data);
 static void pool_late(struct tevent_context *ev, struct tevent_timer *te,
 		      struct timeval now, void *private_data);
-static void pool_fork_again(struct tevent_context *ev,
-			    struct tevent_timer *te, struct timeval now,
-			    void *private_data);
 
 /* The processes. */
 
@@ -144,7 +144,7 @@ static int pool_fork(struct pool_worker *w)
 	}
 	w->pid = pid;
 	w->fd = fds[0];
-	w->forked = tevent_timeval_current();
+	w->next = tevent_timeval_current_ofs(POOL_FORK_PAUSE, 0);
 	w->generation = w->pool->generation;
 	return 0;
 }
@@ -172,45 +172,48 @@ static void pool_drop(struct pool_worker *w)
 	w->busy = false;
 }
 
-/* A worker in the place of the one that is gone, now or in a while. */
-static void pool_replace(struct pool_worker *w)
+static void pool_start(struct pool_worker *w)
 {
-	struct timeval next = tevent_timeval_add(&w->forked, POOL_FORK_PAUSE,
-						 0);
-	struct timeval now = tevent_timeval_current();
-	int ret = EAGAIN;
+	int ret = pool_fork(w);
 
-	if (tevent_timeval_compare(&next, &now) <= 0) {
-		ret = pool_fork(w);
-		if (ret == 0) {
-			ret = pool_watch_worker(w);
-		}
-		if (ret == 0) {
-			return;
-		}
+	if (ret == 0) {
+		ret = pool_watch_worker(w);
+	}
+	if (ret != 0) {
 		log_error("cannot start a worker: %s", strerror(ret));
 		pool_drop(w);
-		next = tevent_timeval_add(&now, POOL_FORK_PAUSE, 0);
-	}
-	w->timer = tevent_add_timer(w->pool->ev, w->pool, next,
-				    pool_fork_again, w);
-	if (w->timer == NULL) {
-		log_error("out of memory: one worker less until a restart");
+		w->next = tevent_timeval_current_ofs(POOL_FORK_PAUSE, 0);
 	}
 }
 
-static void pool_fork_again(struct tevent_context *ev,
-			    struct tevent_timer *te, struct timeval now,
-			    void *private_data)
+/* Workers in the places that have none, now or in a while. */
+static void pool_fill(struct pool *pool)
 {
-	struct pool_worker *w = private_data;
+	struct timeval now = tevent_timeval_current();
+	const struct timeval *next = NULL;
+	size_t i;
 
-	(void)ev;
-	(void)te;
-	(void)now;
-	TALLOC_FREE(w->timer);
-	pool_replace(w);
-	pool_run(w->pool);
+	for (i = 0; i < pool->num_workers; i++) {
+		struct pool_worker *w = &pool->workers[i];
+
+		if (w->fd == -1 && tevent_timeval_compare(&w->next,
+							  &now) <= 0) {
+			pool_start(w);
+		}
+		if (w->fd == -1 && (next == NULL ||
+		    tevent_timeval_compare(&w->next, next) < 0)) {
+			next = &w->next;
+		}
+	}
+	if (next != NULL) {
+		tick_at(pool->vacant, *next);
+	}
+}
+
+static void pool_vacant(void *private_data)
+{
+	pool_fill(private_data);
+	pool_run(private_data);
 }
 
 static void pool_reap(struct tevent_context *ev, struct tevent_signal *se,
@@ -294,7 +297,8 @@ int pool_watch(struct pool *pool, struct tevent_context *ev)
 	pool->ev = ev;
 	pool->child = tevent_add_signal(ev, pool, SIGCHLD, 0, pool_reap,
 					pool);
-	if (pool->child == NULL) {
+	pool->vacant = tick_create(pool, ev, pool_vacant, pool);
+	if (pool->child == NULL || pool->vacant == NULL) {
 		return ENOMEM;
 	}
 	for (i = 0; i < pool->num_workers; i++) {
@@ -313,16 +317,11 @@ static bool pool_is_old(const struct pool_worker *w)
 	       (size_t)(w - w->pool->workers) >= w->pool->num_workers;
 }
 
-/* One that is idle and old makes room for a new one, if there is to be. */
-static void pool_renew(struct pool_worker *w)
+/* One that is idle and old makes room for a new one, at once. */
+static void pool_retire(struct pool_worker *w)
 {
-	struct pool *pool = w->pool;
-
 	pool_drop(w);
-	if ((size_t)(w - pool->workers) < pool->num_workers) {
-		w->forked = (struct timeval) { .tv_sec = 0 };
-		pool_replace(w);
-	}
+	w->next = (struct timeval) { .tv_sec = 0 };
 }
 
 static int pool_storage_row(const struct pool *pool, const char *host)
@@ -345,10 +344,11 @@ void pool_configure(struct pool *pool, const struct agent_config *config)
 		if (w->busy) {
 			w->storage = pool_storage_row(pool, w->host);
 			w->clamd = -1;
-		} else if (w->fd != -1 || i < pool->num_workers) {
-			pool_renew(w);
+		} else {
+			pool_retire(w);
 		}
 	}
+	pool_fill(pool);
 	pool_run(pool);
 }
 
@@ -617,9 +617,7 @@ static void pool_fail(struct pool_worker *w, uint32_t status,
 		pool_tally(w, &result);
 	}
 	pool_drop(w);
-	if ((size_t)(w - pool->workers) < pool->num_workers) {
-		pool_replace(w);
-	}
+	pool_fill(pool);
 	pool_run(pool);
 	if (req != NULL) {
 		pool_result(req, status, detail);
@@ -674,7 +672,8 @@ static void pool_readable(struct tevent_context *ev, struct tevent_fd *fde,
 		state->result = result;
 	}
 	if (pool_is_old(w)) {
-		pool_renew(w);
+		pool_retire(w);
+		pool_fill(w->pool);
 	}
 	pool_run(w->pool);
 	if (req != NULL) {

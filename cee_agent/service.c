@@ -20,6 +20,7 @@
 #include "cee_agent/listener.h"
 #include "cee_agent/service.h"
 #include "common/log.h"
+#include "common/tick.h"
 #include "common/watchdog.h"
 
 #define SERVICE_GRACE 10	/* s for what is under way at the end */
@@ -35,11 +36,9 @@ struct service {
 	int *fds;
 	struct service_retired *retired;
 	unsigned int stopping;	/* how often it was told */
+	struct tick *tick;	/* looks at those retired */
 	bool late;		/* the grace is over */
 };
-
-static void service_ticked(struct tevent_context *ev, struct tevent_timer *te,
-			   struct timeval now, void *private_data);
 
 void service_warn(const struct agent_config *config)
 {
@@ -246,27 +245,12 @@ static void service_late(struct tevent_context *ev, struct tevent_timer *te,
 	s->late = true;
 }
 
-/* 0 or ENOMEM */
-static int service_schedule(struct service *s)
-{
-	struct timeval next = tevent_timeval_current_ofs(SERVICE_TICK, 0);
-
-	return tevent_add_timer(s->agent->ev, s, next, service_ticked,
-				s) == NULL ? ENOMEM : 0;
-}
-
-static void service_ticked(struct tevent_context *ev, struct tevent_timer *te,
-			   struct timeval now, void *private_data)
+static void service_ticked(void *private_data)
 {
 	struct service *s = private_data;
 
-	(void)ev;
-	(void)te;
-	(void)now;
 	service_reap(s);
-	if (service_schedule(s) != 0) {
-		log_error("out of memory");
-	}
+	tick_in(s->tick, SERVICE_TICK * 1000000);
 }
 
 /* 0 or errno */
@@ -281,10 +265,12 @@ static int service_watch(struct service *s)
 			return ENOMEM;
 		}
 	}
-	if (watchdog_start(s, s->agent->ev) != 0) {
+	s->tick = tick_create(s, s->agent->ev, service_ticked, s);
+	if (s->tick == NULL || watchdog_start(s, s->agent->ev) != 0) {
 		return ENOMEM;
 	}
-	return service_schedule(s);
+	tick_in(s->tick, SERVICE_TICK * 1000000);
+	return 0;
 }
 
 /* Its life. */

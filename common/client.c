@@ -24,8 +24,7 @@
 
 static void client_event(struct tevent_context *ev, struct tevent_fd *fde,
 			 uint16_t flags, void *private_data);
-static void client_retry(struct tevent_context *ev, struct tevent_timer *te,
-			 struct timeval now, void *private_data);
+static void client_retry(void *private_data);
 static void client_later(struct tevent_context *ev,
 			 struct tevent_immediate *im, void *private_data);
 
@@ -123,15 +122,13 @@ static void client_say_down(struct client *c, int error)
 
 static void client_arm_retry(struct client *c)
 {
-	struct timeval next = tevent_timeval_current_ofs(
-		0, CLIENT_RETRY * 1000);
 	const struct client_ask_state *a = c->asks;
 
 	while (a != NULL && a->grace == 0) {
 		a = a->next;
 	}
-	if (c->retry == NULL && a != NULL) {
-		c->retry = tevent_add_timer(c->ev, c, next, client_retry, c);
+	if (!tick_is_set(c->retry) && a != NULL) {
+		tick_in(c->retry, CLIENT_RETRY * 1000);
 	}
 }
 
@@ -290,9 +287,11 @@ struct client *client_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 	client_list_init(&c->unacked);
 	client_list_init(&c->in);
 	c->later = tevent_create_immediate(c);
+	c->retry = tick_create(c, ev, client_retry, c);
 	c->hello_len = proto_encode(&m, msg);
 	c->hello = talloc_memdup(c, msg, c->hello_len);
-	if (c->hello_len == 0 || c->hello == NULL || c->later == NULL) {
+	if (c->hello_len == 0 || c->hello == NULL || c->later == NULL ||
+	    c->retry == NULL) {
 		talloc_free(c);
 		return NULL;
 	}
@@ -300,18 +299,13 @@ struct client *client_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 	return c;
 }
 
-static void client_retry(struct tevent_context *ev, struct tevent_timer *te,
-			 struct timeval now, void *private_data)
+static void client_retry(void *private_data)
 {
 	struct client *c = talloc_get_type_abort(private_data, struct client);
 	struct client_ask_state *a = NULL;
 	struct client_ask_state *next = NULL;
 	int64_t ms = client_now();
 
-	(void)ev;
-	(void)now;
-	talloc_free(te);
-	c->retry = NULL;
 	(void)client_connect(c);
 	client_ask_again(c);
 	for (a = c->asks; a != NULL; a = next) {

@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include "common/client.h"
+#include "common/tick.h"
 
 /* An encoded message in one of the lists. */
 struct client_msg {
@@ -47,7 +48,7 @@ struct client {
 	size_t hello_len;
 	int fd;
 	struct tevent_fd *fde;
-	struct tevent_timer *retry;
+	struct tick *retry;	/* set while there is something asked */
 	struct tevent_immediate *later;
 	bool greeted;		/* cavad has said something on it */
 	bool down;		/* ops->state(false) was said */

@@ -1,10 +1,14 @@
-/*
+/* includes: common/client.c
+ *
  * smbd's end of the scan socket: its connection, questions that wait in the
  * loop, and notices. Those that wait in poll(): test_client_sync.c.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 #include "tests/unit/client_test.h"
+#include "tests/unit/no_memory.h"
+
+#include "common/client.c"
 
 /* --- the connection --- */
 
@@ -149,7 +153,7 @@ static void test_ask_without(void **p)
 	WAIT_FOR(t, a.ended);
 	assert_int_equal(a.ret, ENOTCONN);
 	assert_true(client_now() - began < CLIENT_RETRY);
-	assert_null(t->client->retry);
+	assert_false(tick_is_set(t->client->retry));
 }
 
 static void test_ask_time(void **p)
@@ -223,6 +227,26 @@ static void test_asked_again(void **p)
 	say_answer(fd, 1, VERDICT_CLEAN);
 	WAIT_FOR(t, a[0].ended);
 	assert_int_equal(a[0].ret, 0);
+}
+
+/* The connection is lost in a moment without memory: tried all the same. */
+static void test_retry_without_memory(void **p)
+{
+	struct test *t = *p;
+	int fd = begin(t);
+	struct asked a;
+
+	ask(t, &a, 60000);
+	no_memory = true;
+	hang_up(t);
+	WAIT_FOR(t, t->down == 1);
+	no_memory = false;
+	WAIT_FOR(t, t->count == 2);
+	fd = t->peers[1];
+	say_config(fd, 1);
+	say_answer(fd, 1, VERDICT_CLEAN);
+	WAIT_FOR(t, a.ended);
+	assert_int_equal(a.ret, 0);
 }
 
 /* cavad stays away: ENOTCONN when the grace is over. */
@@ -479,6 +503,7 @@ int main(void)
 		TEST(test_ask_time),
 		TEST(test_cancel),
 		TEST(test_asked_again),
+		TEST(test_retry_without_memory),
 		TEST(test_grace),
 		TEST(test_grace_of_refused),
 		TEST(test_many_asked_again),
