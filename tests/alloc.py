@@ -3,7 +3,7 @@
 code may report an error, and may not crash or wait for ever.
 
 As many of each program as there is time for: one of each stack of callers
-and any others in turn; with --long for minutes, of slow programs too. That a
+and any others in turn; with --long for minutes (or --seconds), of slow programs too. That a
 test does not look at what it allocates, and gives it to what it tests, is no
 finding. Ends with a line `N passed, N failed`.
 
@@ -96,9 +96,9 @@ def numbers(total, firsts, seed):
     return [n for n in dict.fromkeys(pairs) if n is not None]
 
 
-def check(program, long, seed):
+def check(program, long, seconds, seed):
     """(findings, line of the report)"""
-    limit, seconds = (SLOW, LONG) if long else (QUICK, SHORT)
+    limit = SLOW if long else QUICK
     with tempfile.NamedTemporaryFile() as count:
         code, output = run(program, 0, count.name, limit)
         total, *firsts = map(int, pathlib.Path(count.name).read_text()
@@ -124,7 +124,9 @@ def main():
     parser.add_argument("--long", action="store_true")
     parser.add_argument("--only", default="")
     parser.add_argument("--seed")
+    parser.add_argument("--seconds", type=float)
     options = parser.parse_args()
+    seconds = options.seconds or (LONG if options.long else SHORT)
     if options.seed is None:    # what CI runs is the same each time
         options.seed = str(time.time_ns()) if options.long else "1"
     # What crashes leaves files and processes.
@@ -141,7 +143,8 @@ def main():
                 if options.only in path.stem]
     results = []
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        jobs = [(p, pool.submit(check, p, options.long, options.seed))
+        jobs = [(p, pool.submit(check, p, options.long, seconds,
+                                options.seed))
                 for p in programs]
         for program, job in jobs:
             found, line = job.result()

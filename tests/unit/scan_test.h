@@ -338,6 +338,8 @@ static inline struct test *set_up_test(void)
 	t->config->settings.state_dir = t->top;
 	t->events = events_create(t);
 	t->servers = talloc_zero(t, struct servers);
+	assert_non_null(t->events);
+	assert_non_null(t->servers);
 	t->servers->ev = t->ev;
 	t->servers->online = true;
 	start_store(t);

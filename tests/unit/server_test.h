@@ -238,6 +238,8 @@ static int setup(void **state)
 	memset(&fakes, 0, sizeof(fakes));
 	f->ev = tevent_context_init(f);
 	f->events = events_create(f);
+	assert_non_null(f->ev);
+	assert_non_null(f->events);
 	f->picked = talloc_strdup(f, "");
 	f->config.settings.service_enabled = true;
 	f->config.settings.node = 1;

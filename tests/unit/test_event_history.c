@@ -10,8 +10,10 @@
 static struct event_history *history(struct test *t, struct events *events)
 {
 	struct event_history *h = NULL;
-	int ret = event_history_create(t, t->ev, t->store, events, &h);
+	int ret = 0;
 
+	assert_non_null(events);
+	ret = event_history_create(t, t->ev, t->store, events, &h);
 	assert_int_equal(ret, 0);
 	return h;
 }

@@ -37,11 +37,13 @@ static struct accounts *accounts_of(const char *text)
 static int set_up(void **p)
 {
 	struct test *t = talloc_zero(NULL, struct test);
+	struct events *events = NULL;
 
 	t->ev = tevent_context_init(t);
+	events = events_create(t);
+	assert_non_null(events);
 	assert_int_equal(logins_create(t, t->ev, accounts_of("admin:" HASH),
-				       events_create(t), &t->counters, &t->l),
-			 0);
+				       events, &t->counters, &t->l), 0);
 	*p = t;
 	return 0;
 }

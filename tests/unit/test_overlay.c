@@ -17,8 +17,10 @@ static struct overlay_object *over(struct overlay *o, const char *class,
 				   const char *name, const char *field,
 				   const char *text)
 {
-	struct overlay_object *object = overlay_make(o, class, name);
+	struct overlay_object *object = NULL;
 
+	assert_non_null(o);
+	object = overlay_make(o, class, name);
 	if (field != NULL) {
 		assert_int_equal(overlay_set(object, field, text), 0);
 	}

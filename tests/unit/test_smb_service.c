@@ -47,6 +47,7 @@ static int world_up(void **p)
 	w->test = test;
 	w->fd = -1;
 	w->events = events_create(w);
+	assert_non_null(w->events);
 	w->config = talloc_zero(w, struct config);
 	w->config->settings.service_enabled = true;
 	w->config->settings.ip_pool = pool;

@@ -101,6 +101,7 @@ static void test_rows(void **p)
 	struct seen s = { .max = 8 };
 	uint64_t one, two, three, last = 0;
 
+	assert_non_null(events);
 	assert_int_equal(threats_create(t, t->ev, t->store, events, &all), 0);
 	one = threats_found(all, &found, THREAT_INFECTED, "cavad", "w");
 	/* before it is on disk, and after */
@@ -149,6 +150,7 @@ static void test_rows(void **p)
 
 	/* over a restart */
 	talloc_free(all);
+	assert_non_null(events);
 	assert_int_equal(threats_create(t, t->ev, t->store, events, &all), 0);
 	found = found_in(4, "Eicar");
 	assert_int_equal(threats_found(all, &found, THREAT_INFECTED, "c",
@@ -170,6 +172,7 @@ static void test_without_report(void **p)
 	struct tevent_req *req = NULL;
 	uint64_t one, two, from = 0;
 
+	assert_non_null(events);
 	assert_int_equal(threats_create(t, t->ev, t->store, events, &all), 0);
 	one = threats_found(all, &found, THREAT_INFECTED, "cavad", "w");
 	found = found_in(3, "Eicar");
@@ -209,6 +212,7 @@ static void test_again_in_a_report(void **p)
 	struct seen s = { .max = 8 };
 	uint64_t one, last, from = 0;
 
+	assert_non_null(events);
 	assert_int_equal(threats_create(t, t->ev, t->store, events, &all), 0);
 	one = threats_found(all, &found, THREAT_INFECTED, "cavad", "w");
 	written(t);
