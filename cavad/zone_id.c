@@ -40,7 +40,7 @@ static void zone_id_keep(struct zone_ids *ids, const char *name,
 			 const char *text)
 {
 	struct overlay *none = overlay_create(NULL);
-	struct overlay *one = overlay_create(none);
+	struct overlay *one = none == NULL ? NULL : overlay_create(none);
 	struct overlay_object *object = NULL;
 	struct tevent_req *req = NULL;
 
