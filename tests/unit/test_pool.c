@@ -155,11 +155,13 @@ static void test_fewer(void **p)
 	struct agent_config fewer = { .workers = TEST_WORKERS - 1 };
 	pid_t pid = w->pid;
 
-	w->next = tevent_timeval_current_ofs(0, 50000);
+	w->next = tevent_timeval_current_ofs(3600, 0);
 	assert_int_equal(kill(pid, SIGKILL), 0);
 	while (w->fd != -1) {
 		turn(t);
 	}
+	w->next = tevent_timeval_current();
+	tick_at(t->pool->vacant, w->next);
 	pool_configure(t->pool, &fewer);
 	assert_int_equal(alive(t), TEST_WORKERS - 1);
 	while (tick_is_set(t->pool->vacant)) {
