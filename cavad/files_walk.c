@@ -7,11 +7,11 @@
  *    before it has been seen, nothing behind it has. Files that are made
  *    before the cursor while the walk is under way are not its business:
  *    their writers said so (notices).
- * 2. Memory. Of a directory the WINDOW_NAMES smallest names behind the
- *    cursor are kept; at the end of them it is read again. Of the
- *    directories above, those that are WINDOWS_MAX up lose their names, and
- *    are read again when the walk is back. So memory has a bound whatever the
- *    tree is like; a directory of a million files is read some thirty times.
+ * 2. Memory. Of a directory there is a window of the names behind the cursor
+ *    (files_names.h); at the end of it it is read again. Of the directories
+ *    above, those that are WINDOWS_MAX up lose their names, and are read
+ *    again when the walk is back. So memory has a bound whatever the tree is
+ *    like; a directory of a million files is read some thirty times.
  * 3. Nothing is left by a link: each step is one name, O_NOFOLLOW, from the
  *    descriptor of its directory, and the first one is openat2() below
  *    check_root. A directory that is another mount is left out unless
@@ -19,10 +19,12 @@
  *    The cursor's directory may have gone meanwhile: then what remains of it
  *    is behind the cursor, and nothing more is to be seen of the rest.
  * 4. What the record says is clean and current, and what has no streams, is
- *    passed over by name, three system calls a file: what has the record is
- *    the inode that the directory listed, and is still under that name after
- *    its record was read. Everything else is opened, with O_PATH alone: no
- *    device wakes, no lease breaks.
+ *    passed over by name (files_look.h), three system calls a file. Names
+ *    are looked at ahead, as many as this batch will come to, and what was
+ *    seen of them is not good for another one: between batches there may be
+ *    hours, between the look and the name there is WALK_TIME at most.
+ *    Everything else is opened, with O_PATH alone: no device wakes, no lease
+ *    breaks.
  * 5. What has named streams (common/stream.h) is handed over whatever its
  *    record says: of those the database has the verdicts. Which ones they are
  *    is asked by who scans them (scan_streams.h).
@@ -36,35 +38,26 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "cavad/files_look.h"
 #include "cavad/files_walk.h"
 #include "common/stream.h"
 
 #define WALK_DEPTH 2048		/* of a path of FILES_PATH_MAX */
 #define WALK_TIME 1000		/* ms a batch may take */
 #define WALK_ENTRIES 50000	/* that a batch looks at */
-#ifndef WINDOW_NAMES		/* the test has smaller ones */
+#ifndef WINDOWS_MAX		/* the test has smaller ones */
 #define WALK_CANDIDATES 512	/* of a batch */
-#define WINDOW_NAMES 32768
 #define WINDOWS_MAX 8
 #endif
-
-struct walk_name {
-	char *text;
-	ino_t ino;
-	unsigned char type;	/* DT_* */
-};
 
 struct walk_level {
 	int fd;			/* O_PATH */
 	uint64_t dev, ino, mount;
 	size_t path_len;	/* of the directory, in walk->path */
 	char after[NAME_MAX + 1];	/* all up to this name is done */
-	struct walk_name *names;	/* NULL = to be read */
-	size_t count, next;
-	bool whole;		/* there are none behind those */
+	struct names names;
 };
 
 struct walk {
@@ -79,101 +72,12 @@ struct walk {
 	char path[FILES_PATH_MAX];
 	unsigned int depth;
 	unsigned int entries;
+	uint32_t batch;		/* number of this one, never 0 */
+	int64_t end;		/* of its time; look_clock() */
+	struct looker *looker;
 	int here;		/* fd of the working directory; -1 = another */
 	struct walk_level levels[WALK_DEPTH];
 };
-
-/* --- names of a directory --- */
-
-static void names_drop(struct walk_level *l)
-{
-	size_t i = 0;
-
-	for (i = 0; i < l->count; i++) {
-		free(l->names[i].text);
-	}
-	free(l->names);
-	l->names = NULL;
-	l->count = l->next = 0;
-	l->whole = false;
-}
-
-static int name_compare(const void *a, const void *b)
-{
-	const struct walk_name *x = a;
-	const struct walk_name *y = b;
-
-	return strcmp(x->text, y->text);
-}
-
-/* Full: the larger half is for another time. */
-static void names_halve(struct walk_level *l)
-{
-	size_t keep = WINDOW_NAMES / 2;
-	size_t i = 0;
-
-	qsort(l->names, l->count, sizeof(l->names[0]), name_compare);
-	for (i = keep; i < l->count; i++) {
-		free(l->names[i].text);
-	}
-	l->count = keep;
-	l->whole = false;
-}
-
-/* 0 or errno. */
-static int names_add(struct walk_level *l, const struct dirent *entry)
-{
-	const char *last = l->whole ? NULL :
-		l->names[WINDOW_NAMES / 2 - 1].text;
-	char *text = NULL;
-
-	if (strcmp(entry->d_name, ".") == 0 ||
-	    strcmp(entry->d_name, "..") == 0 ||
-	    strcmp(entry->d_name, l->after) <= 0 ||
-	    (last != NULL && strcmp(entry->d_name, last) > 0)) {
-		return 0;
-	}
-	text = strdup(entry->d_name);
-	if (text == NULL) {
-		return ENOMEM;
-	}
-	l->names[l->count++] = (struct walk_name) {
-		.text = text, .ino = entry->d_ino, .type = entry->d_type };
-	if (l->count == WINDOW_NAMES) {
-		names_halve(l);
-	}
-	return 0;
-}
-
-/* 0 or errno. */
-static int names_read(struct walk_level *l)
-{
-	struct dirent *entry = NULL;
-	DIR *dir = NULL;
-	int fd = openat(l->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC |
-			O_NOATIME);
-	int ret = 0;
-
-	names_drop(l);
-	if (fd == -1) {
-		return errno;
-	}
-	l->names = calloc(WINDOW_NAMES, sizeof(l->names[0]));
-	dir = l->names == NULL ? NULL : fdopendir(fd);
-	if (dir == NULL) {
-		close(fd);
-		return ENOMEM;
-	}
-	l->whole = true;
-	do {
-		errno = 0;
-		entry = readdir(dir);
-		ret = entry == NULL ? errno : names_add(l, entry);
-	} while (entry != NULL && ret == 0);
-	closedir(dir);
-	qsort(l->names, l->count, sizeof(l->names[0]), name_compare);
-	return ret;
-}
 
 /* --- directories --- */
 
@@ -181,7 +85,7 @@ static void level_pop(struct walk *w)
 {
 	struct walk_level *l = &w->levels[--w->depth];
 
-	names_drop(l);
+	names_drop(&l->names);
 	if (w->here == l->fd) {
 		w->here = -1;
 	}
@@ -225,7 +129,7 @@ static bool level_wanted(struct walk *w, struct walk_level *l)
 		count_error(w, errno);
 		return false;
 	}
-	l->dev = (uint64_t)stx.stx_dev_major << 32 | stx.stx_dev_minor;
+	l->dev = look_dev(stx.stx_dev_major, stx.stx_dev_minor);
 	l->ino = stx.stx_ino;
 	l->mount = (stx.stx_mask & STATX_MNT_ID) != 0 ? stx.stx_mnt_id :
 		l->dev;
@@ -254,7 +158,8 @@ static bool level_push(struct walk *w, int fd)
 	}
 	w->depth++;
 	if (w->depth > WINDOWS_MAX) {
-		names_drop(&w->levels[w->depth - 1 - WINDOWS_MAX]);
+		names_drop(&w->levels[w->depth - 1 -
+				      WINDOWS_MAX].names);
 	}
 	return true;
 }
@@ -398,33 +303,47 @@ static bool walk_here(struct walk *w, const struct walk_level *l)
 	return w->here == l->fd;
 }
 
+/*
+ * Looks at the next names, `name` the first of them. No more than this batch
+ * will come to: each is one more candidate at most.
+ */
+static void look_ahead(struct walk *w, const struct walk_level *l,
+		       struct name *name)
+{
+	struct look look = {
+		.names = name,
+		.count = l->names.list + l->names.count - name,
+		.dev = l->dev,
+		.signature_min = w->ask->signature_min,
+		.end = w->end,
+		.batch = w->batch,
+	};
+	size_t room = WALK_CANDIDATES - w->walked.count;
+
+	if (look.count > room) {
+		look.count = room;
+	}
+	looker_look(w->looker, &look);
+}
+
 /* Rule 4: clean and current, and counted. False: nothing is known. */
 static bool look_by_name(struct walk *w, const struct walk_level *l,
-			 const struct walk_name *name)
+			 struct name *name)
 {
 	struct walk_counts *c = &w->walked.counts;
-	struct statx stx = { 0 };
-	struct content now;
-	struct verdict v;
 
-	if (name->type != DT_REG || w->ask->ignore_previous ||
-	    !walk_here(w, l) || stream_perhaps(name->text) ||
-	    verdict_read_name(name->text, &v) != 0 ||
-	    statx(AT_FDCWD, name->text, AT_SYMLINK_NOFOLLOW,
-		  STATX_BASIC_STATS, &stx) == -1 ||
-	    !S_ISREG(stx.stx_mode) || stx.stx_ino != name->ino ||
-	    l->dev != ((uint64_t)stx.stx_dev_major << 32 |
-		       stx.stx_dev_minor)) {
+	if (name->type != DT_REG || w->ask->ignore_previous) {
 		return false;
 	}
-	content_of_statx(&stx, &now);
-	if (verdict_state(&v, &now, w->ask->signature_min) !=
-	    VERDICT_STATE_CLEAN || is_excluded(w)) {
+	if (name->batch != w->batch && walk_here(w, l)) {
+		look_ahead(w, l, name);
+	}
+	if (name->batch != w->batch || !name->current || is_excluded(w)) {
 		return false;
 	}
 	c->files++;
 	c->current++;
-	c->bytes += now.size;
+	c->bytes += name->size;
 	return true;
 }
 
@@ -450,7 +369,7 @@ static bool look_open(struct walk *w, const struct walk_level *l,
 }
 
 /* An entry of any kind. True: a directory, to be entered. */
-static bool look_at(struct walk *w, const struct walk_name *name)
+static bool look_at(struct walk *w, struct name *name)
 {
 	const struct walk_level *l = &w->levels[w->depth - 1];
 
@@ -470,21 +389,22 @@ static bool look_at(struct walk *w, const struct walk_name *name)
 static bool step(struct walk *w)
 {
 	struct walk_level *l = &w->levels[w->depth - 1];
-	const struct walk_name *name = NULL;
+	struct names *n = &l->names;
+	struct name *name = NULL;
 	int ret = 0;
 
-	if (l->names == NULL || (l->next == l->count && !l->whole)) {
-		ret = names_read(l);
+	if (n->list == NULL || (n->next == n->count && !n->whole)) {
+		ret = names_read(n, l->fd, l->after);
 		if (ret != 0) {
 			count_error(w, ret);
-			l->whole = true;	/* with what there was */
+			n->whole = true;	/* with what there was */
 		}
 	}
-	if (l->next == l->count) {
+	if (n->next == n->count) {
 		level_pop(w);
 		return w->depth > 0;
 	}
-	name = &l->names[l->next++];
+	name = &n->list[n->next++];
 	w->entries++;
 	memcpy(l->after, name->text, strlen(name->text) + 1);
 	if (!path_add(w, name->text)) {
@@ -567,12 +487,13 @@ static int walk_start(struct walk *w, const struct files_walk *ask)
 	return 0;
 }
 
-static int64_t clock_ms(void)
+/* What was looked at for a batch before is not good any more. */
+static void batch_begin(struct walk *w)
 {
-	struct timespec ts = { 0 };
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * INT64_C(1000) + ts.tv_nsec / 1000000;
+	w->batch = w->batch == UINT32_MAX ? 1 : w->batch + 1;
+	w->end = look_clock() + WALK_TIME;
+	w->entries = 0;
+	w->walked = (struct files_walked) { .error = 0 };
 }
 
 void walk_batch(struct walk *w, const struct files_walk *ask,
@@ -580,17 +501,15 @@ void walk_batch(struct walk *w, const struct files_walk *ask,
 {
 	static uint8_t room[FILES_MSG_MAX - 3 * FILES_PATH_MAX];
 	struct buf candidates = buf_writer(room, sizeof(room));
-	int64_t end = clock_ms() + WALK_TIME;
 	bool more = true;
 
 	w->ask = ask;
 	/* cppcheck-suppress autoVariables; for the time of this call */
 	w->out = &candidates;
-	w->entries = 0;
-	w->walked = (struct files_walked) { .error = 0 };
+	batch_begin(w);
 	w->walked.error = walk_start(w, ask);
 	while (w->walked.error == 0 && more && w->entries < WALK_ENTRIES &&
-	       w->walked.count < WALK_CANDIDATES && clock_ms() < end &&
+	       w->walked.count < WALK_CANDIDATES && look_clock() < w->end &&
 	       candidates.pos + 2 * FILES_PATH_MAX < sizeof(room)) {
 		more = step(w);
 	}
@@ -610,18 +529,26 @@ struct walk *walk_create(const struct files_root *root)
 {
 	struct walk *w = calloc(1, sizeof(*w));
 
-	if (w != NULL) {
-		w->root = root;
-		w->here = -1;
+	if (w == NULL) {
+		return NULL;
 	}
+	w->looker = looker_create();
+	if (w->looker == NULL) {
+		free(w);
+		return NULL;
+	}
+	w->root = root;
+	w->here = -1;
 	return w;
 }
 
 void walk_end(struct walk *w)
 {
-	if (w != NULL) {
-		walk_clear(w);
+	if (w == NULL) {
+		return;
 	}
+	looker_end(w->looker);
+	walk_clear(w);
 	free(w);
 }
 

@@ -1,4 +1,4 @@
-/* includes: cavad/files_walk.c */
+/* includes: cavad/files_walk.c cavad/files_names.c */
 /*
  * Walks: everything once, whatever the tree does meanwhile, and nothing that
  * is not below. In this process; with small windows.
@@ -8,6 +8,7 @@
 #define WINDOW_NAMES 8
 #define WINDOWS_MAX 2
 #define WALK_CANDIDATES 5
+#include "cavad/files_names.c"
 #include "cavad/files_walk.c"
 
 #include <sched.h>
@@ -337,6 +338,32 @@ static void test_current(void **p)
 	assert_string_equal(t->seen, "a\nclean\ninfected\nmarked\nstale\n");
 }
 
+/* What was looked at ahead for one batch is not good for the next one. */
+static void test_ahead(void **p)
+{
+	struct tree *t = *p;
+	char path[512];
+	char name[8];
+	int i = 0;
+
+	mark(t, "a", VERDICT_CLEAN);
+	tree_dir(t, "d");
+	for (i = 0; i < WALK_CANDIDATES; i++) {
+		snprintf(name, sizeof(name), "d/%d", i);
+		tree_file(t, name);
+	}
+	mark(t, "z", VERDICT_CLEAN);
+	batch(t);
+	assert_int_equal(t->last.count, WALK_CANDIDATES);
+	assert_int_equal(t->sum.current, 1);
+	tree_path(t, "z", path);
+	write_file(path, "another text");
+	batch(t);
+	assert_true(t->last.done);
+	assert_int_equal(t->sum.current, 1);
+	assert_non_null(strstr(t->seen, "d/4\nz\n"));
+}
+
 static void put_stream(struct tree *t, const char *name, const char *stream)
 {
 	char path[512];
@@ -461,6 +488,7 @@ int main(void)
 		WALK_TEST(links),
 		WALK_TEST(rules),
 		WALK_TEST(current),
+		WALK_TEST(ahead),
 		WALK_TEST(streams),
 		WALK_TEST(mounts),
 		WALK_TEST(deep),
