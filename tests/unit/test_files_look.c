@@ -52,7 +52,7 @@ static int read_name(const char *name, struct verdict *v)
 	readers.by_main += is_main;
 	readers.by_other += !is_main;
 	pthread_cond_broadcast(&readers.moved);
-	while (readers.forced != NULL && readers.forced->have_thread &&
+	while (readers.forced != NULL && !readers.forced->no_thread &&
 	       (is_main ? readers.by_main > 1 && readers.by_other == 0 :
 		readers.by_main + readers.by_other < NAMES)) {
 		pthread_cond_wait(&readers.moved, &readers.lock);
