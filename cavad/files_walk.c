@@ -215,7 +215,8 @@ static bool is_excluded(struct walk *w)
 {
 	struct filter_facts facts = facts_of(w);
 
-	return filter_rules(&w->ask->rules, &facts) != VERDICT_REASON_NONE;
+	return filter_has_rules(&w->ask->rules) &&
+		filter_rules(&w->ask->rules, &facts) != VERDICT_REASON_NONE;
 }
 
 /* Rule 5; of w->path, which is fd. */

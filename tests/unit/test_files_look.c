@@ -52,9 +52,10 @@ static int read_name(const char *name, struct verdict *v)
 	readers.by_main += is_main;
 	readers.by_other += !is_main;
 	pthread_cond_broadcast(&readers.moved);
-	while (readers.forced != NULL && !readers.forced->no_thread &&
-	       (is_main ? readers.by_main > 1 && readers.by_other == 0 :
-		readers.by_main + readers.by_other < NAMES)) {
+	while (readers.forced != NULL &&
+	       (!is_main ? readers.by_main + readers.by_other < NAMES :
+		readers.by_main > 1 && readers.by_other == 0 &&
+		!readers.forced->no_thread)) {
 		pthread_cond_wait(&readers.moved, &readers.lock);
 	}
 	pthread_mutex_unlock(&readers.lock);
