@@ -675,7 +675,7 @@ static void test_what_waits_is_not_locked(void **p)
 		reqs[i] = ask(t, paths[i], SCAN_JOB, false);
 	}
 	RUNNING(t, 5);
-	turn_for(t, 30);
+	WAIT_FOR(t, leases(paths, 10) == 5);
 	for (i = 0; i < 10; i++) {
 		locked += write_error(paths[i]) == EWOULDBLOCK;
 	}
