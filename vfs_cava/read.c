@@ -88,6 +88,7 @@ struct cava_pread_state {
 static void cava_pread_gate(struct tevent_req *req);
 static void cava_pread_cleared(struct tevent_req *subreq);
 static void cava_pread_next(struct tevent_req *req);
+static void cava_pread_took(struct tevent_req *req);
 static void cava_pread_done(struct tevent_req *subreq);
 
 struct tevent_req *cava_pread_send_fn(
@@ -158,10 +159,18 @@ static void cava_pread_next(struct tevent_req *req)
 {
 	struct cava_pread_state *state = tevent_req_data(
 		req, struct cava_pread_state);
-	struct tevent_req *subreq = SMB_VFS_NEXT_PREAD_SEND(
-		state, state->ev, state->handle, state->fsp, state->data,
-		state->n, state->offset);
+	struct tevent_req *subreq = NULL;
 
+	state->ret = cava_read_now(state->handle, state->fsp, state->data,
+				   state->n, state->offset);
+	if (state->ret != -1) {
+		state->aio = (struct vfs_aio_state) { .error = 0 };
+		cava_pread_took(req);
+		return;
+	}
+	subreq = SMB_VFS_NEXT_PREAD_SEND(state, state->ev, state->handle,
+					 state->fsp, state->data, state->n,
+					 state->offset);
 	if (tevent_req_nomem(subreq, req)) {
 		return;
 	}
@@ -174,10 +183,19 @@ static void cava_pread_done(struct tevent_req *subreq)
 							  struct tevent_req);
 	struct cava_pread_state *state = tevent_req_data(
 		req, struct cava_pread_state);
-	bool still = true;
 
 	state->ret = SMB_VFS_PREAD_RECV(subreq, &state->aio);
 	TALLOC_FREE(subreq);
+	cava_pread_took(req);
+}
+
+/* The data is here. */
+static void cava_pread_took(struct tevent_req *req)
+{
+	struct cava_pread_state *state = tevent_req_data(
+		req, struct cava_pread_state);
+	bool still = true;
+
 	cava_fetched(cava_of(state->handle), state->fsp, state->ret);
 	if (state->ret > 0 && !cava_is_check(cava_of(state->handle))) {
 		still = cava_gate_fast(cava_of(state->handle), state->fsp);

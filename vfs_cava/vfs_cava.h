@@ -534,6 +534,13 @@ NTSTATUS cava_durable_reconnect_fn(struct vfs_handle_struct *handle,
 				   struct files_struct **result,
 				   DATA_BLOB *new_cookie);
 
+/* --- read_now.c --- */
+
+/* The bytes, if they are at hand; -1: the next module has to read. */
+ssize_t cava_read_now(struct vfs_handle_struct *handle,
+		      struct files_struct *fsp, void *data, size_t n,
+		      off_t offset);
+
 /* --- read.c: the hooks; see Samba's vfs.h --- */
 
 ssize_t cava_pread_fn(struct vfs_handle_struct *handle,
