@@ -84,6 +84,7 @@ static uint32_t request_job(TALLOC_CTX *mem_ctx,
 	}
 	memset(job, 0, offsetof(struct job, path));
 	job->kind = JOB_SCAN;
+	job->size = r->size;
 	job->timeout = (uint32_t)timeout * 1000;
 	strcpy(job->host, unc->host);	/* no longer than a host may be */
 	strcpy(job->path, unc->path);	/* unc_parse() bounds it */

@@ -17,6 +17,8 @@
  *    session is gone, a new context is safer than the old one. The functions
  *    that keep the library's list of connections are wrapped, to count them
  *    and to tell a share that was not reached from a file that was not.
+ * 5. The library makes a tevent context for each request: one of poll(),
+ *    which unlike epoll costs no system call to make, fill and end.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -29,6 +31,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <tevent.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -317,6 +320,7 @@ struct smb *smb_create(TALLOC_CTX *mem_ctx, unsigned int slot)
 
 	if (smb != NULL) {
 		smb->slot = slot;
+		tevent_set_default_backend("poll");
 		talloc_set_destructor(smb, smb_destroy);
 	}
 	return smb;
@@ -367,12 +371,19 @@ static int smb_check_session(struct smb *smb)
 	return EACCES;
 }
 
-static int smb_open_url(struct smb *smb, const char *url, uint64_t *size)
+/* 0, or EISDIR: the library opens directories as well, but cannot seek. */
+static int smb_rewind(struct smb *smb)
+{
+	SMBCCTX *context = smb->peer->context;
+	smbc_lseek_fn lseek_fn = smbc_getFunctionLseek(context);
+
+	return lseek_fn(context, smb->file, 0, SEEK_SET) == -1 ? EISDIR : 0;
+}
+
+static int smb_open_url(struct smb *smb, const char *url)
 {
 	SMBCCTX *context = smb->peer->context;
 	smbc_open_fn open_fn = smbc_getFunctionOpen(context);
-	smbc_fstat_fn fstat_fn = smbc_getFunctionFstat(context);
-	struct stat st;
 	int ret;
 
 	errno = 0;
@@ -380,25 +391,18 @@ static int smb_open_url(struct smb *smb, const char *url, uint64_t *size)
 	if (smb->file == NULL) {
 		return errno == 0 ? EIO : errno;
 	}
-	memset(&st, 0, sizeof(st));
 	ret = smb_check_session(smb);
-	if (ret == 0 && fstat_fn(context, smb->file, &st) == -1) {
-		ret = errno == 0 ? EIO : errno;
-	}
-	if (ret == 0 && !S_ISREG(st.st_mode)) {
-		ret = EISDIR;
+	if (ret == 0) {
+		ret = smb_rewind(smb);
 	}
 	if (ret != 0) {
 		smb_close(smb);
-		return ret;
 	}
-	*size = (uint64_t)st.st_size;
-	return 0;
+	return ret;
 }
 
 int smb_open(struct smb *smb, const struct storage *storage,
-	     const char *host, const char *path, uint32_t timeout,
-	     uint64_t *size)
+	     const char *host, const char *path, uint32_t timeout)
 {
 	uint64_t sessions = smb->sessions;
 	char *url = NULL;
@@ -421,11 +425,31 @@ int smb_open(struct smb *smb, const struct storage *storage,
 	}
 	smb->host = host;
 	smbc_setTimeout(smb->peer->context, (int)timeout);
-	ret = smb_open_url(smb, url, size);
+	ret = smb_open_url(smb, url);
 	smb->host = NULL;
 	smb->reused = smb->connected && smb->sessions == sessions;
 	talloc_free(url);
 	return ret;
+}
+
+int smb_size(struct smb *smb, uint64_t *size)
+{
+	SMBCCTX *context = smb->peer->context;
+	smbc_fstat_fn fstat_fn = smbc_getFunctionFstat(context);
+	struct stat st;
+	int ret;
+
+	errno = 0;
+	memset(&st, 0, sizeof(st));
+	ret = fstat_fn(context, smb->file, &st);
+	if (ret == -1) {
+		return errno == 0 ? EIO : errno;
+	}
+	if (!S_ISREG(st.st_mode)) {
+		return EISDIR;
+	}
+	*size = (uint64_t)st.st_size;
+	return smb_rewind(smb);
 }
 
 ssize_t smb_read(struct smb *smb, void *data, size_t len)

@@ -29,12 +29,14 @@ struct smb *smb_create(TALLOC_CTX *mem_ctx, unsigned int slot);
 void smb_reset(struct smb *smb, const struct storage *storage);
 
 /*
- * Opens a file for reading and tells its size. `host` is one of the
- * storage's; timeout: ms for each answer of the server. 0 or errno.
+ * Opens a file for reading. `host` is one of the storage's; timeout: ms for
+ * each answer of the server. 0 or errno.
  */
 int smb_open(struct smb *smb, const struct storage *storage,
-	     const char *host, const char *path, uint32_t timeout,
-	     uint64_t *size);
+	     const char *host, const char *path, uint32_t timeout);
+
+/* Its size; reading starts at its beginning again. 0 or errno. */
+int smb_size(struct smb *smb, uint64_t *size);
 
 /* Bytes read, fewer than len only at the end of the file; -1 with errno. */
 ssize_t smb_read(struct smb *smb, void *data, size_t len);

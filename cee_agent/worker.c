@@ -8,7 +8,8 @@
  * the last piece stays until the next one.
  *
  * "Clean" takes all of: clamd says OK, and as many bytes went to it as the
- * file had when it was opened; a file of several pieces has to end there.
+ * file had when it was opened, or has by what we were told (rule 6); a file
+ * of several pieces has to end there.
  * Everything else is an error, or "over a limit". What changes while or after
  * it is read is the storage's to notice, as is any other change.
  *
@@ -23,6 +24,10 @@
  * 5. A clamd that cannot be reached, or fails, is followed by the next one,
  *    from the start. All of them together are one engine: its signatures
  *    are as old as the oldest of those that answer.
+ * 6. Whoever asks with the size of a file, as cavad does, looks afterwards
+ *    whether the file is still as it was then. So for a file of one piece
+ *    that has as many bytes the size is not asked for: one request of four.
+ *    With fewer bytes, or without being told, it is.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -164,8 +169,7 @@ static void worker_judge(const struct clamd_answer *answer,
 }
 
 /* Rule 2 of the top. 0 or errno. */
-static int worker_open(struct worker *w, const struct worker_try *t,
-		       uint64_t *size)
+static int worker_open(struct worker *w, const struct worker_try *t)
 {
 	struct timespec pause = { .tv_nsec = 200 * 1000 * 1000 };
 	const struct job *job = t->job;
@@ -174,7 +178,7 @@ static int worker_open(struct worker *w, const struct worker_try *t,
 
 	for (tries = 1; true; tries++) {
 		ret = smb_open(w->smb, t->storage, job->host, job->path,
-			       job->timeout, size);
+			       job->timeout);
 		if (ret != ENOENT || tries > WORKER_NOT_FOUND_TRIES ||
 		    !smb_is_connected(w->smb)) {
 			return ret;
@@ -252,14 +256,42 @@ static void worker_changed(struct job_result *result)
 		      "the file changed its size while it was read");
 }
 
+/* All of a file is in the piece. The answer is in `result`. */
+static void worker_judge_piece(struct worker *w, const struct worker_try *t,
+			       size_t size, struct job_result *result)
+{
+	const struct address *address =
+		&w->config->clamd.addresses[t->clamd];
+	struct clamd *clamd = worker_connect(w, t, result);
+	struct clamd_answer answer;
+
+	result->bytes = size;
+	if (clamd == NULL) {
+		return;
+	}
+	worker_piece(w, clamd, size, &answer);
+	talloc_free(clamd);
+	worker_judge(&answer, address, result);
+}
+
+/* Rule 6 of the top: is it answered? */
+static bool worker_told(struct worker *w, const struct worker_try *t,
+			struct job_result *result)
+{
+	uint64_t size = t->job->size;
+
+	if (size == 0 || size > WORKER_PIECE || size > w->config->max_size ||
+	    smb_read(w->smb, w->piece, size) != (ssize_t)size) {
+		return false;
+	}
+	worker_judge_piece(w, t, size, result);
+	return true;
+}
+
 /* An open file of one piece. 0: answered; errno: reading it failed. */
 static int worker_whole(struct worker *w, const struct worker_try *t,
 			size_t size, struct job_result *result)
 {
-	const struct address *address =
-		&w->config->clamd.addresses[t->clamd];
-	struct clamd_answer answer;
-	struct clamd *clamd = NULL;
 	ssize_t got = size == 0 ? 0 : smb_read(w->smb, w->piece, size);
 
 	if (got < 0) {
@@ -270,13 +302,7 @@ static int worker_whole(struct worker *w, const struct worker_try *t,
 		worker_changed(result);
 		return 0;
 	}
-	clamd = worker_connect(w, t, result);
-	if (clamd == NULL) {
-		return 0;
-	}
-	worker_piece(w, clamd, size, &answer);
-	talloc_free(clamd);
-	worker_judge(&answer, address, result);
+	worker_judge_piece(w, t, size, result);
 	return 0;
 }
 
@@ -320,34 +346,54 @@ static int worker_stream(struct worker *w, const struct worker_try *t,
 	return 0;
 }
 
+static void worker_too_large(const struct agent_config *c,
+			     struct job_result *result)
+{
+	result->limit = true;
+	result->status = CEE_ERROR_FAIL;
+	snprintf(result->detail, sizeof(result->detail),
+		 "larger than %s%s%s, %" PRIu64 " bytes", c->max_size_why,
+		 c->clamd_conf == NULL ? "" : " in ",
+		 c->clamd_conf == NULL ? "" : c->clamd_conf, c->max_size);
+}
+
+/* An open file. 0: answered; errno: reading it failed. */
+static int worker_scan_open(struct worker *w, const struct worker_try *t,
+			    struct job_result *result)
+{
+	uint64_t size = 0;
+	int ret;
+
+	if (worker_told(w, t, result)) {
+		return 0;
+	}
+	ret = smb_size(w->smb, &size);
+	if (ret != 0) {
+		return ret;
+	}
+	if (size > w->config->max_size) {
+		worker_too_large(w->config, result);
+		return 0;
+	}
+	if (size <= WORKER_PIECE) {
+		return worker_whole(w, t, (size_t)size, result);
+	}
+	return worker_stream(w, t, size, result);
+}
+
 /* 0: answered; errno and *what: SMB failed. */
 static int worker_fetch(struct worker *w, const struct worker_try *t,
 			struct job_result *result, const char **what)
 {
-	const struct agent_config *c = w->config;
-	uint64_t size = 0;
 	int ret;
 
 	*what = "open";
-	ret = worker_open(w, t, &size);
+	ret = worker_open(w, t);
 	if (ret != 0) {
 		return ret;
 	}
-	if (size > c->max_size) {
-		smb_close(w->smb);
-		result->limit = true;
-		result->status = CEE_ERROR_FAIL;
-		snprintf(result->detail, sizeof(result->detail),
-			 "larger than %s%s%s, %" PRIu64 " bytes",
-			 c->max_size_why, c->clamd_conf == NULL ? "" :
-			 " in ", c->clamd_conf == NULL ? "" : c->clamd_conf,
-			 c->max_size);
-		return 0;
-	}
 	*what = "read";
-	ret = size <= WORKER_PIECE ?
-		worker_whole(w, t, (size_t)size, result) :
-		worker_stream(w, t, size, result);
+	ret = worker_scan_open(w, t, result);
 	smb_close(w->smb);
 	return ret;
 }

@@ -25,6 +25,7 @@ enum job_kind { JOB_SCAN = 1, JOB_STATUS };
 struct job {
 	enum job_kind kind;
 	uint64_t id;		/* of the job, in its result again */
+	uint64_t size;		/* of the file, as we were told; 0 = not told */
 	uint32_t timeout;	/* ms */
 	uint32_t num_clamds;
 	uint8_t clamds[AGENT_CLAMDS_MAX];	/* in the order to try */

@@ -278,8 +278,8 @@ class Agent:
             c.close()
         return response, data
 
-    def scan(self, unc, ident=7, timeout=0, utf16=False):
-        body = scan_request(unc, ident, timeout)
+    def scan(self, unc, ident=7, timeout=0, utf16=False, size=0):
+        body = scan_request(unc, ident, timeout, size)
         _, data = self.http("PUT", "/vee", body.encode(
             "utf-16-le" if utf16 else "utf-8"))
         return Reply(data.decode("utf-16-le" if utf16 else "utf-8"))
@@ -318,12 +318,12 @@ HEARTBEAT = (
     b'name="aQBzAGkAMQA1ADAA"/></Args></CheckFileRequest>')
 
 
-def scan_request(unc, ident=7, timeout=0):
+def scan_request(unc, ident=7, timeout=0, size=0):
     name = base64.b64encode(unc.encode("utf-16-le")).decode()
     return ('<CheckFileRequest><Args action="1" sourceID="2" '
-            'sourceIP="127.0.0.1" name=%s/><ScanArgs id="%d" size="0" '
+            'sourceIP="127.0.0.1" name=%s/><ScanArgs id="%d" size="%d" '
             'timeout="%d"/></CheckFileRequest>'
-            % (quoteattr(name), ident, timeout))
+            % (quoteattr(name), ident, size, timeout))
 
 
 class InThread(threading.Thread):

@@ -227,10 +227,31 @@ def test_there_in_a_moment(agent, world):
     timer.join()
 
 
+@pytest.mark.parametrize("told", [0, 1, 67, 68, 69, 1 << 20, 1 << 30])
+def test_told_the_size(agent, world, told):
+    """cavad looks afterwards whether the file still has it. So it is not
+    asked for, and of a longer file no more is read; a shorter one is."""
+    world.file("told.com", EICAR)
+    reply = agent.scan(world.unc("told.com"), size=told)
+    part = 0 < told < len(EICAR)
+    assert reply.status == (SUCCESS if part else DETECT_VIRUS)
+    assert int(reply.inner["bytes"]) == (told if part else len(EICAR))
+
+
+def test_told_the_size_of_what_is_larger_than_max_size(world):
+    agent = world.agent(max_size="1000")
+    try:
+        world.file("larger.bin", b"x" * 1001)
+        assert agent.scan(world.unc("larger.bin"), size=1001).limit
+    finally:
+        agent.stop()
+
+
 def test_directory_and_rights(agent, world):
     world.file("folder/file", b"")
-    reply = agent.scan(world.unc("folder"))
-    assert reply.status == FAIL and "directory" in reply.detail
+    for size in 0, 4096:
+        reply = agent.scan(world.unc("folder"), size=size)
+        assert reply.status == FAIL and "directory" in reply.detail
     world.file("secret", EICAR, mode=0o600)
     assert agent.scan(world.unc("secret")).status == ACCESS_DENIED
 
