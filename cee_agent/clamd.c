@@ -6,8 +6,9 @@
  *                  the last of length 0
  *                  ->  "stream: OK\0", "stream: THREAT FOUND\0",
  *                      "INSTREAM size limit exceeded. ERROR\0", ...
- *   zFILDES\0\0     with a descriptor; only over a unix socket
- *                  ->  "fd[10]: OK\0", and so on
+ *   zIDSESSION\0   once, and then, only over a unix socket, each time
+ *   zFILDES\0\0    with a descriptor
+ *                  ->  "1: fd[10]: OK\0", "2: fd[10]: THREAT FOUND\0", ...
  *
  * 1. Only "OK" is clean, and only when all of the file was sent.
  * 2. Heuristics.Limits.Exceeded (AlertExceedsMax) and Heuristics.Encrypted
@@ -15,16 +16,21 @@
  * 3. clamd may answer before the end (size limit) and hang up. So before
  *    each piece it is looked whether it has something to say, and after an
  *    error of the connection as well.
- * 4. A signature time is in clamd's own time zone without saying which; it
+ * 4. A session for descriptors goes on for the next file: a new connection
+ *    costs clamd the waking of two threads more. Only after an answer with
+ *    the right number and nothing behind it.
+ * 5. A signature time is in clamd's own time zone without saying which; it
  *    is taken as ours.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -39,9 +45,11 @@ struct clamd {
 	bool local;
 	int64_t deadline;	/* ms, monotonic */
 	int error;		/* the first one; EALREADY: it has answered */
+	unsigned int passed;	/* files that were answered, in a session */
+	bool ended;		/* the answer, with its NUL and no more */
+	bool goes_on;
+	bool over;
 };
-
-static void clamd_answer(struct clamd *c, struct clamd_answer *answer);
 
 static int64_t clamd_now(void)
 {
@@ -182,7 +190,9 @@ static int clamd_receive(struct clamd *c, char reply[CLAMD_REPLY_MAX])
 			return errno;
 		}
 		if (got == 0 || memchr(reply + len, '\0', (size_t)got)) {
-			reply[len + (size_t)got] = '\0';
+			len += (size_t)got;
+			reply[len] = '\0';
+			c->ended = got != 0 && strlen(reply) + 1 == len;
 			return reply[0] == '\0' ? EBADMSG : 0;
 		}
 		len += (size_t)got;
@@ -237,37 +247,6 @@ int clamd_ask_version(struct clamd *c, struct clamd_version *version)
 bool clamd_takes_fd(const struct clamd *c)
 {
 	return c->local;
-}
-
-void clamd_pass(struct clamd *c, int fd, struct clamd_answer *answer)
-{
-	static char command[] = "zFILDES\0";	/* and the fd's own byte */
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control = { .space = "" };
-	struct iovec iov = { .iov_base = command,
-			     .iov_len = sizeof(command) };
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.space,
-		.msg_controllen = sizeof(control.space),
-	};
-	struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
-	ssize_t sent = -1;
-
-	head->cmsg_level = SOL_SOCKET;
-	head->cmsg_type = SCM_RIGHTS;
-	head->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(head), &fd, sizeof(int));
-	sent = sendmsg(c->fd, &msg, MSG_NOSIGNAL);
-	if (sent == -1) {
-		c->error = errno;
-	} else if (sent != (ssize_t)sizeof(command)) {
-		c->error = EIO;		/* a new connection takes it all */
-	}
-	clamd_answer(c, answer);
 }
 
 int clamd_stream_start(struct clamd *c)
@@ -352,22 +331,28 @@ void clamd_judge(const char *reply, struct clamd_answer *answer)
 	}
 }
 
-static void clamd_answer(struct clamd *c, struct clamd_answer *answer)
+/* 0, or errno and an answer that says so. */
+static int clamd_hear(struct clamd *c, char reply[CLAMD_REPLY_MAX],
+		      struct clamd_answer *answer)
 {
-	char reply[CLAMD_REPLY_MAX] = "";
-	int ret;
+	int ret = c->error == ETIMEDOUT ? ETIMEDOUT : clamd_receive(c, reply);
 
 	memset(answer, 0, sizeof(*answer));
-	ret = c->error == ETIMEDOUT ? ETIMEDOUT : clamd_receive(c, reply);
 	if (ret != 0) {
 		answer->verdict = ret == ETIMEDOUT ? CLAMD_TIMEOUT :
 						     CLAMD_ERROR;
 		snprintf(answer->text, sizeof(answer->text),
 			 "no answer of clamd: %s", ret == EBADMSG ?
 			 "it hung up" : strerror(ret));
-		return;
 	}
-	clamd_judge(reply, answer);
+	return ret;
+}
+
+/* `said` is clamd's; but it may not have had all of the file. */
+static void clamd_conclude(const struct clamd *c, const char *said,
+			   struct clamd_answer *answer)
+{
+	clamd_judge(said, answer);
 	if (answer->verdict == CLAMD_CLEAN && c->error != 0) {
 		answer->verdict = CLAMD_ERROR;
 		snprintf(answer->text, sizeof(answer->text),
@@ -379,7 +364,96 @@ void clamd_stream_finish(struct clamd *c, struct clamd_answer *answer)
 {
 	static const uint8_t end[CLAMD_STREAM_HEAD];
 
+	char reply[CLAMD_REPLY_MAX] = "";
+	int ret;
+
 	/* the error of this is c->error, as of those before it */
 	clamd_send(c, end, sizeof(end));
-	clamd_answer(c, answer);
+	ret = clamd_hear(c, reply, answer);
+	if (ret == 0) {
+		clamd_conclude(c, reply, answer);
+	}
+}
+
+/* The first opens the session. */
+static int clamd_send_fd(struct clamd *c, int fd)
+{
+	static char command[] = "zIDSESSION\0zFILDES\0"; /* and fd's byte */
+	size_t skip = c->passed == 0 ? 0 : sizeof("zIDSESSION");
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = { .space = "" };
+	struct iovec iov = { .iov_base = command + skip,
+			     .iov_len = sizeof(command) - skip };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.space,
+		.msg_controllen = sizeof(control.space),
+	};
+	struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
+	ssize_t sent = -1;
+
+	head->cmsg_level = SOL_SOCKET;
+	head->cmsg_type = SCM_RIGHTS;
+	head->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(head), &fd, sizeof(int));
+	sent = sendmsg(c->fd, &msg, MSG_NOSIGNAL);
+	if (sent == -1) {
+		return errno;
+	}
+	/* a new connection takes it all */
+	return sent == (ssize_t)iov.iov_len ? 0 : EIO;
+}
+
+/* What comes after the number of this file's answer, or NULL. */
+static const char *clamd_numbered(const struct clamd *c, const char *reply)
+{
+	char *end = NULL;
+	unsigned long number = strtoul(reply, &end, 10);
+
+	if (!isdigit((unsigned char)reply[0]) || number != c->passed + 1 ||
+	    !clamd_starts(end, ": ")) {
+		return NULL;
+	}
+	return end + strlen(": ");
+}
+
+void clamd_pass(struct clamd *c, int fd, struct clamd_answer *answer)
+{
+	char reply[CLAMD_REPLY_MAX] = "";
+	const char *said = NULL;
+	int ret;
+
+	c->goes_on = false;
+	c->error = clamd_send_fd(c, fd);
+	ret = clamd_hear(c, reply, answer);
+	said = ret == 0 ? clamd_numbered(c, reply) : NULL;
+	c->over = said == NULL && c->passed > 0 && ret != ETIMEDOUT;
+	if (said == NULL) {
+		if (ret == 0) {
+			snprintf(answer->text, sizeof(answer->text), "%s",
+				 reply);
+		}
+		return;
+	}
+	clamd_conclude(c, said, answer);
+	c->goes_on = c->ended && answer->verdict != CLAMD_ERROR;
+	c->passed++;
+}
+
+bool clamd_goes_on(const struct clamd *c)
+{
+	return c->goes_on;
+}
+
+void clamd_again(struct clamd *c, uint32_t timeout)
+{
+	c->deadline = clamd_now() + timeout;
+}
+
+bool clamd_was_over(const struct clamd *c)
+{
+	return c->over;
 }

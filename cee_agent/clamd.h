@@ -60,10 +60,18 @@ void clamd_stream_finish(struct clamd *c, struct clamd_answer *answer);
 
 /*
  * Or the file is handed over, to one on this host. It has to stay as it is
- * until clamd has answered, and for good when it has not.
+ * until clamd has answered, and for good when it has not. After that more
+ * files can be, one after the other, if clamd_goes_on().
  */
 bool clamd_takes_fd(const struct clamd *c);
 void clamd_pass(struct clamd *c, int fd, struct clamd_answer *answer);
+bool clamd_goes_on(const struct clamd *c);
+
+/* Before the next one: timeout as in clamd_open(). */
+void clamd_again(struct clamd *c, uint32_t timeout);
+
+/* Was the last one not the first, and the connection over before it? */
+bool clamd_was_over(const struct clamd *c);
 
 /* Pure: what a line of clamd's means. */
 void clamd_judge(const char *reply, struct clamd_answer *answer);

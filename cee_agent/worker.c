@@ -3,7 +3,8 @@
  *
  * It may block: whoever asked has a deadline and kills it. A file of one
  * piece is read by one request, and a clamd on this host gets it as memory
- * that is handed over; clamd would write a stream to its disk first. A larger
+ * that is handed over; clamd would write a stream to its disk first. The
+ * session with clamd in which that is done goes on for the next one. A larger
  * file goes from SMB to clamd in pieces. Nothing is kept on disk; in memory
  * the last piece stays until the next one.
  *
@@ -50,6 +51,7 @@
 #define WORKER_PIECE (1 << 20)		/* bytes read at a time */
 #define WORKER_VERSION_AGE 10		/* s an answer to VERSION is used */
 #define WORKER_NOT_FOUND_TRIES 3
+#define WORKER_KEEP 3			/* s; clamd itself hangs up later */
 
 struct worker_version {
 	struct clamd_version version;
@@ -62,6 +64,8 @@ struct worker {
 	uint8_t *buffer;
 	uint8_t *piece;		/* in the buffer, behind room for its length */
 	int memory;		/* of a small file for clamd; -1 = none yet */
+	struct clamd *kept[AGENT_CLAMDS_MAX];	/* for the next small file */
+	time_t kept_at[AGENT_CLAMDS_MAX];	/* monotonic */
 	struct worker_version versions[AGENT_CLAMDS_MAX];
 };
 
@@ -228,20 +232,10 @@ static int worker_memory(struct worker *w, size_t len)
 	return (size_t)written == len ? 0 : ENOSPC;
 }
 
-/* The piece is all of the file. */
-static void worker_piece(struct worker *w, struct clamd *clamd, size_t len,
-			 struct clamd_answer *answer)
+/* The memory, to clamd. */
+static void worker_pass(struct worker *w, struct clamd *clamd,
+			struct clamd_answer *answer)
 {
-	int ret = clamd_takes_fd(clamd) ? worker_memory(w, len) : ENOTSUP;
-
-	if (ret != 0) {
-		(void)clamd_stream_start(clamd);
-		if (len > 0) {
-			(void)clamd_stream_write(clamd, w->piece, len);
-		}
-		clamd_stream_finish(clamd, answer);
-		return;
-	}
 	clamd_pass(clamd, w->memory, answer);
 	if (answer->verdict == CLAMD_ERROR ||
 	    answer->verdict == CLAMD_TIMEOUT) {
@@ -250,10 +244,63 @@ static void worker_piece(struct worker *w, struct clamd *clamd, size_t len,
 	}
 }
 
+/* The piece is all of the file. */
+static void worker_piece(struct worker *w, struct clamd *clamd, size_t len,
+			 struct clamd_answer *answer)
+{
+	int ret = clamd_takes_fd(clamd) ? worker_memory(w, len) : ENOTSUP;
+
+	if (ret == 0) {
+		worker_pass(w, clamd, answer);
+		return;
+	}
+	(void)clamd_stream_start(clamd);
+	if (len > 0) {
+		(void)clamd_stream_write(clamd, w->piece, len);
+	}
+	clamd_stream_finish(clamd, answer);
+}
+
 static void worker_changed(struct job_result *result)
 {
 	worker_answer(result, CEE_ERROR_FAIL,
 		      "the file changed its size while it was read");
+}
+
+static void worker_keep(struct worker *w, const struct worker_try *t,
+			struct clamd *clamd)
+{
+	if (!clamd_goes_on(clamd)) {
+		talloc_free(clamd);
+		return;
+	}
+	w->kept[t->clamd] = clamd;
+	w->kept_at[t->clamd] = worker_now();
+}
+
+/* The piece, in the session that is left of another file: answered? */
+static bool worker_again(struct worker *w, const struct worker_try *t,
+			 size_t len, struct clamd_answer *answer)
+{
+	struct clamd *clamd = w->kept[t->clamd];
+
+	w->kept[t->clamd] = NULL;
+	if (clamd == NULL) {
+		return false;
+	}
+	if (worker_now() - w->kept_at[t->clamd] > WORKER_KEEP ||
+	    worker_memory(w, len) != 0) {
+		talloc_free(clamd);
+		return false;
+	}
+	clamd_again(clamd, t->timeout);
+	worker_pass(w, clamd, answer);
+	if (clamd_was_over(clamd)) {
+		talloc_free(clamd);
+		return false;
+	}
+	worker_keep(w, t, clamd);
+	return true;
 }
 
 /* All of a file is in the piece. The answer is in `result`. */
@@ -262,15 +309,18 @@ static void worker_judge_piece(struct worker *w, const struct worker_try *t,
 {
 	const struct address *address =
 		&w->config->clamd.addresses[t->clamd];
-	struct clamd *clamd = worker_connect(w, t, result);
 	struct clamd_answer answer;
+	struct clamd *clamd = NULL;
 
 	result->bytes = size;
-	if (clamd == NULL) {
-		return;
+	if (!worker_again(w, t, size, &answer)) {
+		clamd = worker_connect(w, t, result);
+		if (clamd == NULL) {
+			return;
+		}
+		worker_piece(w, clamd, size, &answer);
+		worker_keep(w, t, clamd);
 	}
-	worker_piece(w, clamd, size, &answer);
-	talloc_free(clamd);
 	worker_judge(&answer, address, result);
 }
 

@@ -357,6 +357,9 @@ class FakeClamd:
     read_gate   if set: nothing of a stream is read before it
     streams     how many of both have begun; done: their lengths
     content     of the last descriptor
+    sessions    go on for another descriptor
+    miscounts   added to the number of an answer in a session
+    connections how many were made, VERSION apart
     """
 
     def __init__(self, world):
@@ -370,6 +373,9 @@ class FakeClamd:
         self.streams = 0
         self.done = []
         self.content = None
+        self.sessions = True
+        self.miscounts = 0
+        self.connections = 0
         self.lock = threading.Lock()
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.bind(str(self.path))
@@ -393,18 +399,27 @@ class FakeClamd:
                 pass
 
     def talk(self, connection):
+        number = 0
+        while self.one(connection, number):
+            number += 1
+
+    def one(self, connection, number):
+        """Is there more to come in this session?"""
         command, fds = b"", []
         while not command.endswith(b"\0"):
             byte, more, _, _ = socket.recv_fds(connection, 1, 4)
             if not byte:
-                return
+                return False
             command += byte
             fds += more
+            if command == b"zIDSESSION\0":
+                command = b""
         if command == b"zVERSION\0":
             connection.sendall(self.version)
-            return
+            return False
         with self.lock:
             self.streams += 1
+            self.connections += number == 0
         if self.read_gate:
             self.read_gate.wait(60)
         if command == b"zFILDES\0":
@@ -418,7 +433,11 @@ class FakeClamd:
             self.take_stream(connection.makefile("rb"))
         if self.gate:
             self.gate.wait(60)
+        passed = command == b"zFILDES\0"
+        if passed and self.reply:
+            connection.sendall(b"%d: " % (number + 1 + self.miscounts))
         connection.sendall(self.reply)
+        return passed and self.sessions and self.reply.endswith(b"\0")
 
     def take_stream(self, stream):
         total = 0

@@ -101,6 +101,59 @@ def test_answer_before_the_end(agent, world, clamd, reply, status):
     assert agent.scan(world.unc("long")).status == status
 
 
+@pytest.fixture
+def one(world, clamd):
+    """An agent with one worker, so with one session."""
+    a = world.agent(clamd=clamd.path, workers="1")
+    yield a
+    assert a.stop() == 0
+
+
+def test_a_session_goes_on(one, world, clamd):
+    for _ in range(3):
+        assert one.scan(world.unc("f")).status == SUCCESS
+    clamd.reply = b"stream: Bad.Thing FOUND\0"
+    assert one.scan(world.unc("f")).status == DETECT_VIRUS
+    clamd.reply = b"stream: OK\0"
+    assert one.scan(world.unc("f")).status == SUCCESS
+    assert (clamd.connections, clamd.done) == (1, [7] * 5)
+    clamd.reply = b"stream: lstat() failed ERROR\0"
+    assert one.scan(world.unc("f")).status == AVINTERFACE
+    clamd.reply = b"stream: OK\0"
+    assert one.scan(world.unc("f")).status == SUCCESS
+    assert clamd.connections == 2
+
+
+def test_a_session_that_is_over_meanwhile(one, world, clamd):
+    clamd.sessions = False
+    for _ in range(3):
+        assert one.scan(world.unc("f")).status == SUCCESS
+    assert (clamd.connections, clamd.done) == (3, [7] * 3)
+
+
+@pytest.mark.parametrize("by", [-1, 1])
+def test_an_answer_to_another_file(one, world, clamd, by):
+    """In a session that went on it is asked again in a new one."""
+    clamd.miscounts = by
+    assert one.scan(world.unc("f")).status == AVINTERFACE
+    assert clamd.connections == 1
+    clamd.miscounts = 0
+    assert one.scan(world.unc("f")).status == SUCCESS
+    clamd.miscounts = by
+    assert one.scan(world.unc("f")).status == AVINTERFACE
+    assert clamd.connections == 3
+
+
+def test_a_session_in_which_clamd_is_late(one, world, clamd):
+    """A file that takes its time is not asked about twice."""
+    assert one.scan(world.unc("f")).status == SUCCESS
+    clamd.gate = threading.Event()
+    assert one.scan(world.unc("f"), timeout=1).status == TIMEOUT
+    clamd.gate.set()
+    assert one.scan(world.unc("f")).status == SUCCESS
+    assert (clamd.connections, clamd.streams) == (2, 3)
+
+
 def test_small_files_are_handed_over(agent, world, clamd):
     """What one worker hands over next is another file, whole and alone."""
     for content in (b"a" * 70000, b"b", b"", b"c" * (1 << 20)):
