@@ -114,6 +114,7 @@ static inline int set_up(void **p)
 	struct test *t = talloc_zero(NULL, struct test);
 
 	t->ev = tevent_context_init(t);
+	assert_non_null(t->ev);
 	t->client = client_create(t, t->ev, &test_ops, t, &test_hello);
 	assert_non_null(t->client);
 	*p = t;

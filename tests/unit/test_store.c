@@ -272,6 +272,7 @@ static void test_version(void **p)
 	char *none = talloc_asprintf(t, "%s/none", t->dir);
 	struct store *s = NULL;
 
+	assert_non_null(none);
 	put_raw(t, 0, key, (struct db_bytes) { "\2\0\0\0", 4 });
 	assert_int_equal(store_open(t, t->ev, t->dir, MEGABYTE, &s),
 			 EPROTONOSUPPORT);
