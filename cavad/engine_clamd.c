@@ -5,8 +5,9 @@
  * share and cannot open another file of that name. Scans go over sessions
  * (IDSESSION) that are kept and used again, one scan at a time on each; clamd
  * numbers its replies, and one with another number is none. A session that
- * clamd has closed meanwhile (idle, restarted) is made anew. The heartbeat is
- * a connection of its own.
+ * clamd closes (idle, restarted) is forgotten, or made anew if that is seen
+ * only when the next scan goes over it. The heartbeat is a connection of its
+ * own.
  *
  *   zIDSESSION\0, once
  *   zFILDES\0, one byte with the descriptor  ->  "1: fd[10]: OK\0"
@@ -25,6 +26,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
@@ -38,7 +40,12 @@
 #define CLAMD_HEARTBEAT_TIMEOUT 3	/* s */
 #define CLAMD_BUSY_RETRY 20000		/* us until the next connect */
 
+/* A connection, watched for what comes from its beginning to its end. */
 struct clamd_session {
+	LIST_ENTRY(clamd_session) idle;		/* a child of its engine */
+	struct engine *engine;
+	struct tevent_req *req;	/* NULL = idle: what comes now ends it */
+	struct tevent_fd *fde;
 	int sock;
 	uint32_t count;		/* commands that were answered */
 };
@@ -46,7 +53,7 @@ struct clamd_session {
 struct engine {
 	struct sockaddr_un addr;
 	uint64_t size_max;	/* 0 = any */
-	struct clamd_session *idle;	/* last used last */
+	LIST_HEAD(, clamd_session) idle;	/* last used first */
 	unsigned int idle_num;
 	unsigned int idle_max;
 	struct trace *trace;
@@ -59,10 +66,8 @@ struct engine_clamd_ask_state {
 	size_t command_len;
 	int fd;			/* borrowed; -1 = no scan, no session */
 	int pass_fd;		/* the same until it is sent */
-	int sock;
+	struct clamd_session *session;
 	bool kept;		/* the session has been used before */
-	uint32_t count;		/* of the session */
-	struct tevent_fd *fde;
 	size_t sent;
 	size_t len;
 	char reply[CLAMD_REPLY_MAX];
@@ -74,7 +79,6 @@ struct engine_clamd_state {
 	struct engine_status status;
 };
 
-static int engine_clamd_destructor(struct engine *e);
 static void engine_clamd_connect(struct tevent_req *req);
 static void engine_clamd_again(struct tevent_context *ev,
 			       struct tevent_timer *timer, struct timeval now,
@@ -112,34 +116,74 @@ static int engine_clamd_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 	memcpy(e->addr.sun_path, path, strlen(path) + 1);
 	e->size_max = server->clamd_size_maximum;
 	e->idle_max = server->connections_maximum;
-	e->idle = talloc_array(e, struct clamd_session, e->idle_max);
-	if (e->idle == NULL) {
-		talloc_free(e);
-		return ENOMEM;
-	}
-	talloc_set_destructor(e, engine_clamd_destructor);
 	*result = e;
 	return 0;
 }
 
-static int engine_clamd_destructor(struct engine *e)
+/* Sessions. */
+
+static void clamd_session_unlink(struct clamd_session *session)
 {
-	while (e->idle_num > 0) {
-		close(e->idle[--e->idle_num].sock);
+	LIST_REMOVE(session, idle);
+	session->engine->idle_num--;
+}
+
+static int clamd_session_destructor(struct clamd_session *session)
+{
+	if (session->req == NULL) {
+		clamd_session_unlink(session);
+	}
+	TALLOC_FREE(session->fde);
+	if (session->sock != -1) {
+		close(session->sock);
 	}
 	return 0;
 }
 
-/* One question, one answer. */
-
-static void engine_clamd_close(struct engine_clamd_ask_state *state)
+/* For req, not connected yet. NULL and errno. */
+static struct clamd_session *clamd_session_create(struct tevent_req *req,
+						  struct engine *e)
 {
-	TALLOC_FREE(state->fde);
-	if (state->sock != -1) {
-		close(state->sock);
-		state->sock = -1;
+	struct clamd_session *session = talloc_zero(
+		tevent_req_data(req, struct engine_clamd_ask_state),
+		struct clamd_session);
+
+	if (session == NULL) {
+		errno = ENOMEM;
+		return NULL;
 	}
+	session->engine = e;
+	session->req = req;
+	session->sock = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK |
+			       SOCK_CLOEXEC, 0);
+	talloc_set_destructor(session, clamd_session_destructor);
+	if (session->sock == -1) {
+		int error = errno;
+
+		talloc_free(session);
+		errno = error;
+		return NULL;
+	}
+	return session;
 }
+
+/* Its answer has come; it waits for the next question. */
+static void clamd_session_keep(struct clamd_session *session)
+{
+	struct engine *e = session->engine;
+
+	if (e->idle_num == e->idle_max) {
+		talloc_free(session);
+		return;
+	}
+	session->req = NULL;
+	session->count++;
+	talloc_steal(e, session);
+	LIST_INSERT_HEAD(&e->idle, session, idle);
+	e->idle_num++;
+}
+
+/* One question, one answer. */
 
 static void engine_clamd_ask_cleanup(struct tevent_req *req,
 				     enum tevent_req_state req_state)
@@ -148,24 +192,26 @@ static void engine_clamd_ask_cleanup(struct tevent_req *req,
 		tevent_req_data(req, struct engine_clamd_ask_state);
 
 	(void)req_state;
-	engine_clamd_close(state);
+	TALLOC_FREE(state->session);
 }
 
 /* A session that is kept, or a connection to be made. */
-static void engine_clamd_start(struct engine_clamd_ask_state *state)
+static void engine_clamd_start(struct tevent_req *req)
 {
+	struct engine_clamd_ask_state *state =
+		tevent_req_data(req, struct engine_clamd_ask_state);
 	static const char first[] = "zIDSESSION\0zFILDES\0";
 	static const char later[] = "zFILDES\0";
 	static const char version[] = "zVERSION";
 	struct engine *e = state->engine;
 
 	state->sent = 0;
-	state->count = 0;
 	state->pass_fd = state->fd;
-	state->kept = state->fd != -1 && e->idle_num > 0;
+	state->kept = state->fd != -1 && !LIST_EMPTY(&e->idle);
 	if (state->kept) {
-		state->sock = e->idle[--e->idle_num].sock;
-		state->count = e->idle[e->idle_num].count;
+		state->session = talloc_steal(state, LIST_FIRST(&e->idle));
+		clamd_session_unlink(state->session);
+		state->session->req = req;
 		state->command = later;
 		state->command_len = sizeof(later);
 	} else if (state->fd != -1) {
@@ -195,8 +241,7 @@ static struct tevent_req *engine_clamd_ask_send(TALLOC_CTX *mem_ctx,
 	state->ev = ev;
 	state->engine = e;
 	state->fd = fd;
-	state->sock = -1;
-	engine_clamd_start(state);
+	engine_clamd_start(req);
 	tevent_req_set_cleanup_fn(req, engine_clamd_ask_cleanup);
 	ok = tevent_req_set_endtime(req, ev,
 				    tevent_timeval_current_ofs(timeout, 0));
@@ -232,7 +277,7 @@ static ssize_t engine_clamd_sendmsg(struct engine_clamd_ask_state *state)
 		c->cmsg_len = CMSG_LEN(sizeof(int));
 		memcpy(CMSG_DATA(c), &state->pass_fd, sizeof(int));
 	}
-	return sendmsg(state->sock, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+	return sendmsg(state->session->sock, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 /* -1 and errno; EAGAIN is no error. */
@@ -253,17 +298,21 @@ static void engine_clamd_watch(struct tevent_req *req)
 {
 	struct engine_clamd_ask_state *state =
 		tevent_req_data(req, struct engine_clamd_ask_state);
-
-	uint16_t flags = TEVENT_FD_READ;
+	struct clamd_session *session = state->session;
 
 	/* most often the socket takes it all; an error comes up again */
 	(void)engine_clamd_write(state);
-	if (state->sent < state->command_len) {
-		flags |= TEVENT_FD_WRITE;
+	if (session->fde == NULL) {
+		session->fde = tevent_add_fd(state->ev, session, session->sock,
+					     TEVENT_FD_READ,
+					     engine_clamd_event, session);
 	}
-	state->fde = tevent_add_fd(state->ev, state, state->sock, flags,
-				   engine_clamd_event, req);
-	tevent_req_nomem(state->fde, req);
+	if (tevent_req_nomem(session->fde, req)) {
+		return;
+	}
+	if (state->sent < state->command_len) {
+		TEVENT_FD_WRITEABLE(session->fde);
+	}
 }
 
 static void engine_clamd_connect(struct tevent_req *req)
@@ -277,15 +326,14 @@ static void engine_clamd_connect(struct tevent_req *req)
 		engine_clamd_watch(req);
 		return;
 	}
-	if (state->sock == -1) {
-		state->sock = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK |
-				     SOCK_CLOEXEC, 0);
+	if (state->session == NULL) {
+		state->session = clamd_session_create(req, state->engine);
 	}
-	if (state->sock == -1) {
+	if (state->session == NULL) {
 		tevent_req_error(req, errno);
 		return;
 	}
-	ret = connect(state->sock, (const struct sockaddr *)addr,
+	ret = connect(state->session->sock, (const struct sockaddr *)addr,
 		      sizeof(*addr));
 	if (ret == -1 && errno == EAGAIN) {
 		/* clamd's backlog is full: nothing tells when it is not */
@@ -328,8 +376,8 @@ static void engine_clamd_lost(struct tevent_req *req, int error)
 		tevent_req_error(req, error);
 		return;
 	}
-	engine_clamd_close(state);
-	engine_clamd_start(state);
+	TALLOC_FREE(state->session);
+	engine_clamd_start(req);
 	engine_clamd_connect(req);
 }
 
@@ -341,7 +389,6 @@ static void engine_clamd_replied(struct tevent_req *req)
 {
 	struct engine_clamd_ask_state *state =
 		tevent_req_data(req, struct engine_clamd_ask_state);
-	struct engine *e = state->engine;
 	size_t whole = strlen(state->reply) + 1;
 	char number[16] = "";
 	int n = 0;
@@ -350,18 +397,15 @@ static void engine_clamd_replied(struct tevent_req *req)
 		tevent_req_done(req);
 		return;
 	}
-	n = snprintf(number, sizeof(number), "%u: ", state->count + 1);
+	n = snprintf(number, sizeof(number), "%u: ",
+		     state->session->count + 1);
 	if (whole != state->len || strncmp(state->reply, number, n) != 0) {
 		tevent_req_error(req, EBADMSG);
 		return;
 	}
 	memmove(state->reply, state->reply + n, whole - n);
-	if (e->idle_num < e->idle_max) {
-		TALLOC_FREE(state->fde);
-		e->idle[e->idle_num++] = (struct clamd_session) {
-			.sock = state->sock, .count = state->count + 1 };
-		state->sock = -1;
-	}
+	clamd_session_keep(state->session);
+	state->session = NULL;
 	tevent_req_done(req);
 }
 
@@ -372,7 +416,7 @@ static void engine_clamd_read(struct tevent_req *req)
 		tevent_req_data(req, struct engine_clamd_ask_state);
 	ssize_t n;
 
-	n = recv(state->sock, state->reply + state->len,
+	n = recv(state->session->sock, state->reply + state->len,
 		 sizeof(state->reply) - state->len, MSG_DONTWAIT);
 	if (n == -1 && (errno == EAGAIN || errno == EINTR)) {
 		return;
@@ -402,13 +446,18 @@ static void engine_clamd_event(struct tevent_context *ev,
 			       struct tevent_fd *fde, uint16_t flags,
 			       void *private_data)
 {
-	struct tevent_req *req =
-		talloc_get_type_abort(private_data, struct tevent_req);
-	struct engine_clamd_ask_state *state =
-		tevent_req_data(req, struct engine_clamd_ask_state);
+	struct clamd_session *session =
+		talloc_get_type_abort(private_data, struct clamd_session);
+	struct engine_clamd_ask_state *state = NULL;
+	struct tevent_req *req = session->req;
 	ssize_t n;
 
 	(void)ev;
+	if (req == NULL) {
+		talloc_free(session);	/* closed, or talks unasked */
+		return;
+	}
+	state = tevent_req_data(req, struct engine_clamd_ask_state);
 	if (flags & TEVENT_FD_READ) {
 		engine_clamd_read(req);
 		return;
@@ -419,7 +468,7 @@ static void engine_clamd_event(struct tevent_context *ev,
 		return;
 	}
 	if (state->sent == state->command_len) {
-		tevent_fd_set_flags(fde, TEVENT_FD_READ);
+		TEVENT_FD_NOT_WRITEABLE(fde);
 	}
 }
 

@@ -18,7 +18,8 @@
 #define IPC_ASKS_MAX 1024	/* questions of a peer at a time */
 #define IPC_NOTICES_MAX 1024	/* notices not committed; then no reading */
 #define IPC_WRITERS_MAX 16384	/* files a peer writes at a time */
-#define IPC_TURN 64		/* messages of a peer in a turn of the loop */
+#define IPC_TURN 1		/* messages of a peer in a turn of the loop:
+				 * most often there is no other */
 #define IPC_DRAIN 4096		/* messages of a peer in a drain */
 
 struct ipc_ask {

@@ -20,7 +20,6 @@
 #define CLIENT_OUT_MAX 256	/* messages that wait for room in the socket */
 #define CLIENT_UNACKED_MAX 1024	/* notices; the oldest go to the spool */
 #define CLIENT_IN_MAX 1024	/* messages that come while poll() waits */
-#define CLIENT_BATCH 32		/* messages handled at a time */
 
 static void client_event(struct tevent_context *ev, struct tevent_fd *fde,
 			 uint16_t flags, void *private_data);
@@ -467,7 +466,7 @@ static void client_event(struct tevent_context *ev, struct tevent_fd *fde,
 {
 	struct client *c = talloc_get_type_abort(private_data, struct client);
 	uint8_t msg[PROTO_MAX];
-	int i = 0;
+	ssize_t n = 0;
 
 	(void)ev;
 	(void)fde;
@@ -478,14 +477,14 @@ static void client_event(struct tevent_context *ev, struct tevent_fd *fde,
 		return;
 	}
 	client_drain(c);
-	for (i = 0; i < CLIENT_BATCH && c->fd != -1; i++) {
-		ssize_t n = client_receive(c, msg);
-		int ret = 0;
+	if (c->fd == -1) {
+		return;
+	}
+	/* one: most often there is no other, and the loop says if there is */
+	n = client_receive(c, msg);
+	if (n > 0) {
+		int ret = client_take(c, msg, (size_t)n);
 
-		if (n <= 0) {
-			return;
-		}
-		ret = client_take(c, msg, (size_t)n);
 		if (ret != 0) {
 			client_lost(c, ret);
 		}
