@@ -82,6 +82,15 @@ void buf_put_u64(struct buf *b, uint64_t v)
 	buf_put_le(b, v, 8);
 }
 
+void buf_put_varint(struct buf *b, uint64_t v)
+{
+	while (v >= 0x80) {
+		buf_put_u8(b, (uint8_t)(v | 0x80));
+		v >>= 7;
+	}
+	buf_put_u8(b, (uint8_t)v);
+}
+
 void buf_put_bytes(struct buf *b, const void *p, size_t len)
 {
 	uint8_t *to = buf_take(b, len, EMSGSIZE);
@@ -121,6 +130,23 @@ uint32_t buf_get_u32(struct buf *b)
 uint64_t buf_get_u64(struct buf *b)
 {
 	return buf_get_le(b, 8);
+}
+
+uint64_t buf_get_varint(struct buf *b)
+{
+	uint64_t v = 0;
+	uint8_t byte = 0x80;
+	unsigned int shift = 0;
+
+	for (shift = 0; (byte & 0x80) != 0; shift += 7) {
+		byte = buf_get_u8(b);
+		if (shift == 63 && byte > 1) {
+			b->error = b->error != 0 ? b->error : EBADMSG;
+			return 0;
+		}
+		v |= (uint64_t)(byte & 0x7f) << shift;
+	}
+	return v;
 }
 
 void buf_get_bytes(struct buf *b, void *p, size_t len)

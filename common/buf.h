@@ -32,6 +32,8 @@ void buf_put_u8(struct buf *b, uint8_t v);
 void buf_put_u16(struct buf *b, uint16_t v);
 void buf_put_u32(struct buf *b, uint32_t v);
 void buf_put_u64(struct buf *b, uint64_t v);
+/* Seven bits a byte, the lowest first, the highest bit says that more follow. */
+void buf_put_varint(struct buf *b, uint64_t v);
 void buf_put_bytes(struct buf *b, const void *p, size_t len);
 
 /* u16 length, the bytes, a NUL that the length does not count. NULL = "". */
@@ -41,6 +43,7 @@ uint8_t buf_get_u8(struct buf *b);
 uint16_t buf_get_u16(struct buf *b);
 uint32_t buf_get_u32(struct buf *b);
 uint64_t buf_get_u64(struct buf *b);
+uint64_t buf_get_varint(struct buf *b);	/* over 64 bits: EBADMSG */
 
 /* Copies `len` bytes, or zeroes `p` when they are not there. */
 void buf_get_bytes(struct buf *b, void *p, size_t len);

@@ -10,7 +10,8 @@
 #include <string.h>
 #include <sys/xattr.h>
 
-#define VERDICT_VERSION 1
+#define VERDICT_VERSION 2
+#define VARINT_MAX 10	/* bytes */
 #define VERDICT_STAMP_WINDOW 1000000000LL	/* ns: T - 1 s <= ctime <= T */
 
 enum verdict_tag { VERDICT_TAG_ENGINE = 1, VERDICT_TAG_THREAT = 2,
@@ -79,27 +80,52 @@ static void verdict_put_text(struct buf *b, enum verdict_tag tag,
 	buf_put_bytes(b, clean, len);
 }
 
+/* value - base, so that small ones are short, whatever their sign. */
+static void verdict_put_difference(struct buf *b, int64_t value, int64_t base)
+{
+	uint64_t d = (uint64_t)value - (uint64_t)base;
+
+	buf_put_varint(b, d << 1 ^ (d >> 63 != 0 ? UINT64_MAX : 0));
+}
+
+static int64_t verdict_get_difference(struct buf *b, int64_t base)
+{
+	uint64_t v = buf_get_varint(b);
+	uint64_t d = v >> 1 ^ ((v & 1) != 0 ? UINT64_MAX : 0);
+
+	return (int64_t)((uint64_t)base + d);
+}
+
+static void verdict_put_changed(struct buf *b, const struct verdict *v)
+{
+	uint8_t data[VARINT_MAX];
+	struct buf field = buf_writer(data, sizeof(data));
+
+	if (v->changed == 0) {
+		return;
+	}
+	verdict_put_difference(&field, v->changed, v->content.mtime);
+	buf_put_u8(b, VERDICT_TAG_CHANGED);
+	buf_put_u8(b, (uint8_t)field.pos);
+	buf_put_bytes(b, data, field.pos);
+}
+
 size_t verdict_encode(const struct verdict *v, uint8_t *rec, size_t size)
 {
 	struct buf b = buf_writer(rec, size);
 
-	buf_put_bytes(&b, "CAVA", 4);
 	buf_put_u8(&b, VERDICT_VERSION);
 	buf_put_u8(&b, (uint8_t)v->result);
-	buf_put_u16(&b, (uint16_t)v->reason);
-	buf_put_u64(&b, v->content.size);
+	buf_put_varint(&b, (uint16_t)v->reason);
+	buf_put_varint(&b, v->content.size);
 	buf_put_u64(&b, (uint64_t)v->content.mtime);
 	buf_put_u64(&b, (uint64_t)v->stamp);
-	buf_put_u64(&b, (uint64_t)v->scan_time);
-	buf_put_u64(&b, (uint64_t)v->signature_time);
+	verdict_put_difference(&b, v->scan_time, v->stamp);
+	verdict_put_difference(&b, v->signature_time, 0);
 	verdict_put_text(&b, VERDICT_TAG_ENGINE, v->engine);
 	verdict_put_text(&b, VERDICT_TAG_THREAT, v->threat);
 	verdict_put_text(&b, VERDICT_TAG_SERVER, v->server);
-	if (v->changed != 0) {
-		buf_put_u8(&b, VERDICT_TAG_CHANGED);
-		buf_put_u8(&b, sizeof(uint64_t));
-		buf_put_u64(&b, (uint64_t)v->changed);
-	}
+	verdict_put_changed(&b, v);
 	return b.error == 0 ? b.pos : 0;
 }
 
@@ -117,44 +143,89 @@ static char *verdict_text_of(struct verdict *v, uint8_t tag)
 	}
 }
 
-static void verdict_get_field(struct buf *b, struct verdict *v)
+static void verdict_get_field(struct buf *b, struct verdict *v,
+			      uint8_t version)
 {
 	char text[VERDICT_TEXT_MAX] = "";
 	uint8_t tag = buf_get_u8(b);
 	uint8_t len = buf_get_u8(b);
 	char *to = verdict_text_of(v, tag);
+	struct buf field;
 
-	if (tag == VERDICT_TAG_CHANGED && len == sizeof(uint64_t)) {
-		v->changed = (int64_t)buf_get_u64(b);
+	buf_get_bytes(b, text, len);
+	if (b->error != 0) {
 		return;
 	}
-	buf_get_bytes(b, text, len);
-	if (b->error == 0 && to != NULL) {
+	if (to != NULL) {
 		memcpy(to, text, sizeof(text));
+		return;
 	}
+	if (tag != VERDICT_TAG_CHANGED) {
+		return;
+	}
+	field = buf_reader(text, len);
+	v->changed = version == 1 ? (int64_t)buf_get_u64(&field) :
+		verdict_get_difference(&field, v->content.mtime);
+	b->error = buf_finish(&field);
+}
+
+static void verdict_get_head(struct buf *b, struct verdict *v)
+{
+	uint64_t reason = 0;
+
+	v->result = buf_get_u8(b);
+	reason = buf_get_varint(b);
+	v->reason = (enum verdict_reason)(uint16_t)reason;
+	v->content.size = buf_get_varint(b);
+	v->content.mtime = (int64_t)buf_get_u64(b);
+	v->stamp = (int64_t)buf_get_u64(b);
+	v->scan_time = verdict_get_difference(b, v->stamp);
+	v->signature_time = verdict_get_difference(b, 0);
+	if (b->error == 0 && reason > UINT16_MAX) {
+		b->error = EBADMSG;
+	}
+}
+
+/* What follows the 'C'. */
+static uint8_t verdict_get_head_1(struct buf *b, struct verdict *v)
+{
+	char magic[3] = "";
+	uint8_t version = 0;
+
+	buf_get_bytes(b, magic, sizeof(magic));
+	version = buf_get_u8(b);
+	v->result = buf_get_u8(b);
+	v->reason = buf_get_u16(b);
+	v->content.size = buf_get_u64(b);
+	v->content.mtime = (int64_t)buf_get_u64(b);
+	v->stamp = (int64_t)buf_get_u64(b);
+	v->scan_time = (int64_t)buf_get_u64(b);
+	v->signature_time = (int64_t)buf_get_u64(b);
+	if (b->error == 0 &&
+	    (memcmp(magic, "AVA", sizeof(magic)) != 0 || version != 1)) {
+		b->error = EBADMSG;
+	}
+	return version;
 }
 
 int verdict_decode(const uint8_t *rec, size_t len, struct verdict *v)
 {
 	struct buf b = buf_reader(rec, len);
-	char magic[4];
 	uint8_t version = 0;
 
 	memset(v, 0, sizeof(*v));
 	if (len > VERDICT_RECORD_MAX) {
 		return EBADMSG;
 	}
-	buf_get_bytes(&b, magic, sizeof(magic));
 	version = buf_get_u8(&b);
-	v->result = buf_get_u8(&b);
-	v->reason = buf_get_u16(&b);
-	v->content.size = buf_get_u64(&b);
-	v->content.mtime = (int64_t)buf_get_u64(&b);
-	v->stamp = (int64_t)buf_get_u64(&b);
-	v->scan_time = (int64_t)buf_get_u64(&b);
-	v->signature_time = (int64_t)buf_get_u64(&b);
-	if (b.error != 0 || memcmp(magic, "CAVA", 4) != 0 ||
-	    version != VERDICT_VERSION) {
+	if (version == VERDICT_VERSION) {
+		verdict_get_head(&b, v);
+	} else if (version == 'C') {
+		version = verdict_get_head_1(&b, v);
+	} else {
+		return EBADMSG;
+	}
+	if (b.error != 0) {
 		return EBADMSG;
 	}
 	if (v->result != VERDICT_CLEAN && v->result != VERDICT_INFECTED &&
@@ -163,7 +234,7 @@ int verdict_decode(const uint8_t *rec, size_t len, struct verdict *v)
 		return EBADMSG;	/* nothing else is ever recorded */
 	}
 	while (buf_left(&b) > 0) {
-		verdict_get_field(&b, v);
+		verdict_get_field(&b, v, version);
 	}
 	return buf_finish(&b);
 }

@@ -26,6 +26,13 @@ FILL = ".fill"
 CROWD = 10              # clients in a process
 
 
+def varint(data):
+    """The number, and what follows it."""
+    end = next(i for i, byte in enumerate(data) if byte < 0x80) + 1
+    return sum((byte & 0x7f) << 7 * i
+               for i, byte in enumerate(data[:end])), data[end:]
+
+
 def record_of(path):
     """(result, current?) by the record on the file, or None."""
     st = os.stat(path)
@@ -33,9 +40,11 @@ def record_of(path):
         record = os.getxattr(path, "security.cava")
     except OSError:
         return None
-    magic, version, result, _, size, mtime, stamp = struct.unpack_from(
-        "<4sBBHQqq", record)
-    assert (magic, version) == (b"CAVA", 1)
+    version, result = record[:2]
+    assert version == 2
+    _, rest = varint(record[2:])
+    size, rest = varint(rest)
+    mtime, stamp = struct.unpack_from("<qq", rest)
     return result, (size == st.st_size and mtime == st.st_mtime_ns and
                     stamp - 10**9 <= st.st_ctime_ns <= stamp)
 

@@ -64,7 +64,7 @@ SAYS = {
     "cavactl explain /srv/projects/eicar.com": "denied",
     "cavactl reports view J-18": "infected files",
     "getfattr -n security.cava -e hex /srv/projects/eicar.com":
-        "0x434156410102",       # infected
+        "0x0202",       # infected
     "cavactl allow list": "our own installer",
     "cavactl quarantine list": "contract.pdf",
     "cavactl servers probe icap1": "204",

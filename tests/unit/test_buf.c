@@ -319,6 +319,37 @@ static void test_long_strings(void **p)
 	free(s);
 }
 
+static void test_varints(void **p)
+{
+	static const uint64_t values[] = { 0, 1, 127, 128, 16383, 16384,
+		UINT64_MAX - 1, UINT64_MAX };
+	static const uint8_t over[] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+		0xff, 0xff, 0xff, 0x02 };
+	uint8_t data[10];
+	struct buf b;
+	size_t i, len;
+
+	(void)p;
+	for (i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+		b = buf_writer(data, sizeof(data));
+		buf_put_varint(&b, values[i]);
+		len = b.pos;
+		b = buf_reader(data, len);
+		assert_true(buf_get_varint(&b) == values[i]);
+		assert_int_equal(buf_finish(&b), 0);
+		b = buf_reader(data, len - 1);
+		buf_get_varint(&b);
+		assert_int_equal(b.error, EBADMSG);
+	}
+	assert_int_equal(len, 10);
+	b = buf_reader(over, sizeof(over));
+	buf_get_varint(&b);
+	assert_int_equal(b.error, EBADMSG);
+	b = buf_writer(data, 1);
+	buf_put_varint(&b, 128);
+	assert_int_equal(b.error, EMSGSIZE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -332,6 +363,7 @@ int main(void)
 		cmocka_unit_test(test_string_in_place),
 		cmocka_unit_test(test_bad_strings),
 		cmocka_unit_test(test_long_strings),
+		cmocka_unit_test(test_varints),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
