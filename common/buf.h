@@ -32,7 +32,7 @@ void buf_put_u8(struct buf *b, uint8_t v);
 void buf_put_u16(struct buf *b, uint16_t v);
 void buf_put_u32(struct buf *b, uint32_t v);
 void buf_put_u64(struct buf *b, uint64_t v);
-/* Seven bits a byte, the lowest first, the highest bit says that more follow. */
+/* Seven bits a byte, the lowest first; the highest says that more follow. */
 void buf_put_varint(struct buf *b, uint64_t v);
 void buf_put_bytes(struct buf *b, const void *p, size_t len);
 
