@@ -31,6 +31,7 @@
 #include <unistd.h>
 
 #include "cavad/files_open.h"
+#include "common/tiered.h"
 
 #define OPEN_RACES 4		/* tries against renames going on */
 #define OPEN_ENTRIES 100000	/* of a directory that are looked at */
@@ -137,8 +138,12 @@ static enum files_status status_of_open(struct files_found *found, int error)
 	}
 }
 
-/* Of found->fd: is it there, regular, and which one? */
-static enum files_status found_facts(struct files_found *found)
+/*
+ * Of found->fd: is it there, regular, and which one? If it is `want`, by which
+ * handle is known.
+ */
+static enum files_status found_facts(const struct ident *want,
+				     struct files_found *found)
 {
 	struct statx stx;
 	int ret = 0;
@@ -155,11 +160,9 @@ static enum files_status found_facts(struct files_found *found)
 		return FILES_GONE;
 	}
 	content_of_statx(&stx, &found->content);
-	ret = ident_of_statx(found->fd, &stx, &found->ident);
-	if (ret != 0) {
-		return found_io(found, ret);
-	}
-	return FILES_OK;
+	found->stub = tiered_is_short(stx.stx_blocks, stx.stx_size);
+	ret = ident_of_statx(found->fd, &stx, want, &found->ident);
+	return ret == 0 ? FILES_OK : found_io(found, ret);
 }
 
 /* The kernel's name of fd, without symlinks. 0 or errno. */
@@ -190,8 +193,28 @@ static int found_path(const struct files_root *root, const char *rel,
 	return len >= (int)sizeof(found->path) ? ENAMETOOLONG : 0;
 }
 
-/* Rule 1. found->fd is open also where the status says "not that one". */
+/* Nothing in it that another path could say in another way? */
+static bool path_is_plain(const char *rel)
+{
+	size_t len = 0;
+
+	for (; *rel != '\0'; rel += len + (rel[len] == '/')) {
+		len = strcspn(rel, "/");
+		if (len == 0 || (rel[0] == '.' && len == 1) ||
+		    (rel[0] == '.' && rel[1] == '.' && len == 2) ||
+		    (rel[len] == '/' && rel[len + 1] == '\0')) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/*
+ * Rule 1. found->fd is open also where the status says "not that one". A
+ * plain path that was opened without a link on the way is what it is called.
+ */
 static enum files_status find_by_path(const struct files_root *root,
+				      const struct ident *want,
 				      const char *path,
 				      struct files_found *found)
 {
@@ -207,15 +230,17 @@ static enum files_status find_by_path(const struct files_root *root,
 	if (ret != 0) {
 		return status_of_open(found, ret);
 	}
-	status = found_facts(found);
+	status = found_facts(want, found);
 	if (status != FILES_OK) {
 		return status;
 	}
-	ret = path_of_fd(found->fd, now);
-	if (ret != 0) {
-		return found_io(found, ret);
+	if (!path_is_plain(rel)) {
+		ret = path_of_fd(found->fd, now);
+		if (ret != 0) {
+			return found_io(found, ret);
+		}
+		rel = path_below(root->resolved, now);
 	}
-	rel = path_below(root->resolved, now);
 	if (rel == NULL) {
 		return FILES_OUTSIDE;
 	}
@@ -227,7 +252,7 @@ static enum files_status find_by_path(const struct files_root *root,
 static bool find_same(const struct files_root *root, const struct ident *want,
 		      const char *path, struct files_found *found)
 {
-	enum files_status status = find_by_path(root, path, found);
+	enum files_status status = find_by_path(root, want, path, found);
 
 	if (status == FILES_OK && ident_equal(want, &found->ident)) {
 		return true;
@@ -402,7 +427,7 @@ static enum files_status find_by_handle(const struct files_root *root,
 	if (ret != 0) {
 		return found_io(found, ret);
 	}
-	status = found_facts(&opened);
+	status = found_facts(want, &opened);
 	if (status == FILES_OK && !ident_equal(want, &opened.ident)) {
 		status = FILES_GONE;
 	}
@@ -421,7 +446,7 @@ static enum files_status find(const struct files_root *root,
 {
 	enum files_status status = FILES_OK;
 
-	status = find_by_path(root, path, found);
+	status = find_by_path(root, want, path, found);
 	if (want != NULL &&
 	    !(status == FILES_OK && ident_equal(want, &found->ident))) {
 		found_close(found);

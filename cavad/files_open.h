@@ -20,6 +20,7 @@ struct files_found {
 	int fd;				/* O_PATH; -1 unless FILES_OK */
 	int error;			/* errno with FILES_IO */
 	bool any_type;			/* directories have streams too */
+	bool stub;			/* less on the disk than it has */
 	struct ident ident;
 	struct content content;		/* when it was found */
 	char path[FILES_PATH_MAX];	/* below root->configured */

@@ -196,7 +196,7 @@ enum files_status files_record_write(int fd, const struct content *before,
 		return keep_of_writer(fd, before, ended);
 	}
 	for (tries = 0; again && tries < RECORD_TRIES; tries++) {
-		ret = content_of_fd(fd, &ended->content);
+		ret = tries == 0 ? 0 : content_of_fd(fd, &ended->content);
 		if (ret != 0) {
 			ended->error = ret;
 			return FILES_IO;

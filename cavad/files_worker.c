@@ -39,6 +39,8 @@ struct beginning {
 	bool held;		/* fd is that of a struct held */
 	int fd;			/* with lock: the file; -1 */
 	struct files_found found;
+	struct content read;	/* of what begun.record is the record; .size
+				 * UINT64_MAX = of nothing yet */
 	struct files_begun begun;
 };
 
@@ -103,6 +105,14 @@ static enum files_status begin_failed(struct worker *w, struct beginning *b,
 	return io_error(&b->begun.error, error);
 }
 
+static void begin_read_record(struct beginning *b)
+{
+	int ret = verdict_read_path(b->found.fd, &b->begun.record);
+
+	b->begun.have_record = ret == 0;
+	b->read = b->begun.content;
+}
+
 /* Its record, and a descriptor for the caller; `error` of what came before */
 static enum files_status begin_finish(struct worker *w, struct beginning *b,
 				      int error)
@@ -119,30 +129,29 @@ static enum files_status begin_finish(struct worker *w, struct beginning *b,
 	if (b->fd != -1 && !b->held) {
 		close(b->fd);
 	}
-	ret = verdict_read_path(b->found.fd, &b->begun.record);
-	b->begun.have_record = ret == 0;
-	b->begun.tiered = tiered_of_fd(b->found.fd);
+	/* a record that comes or goes moves ctime */
+	if (!content_equal(&b->read, &b->begun.content)) {
+		begin_read_record(b);
+	}
+	b->begun.tiered = b->found.stub && tiered_of_fd(b->found.fd);
 	return FILES_OK;
 }
 
 /* Is it to be locked? b->begun.content is what it is now. */
 static bool begin_needs_lock(const struct files_begin *begin,
-			     const struct beginning *b)
+			     struct beginning *b)
 {
-	struct verdict v;
-	int ret = 0;
-
 	if (!begin->lock || !begin->if_needed) {
 		return begin->lock;
 	}
 	if (b->begun.content.size > begin->lock_max ||
-	    tiered_of_fd(b->found.fd)) {
+	    (b->found.stub && tiered_of_fd(b->found.fd))) {
 		return false;
 	}
-	ret = verdict_read_path(b->found.fd, &v);
-	return !verdict_state_current(verdict_state(ret == 0 ? &v : NULL,
-						 &b->begun.content,
-						 begin->signature_min));
+	begin_read_record(b);
+	return !verdict_state_current(verdict_state(
+		b->begun.have_record ? &b->begun.record : NULL,
+		&b->begun.content, begin->signature_min));
 }
 
 /* Of a found file. *later: begin_settled() goes on. */
@@ -234,9 +243,10 @@ static enum files_status end_anew(struct worker *w,
 	return FILES_OK;
 }
 
-/* Is what is held still a file, and the one that is meant? */
+/* Is what is held still a file, and the one that is meant? And what it is. */
 static enum files_status end_facts(const struct held *h,
-				   const struct files_end *end, int *error)
+				   const struct files_end *end,
+				   struct content *now, int *error)
 {
 	struct stat st = { 0 };
 	int ret = fstat(h->fd, &st);
@@ -250,6 +260,7 @@ static enum files_status end_facts(const struct held *h,
 	if (!ident_equal(&h->ident, &end->ident)) {
 		return io_error(error, EINVAL);
 	}
+	content_of_stat(&st, now);
 	return FILES_OK;
 }
 
@@ -273,11 +284,11 @@ static enum files_status worker_end(struct worker *w,
 	if (status != FILES_OK) {
 		return status;
 	}
-	status = end_facts(h, end, &ended->error);
+	/* a writer of then may have closed by now */
+	ret = held_leased(h) ? 0 : held_lease(h->fd);
+	h->leased = ret == 0;
+	status = end_facts(h, end, &ended->content, &ended->error);
 	if (status == FILES_OK) {
-		/* a writer of then may have closed by now */
-		ret = held_leased(h) ? 0 : held_lease(h->fd);
-		h->leased = ret == 0;
 		status = files_record_write(h->fd, &end->before, end->record,
 					    ret == EAGAIN, ended,
 					    &h->written);
@@ -310,6 +321,7 @@ static int handle_begin(struct worker *w, uint32_t id, struct buf *in)
 	}
 	b->id = id;
 	b->fd = b->found.fd = b->begun.fd = -1;
+	b->read.size = UINT64_MAX;
 	b->begun.status = worker_begin(w, &begin, b, &later);
 	if (later) {
 		return files_msg_send(w->sock, &out, -1, 0);

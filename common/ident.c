@@ -50,10 +50,11 @@ int ident_of_fd(int fd, struct ident *id)
 	struct statx stx;
 	int ret = statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &stx);
 
-	return ret == 0 ? ident_of_statx(fd, &stx, id) : errno;
+	return ret == 0 ? ident_of_statx(fd, &stx, NULL, id) : errno;
 }
 
-int ident_of_statx(int fd, const struct statx *stx, struct ident *id)
+int ident_of_statx(int fd, const struct statx *stx, const struct ident *known,
+		   struct ident *id)
 {
 	struct statfs fs;
 	int ret = 0;
@@ -73,7 +74,14 @@ int ident_of_statx(int fd, const struct statx *stx, struct ident *id)
 		id->btime = ident_nsec(stx->stx_btime.tv_sec,
 				       stx->stx_btime.tv_nsec);
 	}
-	ident_handle(fd, id);
+	if (known == NULL || known->handle_len == 0 || known->ino != id->ino ||
+	    known->fsid != id->fsid || known->btime != id->btime) {
+		ident_handle(fd, id);
+		return 0;
+	}
+	id->handle_type = known->handle_type;
+	id->handle_len = known->handle_len;
+	memcpy(id->handle, known->handle, known->handle_len);
 	return 0;
 }
 
@@ -92,10 +100,15 @@ int content_of_fd(int fd, struct content *c)
 	if (ret != 0) {
 		return errno;
 	}
-	c->size = (uint64_t)st.st_size;
-	c->mtime = ident_nsec(st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
-	c->ctime = ident_nsec(st.st_ctim.tv_sec, st.st_ctim.tv_nsec);
+	content_of_stat(&st, c);
 	return 0;
+}
+
+void content_of_stat(const struct stat *st, struct content *c)
+{
+	c->size = (uint64_t)st->st_size;
+	c->mtime = ident_nsec(st->st_mtim.tv_sec, st->st_mtim.tv_nsec);
+	c->ctime = ident_nsec(st->st_ctim.tv_sec, st->st_ctim.tv_nsec);
 }
 
 bool ident_equal(const struct ident *a, const struct ident *b)

@@ -42,13 +42,19 @@ struct content {
 /* 0 or errno. `fd` may be O_PATH. stream is left "". */
 int ident_of_fd(int fd, struct ident *id);
 
-/* The same of a file that was asked for IDENT_STATX already. */
+/*
+ * The same of a file that was asked for IDENT_STATX already. known may be
+ * NULL; if it is that file, its handle is taken over.
+ */
 #define IDENT_STATX (STATX_BASIC_STATS | STATX_BTIME)
 struct statx;
-int ident_of_statx(int fd, const struct statx *stx, struct ident *id);
+int ident_of_statx(int fd, const struct statx *stx, const struct ident *known,
+		   struct ident *id);
 
 /* 0 or errno; `fd` may be O_PATH. */
 int content_of_fd(int fd, struct content *c);
+struct stat;
+void content_of_stat(const struct stat *st, struct content *c);
 
 /* Of what was asked for STATX_BASIC_STATS. */
 void content_of_statx(const struct statx *stx, struct content *c);

@@ -62,12 +62,17 @@ uint32_t tiered_attributes(const uint8_t *value, size_t len)
 	return attributes;
 }
 
+bool tiered_is_short(uint64_t blocks, uint64_t size)
+{
+	return blocks * TIERED_BLOCK < size / 2;
+}
+
 bool tiered_is_stub(int fd)
 {
 	struct stat st;
 	int ret = fstat(fd, &st);
 
-	return ret == 0 && st.st_blocks * TIERED_BLOCK < st.st_size / 2;
+	return ret == 0 && tiered_is_short(st.st_blocks, st.st_size);
 }
 
 bool tiered_of_fd(int fd)

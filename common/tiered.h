@@ -20,7 +20,8 @@
 /* O_PATH will do. What cannot be read is not tiered, and so scanned. */
 bool tiered_of_fd(int fd);
 
-/* Are less than half of its bytes here? */
+/* Are less than half of its bytes here? blocks: of 512 bytes. */
+bool tiered_is_short(uint64_t blocks, uint64_t size);
 bool tiered_is_stub(int fd);
 
 /*

@@ -299,6 +299,7 @@ static void test_no_leases_here(void **p)
 	struct content before;
 
 	assert_int_equal(content_of_fd(fd, &before), 0);
+	ended.content = before;
 	assert_int_equal(files_record_write(fd, &before, &clean, false,
 					    &ended, &written), FILES_OK);
 	files_record_check(fd, &written);
