@@ -86,7 +86,7 @@ shown "getfattr -n security.cava $SHARE_DIR/report.txt"
 OUTPUT=$(getfattr --absolute-names -e text -n security.cava \
 	"$SHARE_DIR/report.txt" 2>&1)
 printf '%s\n' "$OUTPUT" | tr -cd '[:print:]\n' | cut -c1-70 | quote
-expect "the verdict is on the file: the next read asks nobody" CAVA
+expect "the verdict is on the file: the next read asks nobody" ClamAV
 
 title "2. EICAR is put; its read is denied"
 printf '%s%s' 'X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD-' \

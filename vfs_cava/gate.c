@@ -93,19 +93,14 @@ static bool gate_asked(const struct gate *g)
 			       g->cava->filter.allows);
 }
 
-enum gate_step gate_look(struct gate *g)
+struct filter_decision gate_decide(struct gate *g)
 {
-	struct filter_decision d;
-	struct filter_facts facts = { .operation = g->operation };
-	struct verdict v;
-	int ret = 0;
+	struct filter_facts facts = {
+		.operation = g->operation,
+		.state = g->state,
+		.mark = g->mark,
+	};
 
-	ret = gate_facts(g, &v);
-	if (ret != 0) {
-		return gate_deny(g, VERDICT_REASON_IO);
-	}
-	facts.state = g->state;
-	facts.mark = g->mark;
 	if (g->database && g->state == VERDICT_STATE_CLEAN) {
 		facts.state = VERDICT_STATE_STALE;	/* cavad knows better */
 	}
@@ -120,13 +115,13 @@ enum gate_step gate_look(struct gate *g)
 		    gate_tiered(g);
 	facts.tiered = g->tiered;
 	cava_filter_facts(g->cava, g->fd, &facts);
-	d = filter_decide(&g->cava->filter, &facts);
-	g->unfetched = d.reason == VERDICT_REASON_TIERED;
+	return filter_decide(&g->cava->filter, &facts);
+}
 
-	switch (d.action) {
+enum gate_step gate_step_of(const struct filter_decision *d)
+{
+	switch (d->action) {
 	case FILTER_GO:
-		cava_count(g->cava, g->fd, d.reason);
-		return GATE_GO;
 	case FILTER_NOTIFY:
 		return GATE_GO;
 	case FILTER_ASK:
@@ -134,10 +129,35 @@ enum gate_step gate_look(struct gate *g)
 	case FILTER_ASK_OWED:
 		return GATE_ASK_OWED;
 	case FILTER_ASK_KNOWN:
-		g->skip = d.reason;
 		return GATE_ASK_KNOWN;
 	case FILTER_DENY:
 		break;
+	}
+	return GATE_DENY;
+}
+
+enum gate_step gate_look(struct gate *g)
+{
+	struct filter_decision d;
+	enum gate_step step = GATE_DENY;
+	struct verdict v;
+	int ret = 0;
+
+	ret = gate_facts(g, &v);
+	if (ret != 0) {
+		return gate_deny(g, VERDICT_REASON_IO);
+	}
+	d = gate_decide(g);
+	g->unfetched = d.reason == VERDICT_REASON_TIERED;
+	step = gate_step_of(&d);
+	if (d.action == FILTER_GO) {
+		cava_count(g->cava, g->fd, d.reason);
+	}
+	if (step == GATE_ASK_KNOWN) {
+		g->skip = d.reason;
+	}
+	if (step != GATE_DENY) {
+		return step;
 	}
 	g->infected = g->state == VERDICT_STATE_INFECTED ||
 		      g->state == VERDICT_STATE_QUARANTINED;
@@ -276,8 +296,8 @@ static void gate_cleared(struct cava_file *file, const struct gate *g)
 	file->content = g->content;
 }
 
-static struct gate gate_of_fsp(struct cava *cava, struct files_struct *fsp,
-			       struct cava_file *file)
+struct gate gate_of_fsp(struct cava *cava, struct files_struct *fsp,
+			struct cava_file *file)
 {
 	return (struct gate) {
 		.cava = cava,
@@ -383,12 +403,27 @@ struct tevent_req *cava_gate_send(TALLOC_CTX *mem_ctx,
 	return req;
 }
 
+/* NULL: no memory, or nothing that could be asked about. */
+static struct tevent_req *gate_wait_ask(struct cava_wait *state,
+					enum gate_step step)
+{
+	struct tevent_req *subreq = NULL;
+	struct proto_ask ask;
+	int ret = gate_question(state, &state->gate, step, state->why,
+				gate_timeout(&state->gate), &ask);
+
+	if (ret == 0) {
+		subreq = client_ask_send(state, state->ev,
+					 state->gate.cava->client, &ask);
+	}
+	/* the scan that it began goes on for this one */
+	cava_ahead_forget(state->file);
+	return subreq;
+}
+
 static void gate_wait_step(struct cava_wait *state, enum gate_step step)
 {
 	struct tevent_req *subreq = NULL;
-	struct cava *cava = state->gate.cava;
-	struct proto_ask ask;
-	int ret = 0;
 
 	if (step == GATE_GO) {
 		gate_cleared(state->file, &state->gate);
@@ -399,14 +434,13 @@ static void gate_wait_step(struct cava_wait *state, enum gate_step step)
 		tevent_req_error(state->req, EACCES);
 		return;
 	}
-	ret = gate_question(state, &state->gate, step, state->why,
-			    gate_timeout(&state->gate), &ask);
-	if (ret != 0) {
-		tevent_req_error(state->req, EACCES);
-		return;
+	subreq = gate_ahead_take(state, state->ev, state->file, &state->gate,
+				 step);
+	if (subreq == NULL) {
+		subreq = gate_wait_ask(state, step);
 	}
-	subreq = client_ask_send(state, state->ev, cava->client, &ask);
-	if (tevent_req_nomem(subreq, state->req)) {
+	if (subreq == NULL) {
+		tevent_req_error(state->req, EACCES);
 		return;
 	}
 	tevent_req_set_callback(subreq, gate_wait_answered, state);

@@ -215,7 +215,7 @@ static bool gate_replaces(const struct cava *cava)
 }
 
 int cava_gate_open(struct cava *cava, struct files_struct *fsp, int fd,
-		   bool *cleared, struct content *content)
+		   struct cava_opened *opened)
 {
 	struct gate g = { .cava = cava, .fd = fd, .pathref = true,
 			  .operation = FILTER_OPEN };
@@ -223,7 +223,7 @@ int cava_gate_open(struct cava *cava, struct files_struct *fsp, int fd,
 	enum gate_step step = GATE_DENY;
 	int ret = 0;
 
-	*cleared = false;
+	*opened = (struct cava_opened) { .cleared = false };
 	if (gate_replaces(cava) || (fsp->access_mask & GATE_READ_MASK) == 0) {
 		return 0;	/* a write; that is how it is fixed */
 	}
@@ -234,11 +234,15 @@ int cava_gate_open(struct cava *cava, struct files_struct *fsp, int fd,
 	if (gate_asks(step)) {
 		ret = gate_open_wait(&g, fsp, step);
 		step = ret == 0 ? GATE_GO : GATE_DENY;
-		*cleared = ret == 0;
+		opened->cleared = ret == 0;
 	} else {
-		*cleared = g.state == VERDICT_STATE_CLEAN && !g.database;
+		opened->cleared = g.state == VERDICT_STATE_CLEAN &&
+			!g.database;
 	}
-	*content = g.content;
+	opened->content = g.content;
+	if (step == GATE_GO && !opened->cleared && req != NULL) {
+		opened->ahead = gate_ahead(fsp, &g);
+	}
 	if (g.infected && cava->create != NULL) {
 		cava->create->infected = true;
 	}

@@ -70,6 +70,7 @@ static void cava_file_destroy(void *p)
 	struct cava_file *file = p;
 
 	cava_gate_forget(file);
+	cava_ahead_forget(file);
 	cava_stream_forget(file);
 	TALLOC_FREE(file->listing);
 	TALLOC_FREE(file->repair);
@@ -288,8 +289,7 @@ static int cava_openat_fn(struct vfs_handle_struct *handle,
 {
 	struct cava *cava = cava_of(handle);
 	struct cava_file *file = NULL;
-	struct content content;
-	bool cleared = false;
+	struct cava_opened opened = { .cleared = false };
 	int pathref_fd = -1;
 	int ret = 0;
 	int fd = -1;
@@ -311,8 +311,7 @@ static int cava_openat_fn(struct vfs_handle_struct *handle,
 			return SMB_VFS_NEXT_OPENAT(handle, dirfsp, smb_fname,
 						   fsp, how);
 		}
-		ret = cava_gate_open(cava, fsp, pathref_fd, &cleared,
-				     &content);
+		ret = cava_gate_open(cava, fsp, pathref_fd, &opened);
 	}
 	if (ret != 0) {
 		errno = ret;
@@ -323,16 +322,17 @@ static int cava_openat_fn(struct vfs_handle_struct *handle,
 	} else {
 		fd = cava_open_unblocked(handle, dirfsp, smb_fname, fsp, how);
 	}
-	if (fd != -1) {
-		cava_stream_carried(cava, fsp, fd);
+	if (fd == -1) {
+		return -1;
 	}
-	if (fd == -1 || !cleared) {
-		return fd;
+	cava_stream_carried(cava, fsp, fd);
+	if (opened.ahead != GATE_GO) {
+		cava_ahead_ask(cava, fsp, fd, &opened);
 	}
-	file = cava_file_make(cava, fsp);
+	file = opened.cleared ? cava_file_make(cava, fsp) : NULL;
 	if (file != NULL) {
 		file->cleared = cava->filter_number;
-		file->content = content;
+		file->content = opened.content;
 	}
 	return fd;
 }

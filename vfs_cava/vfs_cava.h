@@ -62,6 +62,7 @@ struct cava {
 	const char *server_addr;
 	struct cava_create *create;	/* innermost one running */
 	struct cava_park *parks;	/* opens that wait for a verdict */
+	unsigned int aheads;	/* questions of handles not yet read */
 	struct cava_file *written;	/* handles that changed content */
 	struct cava_repair *repairs;	/* check: clean.c */
 	time_t still;		/* check: when it was asked last, and */
@@ -107,6 +108,7 @@ struct cava_file {
 	struct cava_file *prev, *next;	/* of cava->written */
 	struct content content;
 	struct cava_wait *waits;	/* gates waiting on this handle */
+	struct cava_ahead *ahead;	/* what its open has asked */
 	struct cava_written *stream;	/* an attribute that it wrote */
 	char *listing;		/* check: names of a directory to be listed */
 	struct cava_repair *repair;	/* check: clean.c */
@@ -205,13 +207,31 @@ int cava_mark_lost(const uint8_t *msg, size_t len);
 
 /* --- park.c --- */
 
+enum gate_step { GATE_GO, GATE_DENY,
+		 GATE_ASK, GATE_ASK_OWED, GATE_ASK_KNOWN };
+
+/* What a data open has found out about its file. */
+struct cava_opened {
+	bool cleared;		/* .content may be read through the handle */
+	enum gate_step ahead;	/* what a read will ask; GATE_GO = nothing */
+	struct content content;
+};
+
 /*
- * Before a data open of the file behind the O_PATH descriptor fd. 0: go on,
- * and with *cleared *content may be read through the new handle; else an
- * errno: EACCES, or EAGAIN when the open is parked.
+ * Before a data open of the file behind the O_PATH descriptor fd. 0: go on;
+ * else an errno: EACCES, or EAGAIN when the open is parked.
  */
 int cava_gate_open(struct cava *cava, struct files_struct *fsp, int fd,
-		   bool *cleared, struct content *content);
+		   struct cava_opened *opened);
+
+/* --- ahead.c --- */
+
+/* Asks what a read of fd, which is about to be that of fsp, is going to ask. */
+void cava_ahead_ask(struct cava *cava, struct files_struct *fsp, int fd,
+		    const struct cava_opened *opened);
+void cava_ahead_forget(struct cava_file *file);
+
+/* --- park.c, again --- */
 
 /* As it, for a stream of the file behind fd, by what was seen of it. */
 struct cava_stream;

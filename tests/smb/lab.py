@@ -183,7 +183,7 @@ class Lab:
         record = self.attribute(name)
         if record is None:
             return None
-        return {1: "clean", 2: "infected", 4: "unscannable"}[record[5]]
+        return {1: "clean", 2: "infected", 4: "unscannable"}[record[1]]
 
     # --- SMB ---
 

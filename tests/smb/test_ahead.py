@@ -1,0 +1,102 @@
+"""A scan begins with the open, and the read that follows waits for it.
+
+SPDX-License-Identifier: GPL-3.0-or-later
+"""
+import pytest
+
+from lab import ACCESS_DENIED, InThread, status_of, wait_for
+
+TEXT = b"nobody has scanned it\n"
+READ, READ_WRITE = 0x00120089, 0x0012019f
+
+
+@pytest.fixture(scope="module")
+def lab(new_lab_of_module):
+    lab = new_lab_of_module("--engine", "cee", "--profile", "strict")
+    lab.start()
+    lab.configure("filter System", "open_on_fail", "no")
+    lab.fake()
+    return lab
+
+
+def begun(lab, name, verdict="clean\nfetch yes"):
+    """A file that is open, and whose scan waits for the path to be there."""
+    lab.write_local(name, TEXT)
+    gate = lab.fakes[0].hold(name, verdict)
+    smb = lab.connect()
+    file = smb.create(name, DesiredAccess=READ)
+    lab.fakes[0].wait_request(name)
+    return gate, smb, file
+
+
+def test_the_read_waits_for_the_scan_of_the_open(lab):
+    gate, smb, file = begun(lab, "a.bin")
+    read = InThread(smb.read, file, 0, 100)
+    gate.touch()
+    assert read.result() == TEXT
+    smb.close(file)
+    assert len(lab.fakes[0].requests("a.bin")) == 1
+
+
+def test_scanned_before_it_is_read(lab):
+    gate, smb, file = begun(lab, "b.bin")
+    gate.touch()
+    wait_for("a verdict", lambda: lab.result("b.bin") == "clean")
+    assert smb.read(file, 0, 100) == TEXT
+    smb.close(file)
+    assert len(lab.fakes[0].requests("b.bin")) == 1
+
+
+def test_infected(lab):
+    gate, smb, file = begun(lab, "c.bin", "infected Test\nfetch yes")
+    gate.touch()
+    wait_for("a verdict", lambda: lab.result("c.bin") == "infected")
+    assert status_of(smb.read, file, 0, 100) == ACCESS_DENIED
+    smb.close(file)
+
+
+def test_never_read(lab):
+    """Closed, or the connection gone, while the scan is under way."""
+    gate, smb, file = begun(lab, "d.bin")
+    smb.close(file)
+    gate.touch()
+    assert smb.loadfile("d.bin") == TEXT
+    gate, smb, file = begun(lab, "e.bin")
+    del smb
+    gate.touch()
+    assert lab.connect().loadfile("e.bin") == TEXT
+
+
+def test_cavad_went_away_in_between(lab):
+    gate, smb, file = begun(lab, "f.bin")
+    lab.sh("stop", "cavad")
+    lab.sh("start", "cavad")
+    lab.wait_online()
+    gate.touch()
+    assert smb.read(file, 0, 100) == TEXT
+    smb.close(file)
+
+
+def test_a_handle_that_can_write_asks_when_it_reads(lab):
+    lab.write_local("g.bin", TEXT)
+    smb = lab.connect()
+    file = smb.create("g.bin", DesiredAccess=READ_WRITE)
+    gate, other, beside = begun(lab, "h.bin")   # whose question came later
+    gate.touch()
+    assert other.read(beside, 0, 100) == TEXT
+    assert lab.fakes[0].requests("g.bin") == []
+    assert smb.read(file, 0, 100) == TEXT
+    assert len(lab.fakes[0].requests("g.bin")) == 1
+    smb.close(file)
+
+
+def test_many_open_files(lab):
+    """More than are asked ahead: the others ask when they are read."""
+    names = ["m%d.bin" % i for i in range(80)]
+    for name in names:
+        lab.write_local(name, TEXT)
+    smb = lab.connect()
+    files = [smb.create(name, DesiredAccess=READ) for name in names]
+    assert [smb.read(file, 0, 100) for file in files] == [TEXT] * len(names)
+    for file in files:
+        smb.close(file)
