@@ -32,7 +32,7 @@ struct queue_limits queue_limits_of(uint32_t capacity)
 		.running = {
 			[QUEUE_FAST] = capacity,
 			[QUEUE_SLOW] = capacity / 8,
-			[QUEUE_BATCH] = capacity / 4,
+			[QUEUE_BATCH] = capacity / 2,
 		},
 	};
 	int lane;

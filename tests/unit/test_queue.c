@@ -60,11 +60,12 @@ static void test_limits(void **p)
 		assert_true(l.running[QUEUE_FAST] >= 1);
 		assert_true(l.running[QUEUE_SLOW] >= 1);
 		assert_true(l.running[QUEUE_BATCH] >= 1);
-		assert_true(capacity < 4 || rest <= capacity / 2);
+		assert_true(capacity < 4 || rest < capacity);
+		assert_true(capacity < 8 || rest <= capacity * 5 / 8);
 	}
 	assert_int_equal(queue_limits_of(20).running[QUEUE_FAST], 20);
 	assert_int_equal(queue_limits_of(20).running[QUEUE_SLOW], 2);
-	assert_int_equal(queue_limits_of(20).running[QUEUE_BATCH], 5);
+	assert_int_equal(queue_limits_of(20).running[QUEUE_BATCH], 10);
 }
 
 static void test_order(void **p)
