@@ -8,8 +8,8 @@
  * by it: the read looks at the file itself, as without.
  *
  * Only for opens that cannot write: a handle that can keeps a scan from its
- * lease, and what it will write is scanned for anyway. Not for a tiered file,
- * which would be recalled.
+ * lease, and what it will write is scanned for anyway. Not for what is not
+ * whole on the disk: if a module says that it is tiered it would be recalled.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -42,7 +42,7 @@ enum gate_step gate_ahead(const struct files_struct *fsp, const struct gate *g)
 	read.parkable = false;
 	d = gate_decide(&read);
 	step = gate_step_of(&d);
-	return gate_asks(step) && !read.tiered ? step : GATE_GO;
+	return gate_asks(step) && !tiered_is_stub(g->fd) ? step : GATE_GO;
 }
 
 static int ahead_destructor(struct cava_ahead *ahead)
