@@ -15,9 +15,10 @@ struct files_written {
 };
 
 /*
- * Writes `record` if ended->content, what fd has just been found to be, is
- * still `before`. FILES_OK fills in `written`; in every case but FILES_IO ended->content is what is there
- * now, and with FILES_NO_ATTRIBUTE ended->record fits it.
+ * Writes `record` if ended->content, as fd was found to be, is still
+ * `before`. FILES_OK fills in `written`; in every case but FILES_IO
+ * ended->content is what is there now, and with FILES_NO_ATTRIBUTE
+ * ended->record fits it.
  */
 enum files_status files_record_write(int fd, const struct content *before,
 				     const struct verdict *record,
