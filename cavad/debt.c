@@ -1,10 +1,10 @@
 /*
  * Who pays, and when.
  *
- * 1. The store is the truth. In memory is what it will hold once all writes
- *    that were sent are committed (struct debt, by file), but only for
- *    files with a write, a scan or an open writer; the rest is in the store
- *    alone. So memory stays flat whatever number of scans is owed.
+ * 1. The store is the truth. In memory is what it will hold once all is
+ *    written (struct debt, by file; debt_keep.c), but only for files with a
+ *    write, a scan or an open writer; the rest is in the store alone. So
+ *    memory stays flat whatever number of scans is owed.
  * 2. A notice of a close or a rename asks for a scan at once, whether one
  *    is under way or not; scan.c sees to it that the answer is not older
  *    than the question. Only the answer to the last question counts, so that
@@ -20,66 +20,17 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <sys/queue.h>
 
-#include "cavad/debt.h"
+#include "cavad/debt_private.h"
 #include "cavad/ident_hash.h"
-#include "cavad/scan_private.h"
 #include "common/log.h"
 #include "common/proto.h"
 #include "common/req.h"
-#include "common/tick.h"
 
-#define DEBT_BUCKETS 4096
 #define DEBT_PAGE 64		/* debts read from the store at a time */
 #define DEBT_RETRY 30		/* s */
 #define DEBT_RETRY_MAX 600
-#define DEBT_NONE 255		/* no kind: the store has none, or will not */
 
-struct debt {
-	LIST_ENTRY(debt) bucket;
-	struct debts *debts;
-	struct ident ident;
-	uint8_t kind;		/* enum proto_kind, DEBT_NONE */
-	int64_t since;
-	char *path;
-	char *user;
-	char *client;
-	unsigned int writes;	/* on their way into the store */
-	unsigned int writers;	/* handles that are open */
-	struct tevent_req *scan;
-};
-
-struct debts {
-	struct tevent_context *ev;
-	struct scans *scans;
-	const struct config *config;
-	struct store *store;
-	struct events *events;
-	LIST_HEAD(, debt) buckets[DEBT_BUCKETS];
-
-	struct tevent_immediate *wake;
-	struct tick *tick;		/* of the next try */
-	bool sweeping;
-	bool again;		/* there is more behind the cursor */
-	bool have_cursor;
-	struct ident cursor;
-	uint32_t active;	/* scans of debts under way */
-	uint32_t failures;	/* since the sweep began */
-	uint32_t retry;		/* s */
-};
-
-/* One write of one debt; a notice may wait for it. */
-struct debt_write {
-	struct debt *debt;
-	struct tevent_req *notice;
-};
-
-struct debt_notice_state {
-	struct debt_write *write;	/* NULL = over */
-};
-
-static void debt_written(struct tevent_req *subreq);
 static void debt_scanned(struct tevent_req *subreq);
 static void debts_woken(struct tevent_context *ev,
 			struct tevent_immediate *im, void *private_data);
@@ -102,14 +53,15 @@ static struct debt *debt_find(const struct debts *d,
 
 static int debt_destructor(struct debt *debt)
 {
+	debt_keep_forget(debt);
 	LIST_REMOVE(debt, bucket);
 	return 0;
 }
 
-/* Forgotten as soon as nothing but the store needs it. */
-static void debt_release(struct debt *debt)
+void debt_release(struct debt *debt)
 {
-	if (debt->writes == 0 && debt->writers == 0 && debt->scan == NULL) {
+	if (!debt->unwritten && debt->writes == 0 && debt->writers == 0 &&
+	    debt->scan == NULL) {
 		talloc_free(debt);
 	}
 }
@@ -146,6 +98,7 @@ static struct debt *debt_make(struct debts *d, const struct ident *ident)
 	debt->debts = d;
 	debt->ident = *ident;
 	debt->kind = debt_stored_kind(d, ident);
+	debt->stored = debt->kind;
 	LIST_INSERT_HEAD(&d->buckets[bucket], debt, bucket);
 	talloc_set_destructor(debt, debt_destructor);
 	return debt;
@@ -158,113 +111,6 @@ static void debt_set(char **field, struct debt *debt, const char *value)
 	}
 	talloc_free(*field);
 	*field = talloc_strdup(debt, value);
-}
-
-static const char *debt_text(const char *s)
-{
-	return s != NULL ? s : "";
-}
-
-/* Writes. */
-
-/* The notice was freed; its debt is written all the same. */
-static void debt_notice_cleanup(struct tevent_req *req,
-				enum tevent_req_state req_state)
-{
-	struct debt_notice_state *state =
-		tevent_req_data(req, struct debt_notice_state);
-
-	(void)req_state;
-	if (state->write != NULL) {
-		state->write->notice = NULL;
-		state->write = NULL;
-	}
-}
-
-static int debt_write_destructor(struct debt_write *write)
-{
-	struct debt_notice_state *state = NULL;
-
-	if (write->notice != NULL) {
-		state = tevent_req_data(write->notice,
-					struct debt_notice_state);
-		state->write = NULL;
-	}
-	return 0;
-}
-
-/* Has the store say what the debt says. NULL = no memory. */
-static struct debt_write *debt_write(struct debt *debt)
-{
-	struct debts *d = debt->debts;
-	struct debt_write *write = talloc_zero(debt, struct debt_write);
-	const struct store_pending p = {
-		.kind = debt->kind,
-		.since = debt->since,
-		.ident = debt->ident,
-		.path = debt_text(debt->path),
-		.user = debt_text(debt->user),
-		.client = debt_text(debt->client),
-	};
-	struct tevent_req *subreq = NULL;
-
-	if (write == NULL) {
-		return NULL;
-	}
-	if (debt->kind == DEBT_NONE) {
-		subreq = store_pending_del_send(write, d->ev, d->store,
-						&debt->ident);
-	} else {
-		subreq = store_pending_put_send(write, d->ev, d->store, &p);
-	}
-	if (subreq == NULL) {
-		talloc_free(write);
-		return NULL;
-	}
-	write->debt = debt;
-	talloc_set_destructor(write, debt_write_destructor);
-	debt->writes++;
-	tevent_req_set_callback(subreq, debt_written, write);
-	return write;
-}
-
-static void debt_write_failed(struct debt *debt, int error)
-{
-	if (error == ENOSPC) {
-		event_raise(debt->debts->events, EVENT_CAVA_STORE_FULL, "",
-			    "a scan that is owed cannot be kept: raise "
-			    "store_size in cavad.conf");
-		return;
-	}
-	log_error("a scan that is owed cannot be kept (%s): %s",
-		  debt_text(debt->path), strerror(error));
-}
-
-static void debt_written(struct tevent_req *subreq)
-{
-	struct debt_write *write =
-		tevent_req_callback_data(subreq, struct debt_write);
-	struct debt *debt = write->debt;
-	struct tevent_req *notice = write->notice;
-	int ret;
-
-	ret = store_write_recv(subreq);
-	if (ret != 0) {
-		debt_write_failed(debt, ret);
-	} else {
-		event_settle(debt->debts->events, EVENT_CAVA_STORE_FULL, "");
-	}
-	debt->writes--;
-	talloc_free(write);
-	debt_release(debt);
-	if (notice == NULL) {
-		return;
-	}
-	if (ret != 0) {
-		tevent_req_error(notice, ret);
-		return;
-	}
-	tevent_req_done(notice);
 }
 
 /* Scans. */
@@ -329,21 +175,11 @@ static void debt_pay(struct debt *debt, const struct verdict *verdict)
 {
 	bool file_is_gone = verdict->result == VERDICT_FAILED;
 	uint8_t rest = DEBT_NONE;
-	struct debt_write *write = NULL;
 
 	if (debt->writers > 0 && !file_is_gone) {
 		rest = PROTO_KIND_WILL_WRITE;
 	}
-	if (debt->kind == rest) {
-		return;
-	}
-	debt->kind = rest;
-	write = debt_write(debt);
-	if (write == NULL) {
-		/* stays in the store: one look at the record more */
-		log_warning("out of memory: the scan of %s is not taken off "
-			    "the list of those owed", debt_text(debt->path));
-	}
+	debt_keep_paid(debt, rest);
 }
 
 /* Sets the time of the next sweep, unless one is under way. */
@@ -418,9 +254,10 @@ static bool debt_due(const struct debt *debt)
 	       debt->kind == PROTO_KIND_RENAME;
 }
 
-/* 0 and the write, or ENOMEM. */
+/* 0 or ENOMEM. */
 static int debt_notice(struct debts *d, const struct store_pending *notice,
-		       struct debt_write **write)
+		       struct tevent_req *req,
+		       struct debt_notice_state *state)
 {
 	struct debt *debt = debt_make(d, &notice->ident);
 
@@ -432,11 +269,7 @@ static int debt_notice(struct debts *d, const struct store_pending *notice,
 	debt_set(&debt->path, debt, notice->path);
 	debt_set(&debt->user, debt, notice->user);
 	debt_set(&debt->client, debt, notice->client);
-	*write = debt_write(debt);
-	if (*write == NULL) {
-		debt_release(debt);
-		return ENOMEM;
-	}
+	debt_keep_notice(debt, req, state);
 	if (notice->kind == PROTO_KIND_WILL_WRITE) {
 		return 0;
 	}
@@ -462,14 +295,11 @@ struct tevent_req *debt_notice_send(TALLOC_CTX *mem_ctx,
 	if (req == NULL) {
 		return NULL;
 	}
-	ret = debt_notice(d, notice, &state->write);
+	ret = debt_notice(d, notice, req, state);
 	if (ret != 0) {
-		state->write = NULL;
 		tevent_req_error(req, ret);
 		return tevent_req_post(req, ev);
 	}
-	state->write->notice = req;
-	tevent_req_set_cleanup_fn(req, debt_notice_cleanup);
 	return req;
 }
 
@@ -515,11 +345,9 @@ void debt_writer_left(struct debts *d, const struct ident *ident)
 	debt_release(debt);
 }
 
-/* Without memory the WILL_WRITE stays, for the sweep at the next start. */
 void debt_writer_gone(struct debts *d, const struct ident *ident)
 {
 	struct debt *debt = debt_find(d, ident);
-	struct debt_write *write = NULL;
 	struct store_pending *p = NULL;
 	int ret;
 
@@ -537,11 +365,8 @@ void debt_writer_gone(struct debts *d, const struct ident *ident)
 		}
 	}
 	debt->kind = PROTO_KIND_CLOSE;
-	write = debt_write(debt);
-	if (write == NULL) {
-		log_error("out of memory: %s is scanned after the next start",
-			  debt_text(debt->path));
-	} else if (scans_room(d->scans, false)) {
+	debt_keep(debt);
+	if (scans_room(d->scans, false)) {
 		debt_scan(debt);
 	} else {
 		d->again = true;
@@ -686,6 +511,7 @@ struct debts *debts_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 			   struct store *store, struct events *events)
 {
 	struct debts *d = talloc_zero(mem_ctx, struct debts);
+	int ret;
 
 	if (d == NULL) {
 		return NULL;
@@ -698,7 +524,8 @@ struct debts *debts_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 	d->retry = DEBT_RETRY;
 	d->wake = tevent_create_immediate(d);
 	d->tick = tick_create(d, ev, debts_time, d);
-	if (d->wake == NULL || d->tick == NULL) {
+	ret = debts_keep(d);
+	if (d->wake == NULL || d->tick == NULL || ret != 0) {
 		talloc_free(d);
 		return NULL;
 	}

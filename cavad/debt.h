@@ -1,9 +1,10 @@
 /*
  * Debts: scans that are owed, because a notice said so.
  *
- * In the store before the notice is acknowledged, and there until a verdict
- * is recorded or the file is gone. What is kept in memory is bounded: the
- * debts whose scan is under way, and the handles that are open for writing.
+ * In the store before the notice is acknowledged, unless it is paid by then,
+ * and there until a verdict is recorded or the file is gone. What is kept in
+ * memory is bounded: the debts whose scan is under way, those of the last few
+ * ms (debt_keep.c), and the handles that are open for writing.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */

@@ -4,8 +4,8 @@
  * 1. HELLO comes first and once. Whatever makes no sense ends the
  *    connection; the other side spools what was not acknowledged and
  *    connects again.
- * 2. Notices are committed in the order they came in, and an ACK names the
- *    last one up to which all are. If a commit fails the connection ends,
+ * 2. Notices are committed or paid, and an ACK names the last one up to which
+ *    all are. If a commit fails the connection ends,
  *    so that its notices go to the spool: none may be lost for a full disk.
  * 3. With IPC_NOTICES_MAX notices under way nothing is read until some are
  *    committed; the kernel then holds the sender. While it does not read, one

@@ -149,7 +149,7 @@ const char *scan_step(const struct scans *s, const struct ident *ident);
 bool scan_was_infected(struct scans *s, const struct ident *ident);
 
 /*
- * A notice. Ends when the debt is committed; the scan then follows by
+ * A notice. Ends when the debt is committed or paid; the scan then follows by
  * itself (CLOSE, RENAME) or after the writer has gone (WILL_WRITE: see
  * scan_writer_gone). 0 or errno.
  */

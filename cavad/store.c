@@ -94,6 +94,11 @@ int store_open(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 	return 0;
 }
 
+bool store_is_busy(struct store *s)
+{
+	return store_writer_is_busy(s->writer);
+}
+
 void store_flush(struct store *s)
 {
 	store_writer_flush(s->writer);
@@ -155,7 +160,6 @@ struct tevent_req *store_pending_put_send(TALLOC_CTX *mem_ctx,
 	buf_put_str(&b, p->client);
 	change = (struct store_change) {
 		.kind = STORE_PUT,
-		.patient = true,
 		.table = STORE_PENDING,
 		.key = store_ident_key(&p->ident, key),
 		.value = { value, b.pos },

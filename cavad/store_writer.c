@@ -503,6 +503,16 @@ int store_writer_recv(struct tevent_req *req)
 	return ret;
 }
 
+bool store_writer_is_busy(struct store_writer *w)
+{
+	bool busy;
+
+	pthread_mutex_lock(&w->lock);
+	busy = w->queued.first != NULL || w->busy;
+	pthread_mutex_unlock(&w->lock);
+	return busy;
+}
+
 void store_writer_flush(struct store_writer *w)
 {
 	pthread_mutex_lock(&w->lock);

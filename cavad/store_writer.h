@@ -17,7 +17,7 @@
 
 #include "cavad/store_db.h"
 
-#define STORE_PATIENCE 10	/* ms */
+#define STORE_PATIENCE 100	/* ms */
 
 struct store_writer;
 
@@ -63,6 +63,9 @@ struct tevent_req *store_writer_send_all(TALLOC_CTX *mem_ctx,
 					 const struct store_change *changes,
 					 size_t count, int error);
 int store_writer_recv(struct tevent_req *req);
+
+/* Something that was sent is neither committed nor has failed. */
+bool store_writer_is_busy(struct store_writer *w);
 
 /* Blocks until everything sent so far is committed or has failed. */
 void store_writer_flush(struct store_writer *w);

@@ -249,22 +249,27 @@ static void test_patience(void **p)
 	struct test *t = *p;
 	struct store_pending *got = NULL;
 
+	assert_int_equal(wait_one(t, put(t, 1)), 0);
+	assert_int_equal(wait_one(t, put(t, 2)), 0);
+	commits = 0;
 	patient_until(t, 3600);
-	watch(t, put(t, 1));
-	watch(t, put(t, 2));
+	watch(t, del(t, 1));
+	watch(t, del(t, 2));
 	assert_int_equal(poll(NULL, 0, 20), 0);
-	assert_int_equal(get(t, 1, &got), ENOENT);
+	assert_int_equal(get(t, 1, &got), 0);
+	assert_true(store_is_busy(t->store));
 	watch(t, put_result(t));
 	wait_for(t, 3);
 	assert_int_equal(t->failed, 0);
 	assert_int_equal(commits, 1);
-	assert_int_equal(get(t, 2, &got), 0);
+	assert_int_equal(get(t, 2, &got), ENOENT);
+	assert_false(store_is_busy(t->store));
 
+	assert_int_equal(wait_one(t, put(t, 1)), 0);
 	patient_until(t, 3600);
 	watch(t, del(t, 1));
 	store_flush(t->store);
 	assert_int_equal(get(t, 1, &got), ENOENT);
-	wait_for(t, 4);
 }
 
 /* The time is over while it waits; and at the end nothing waits. */
@@ -273,13 +278,16 @@ static void test_patience_ends(void **p)
 	struct test *t = *p;
 	struct store_pending *got = NULL;
 
-	patient_until(t, 1);
 	assert_int_equal(wait_one(t, put(t, 1)), 0);
+	assert_int_equal(wait_one(t, put(t, 2)), 0);
+	patient_until(t, 1);
+	assert_int_equal(wait_one(t, del(t, 1)), 0);
+	assert_int_equal(get(t, 1, &got), ENOENT);
 	patient_until(t, 3600);
-	watch(t, put(t, 2));
+	watch(t, del(t, 2));
 	TALLOC_FREE(t->store);
 	open_store(t, 64 * MEGABYTE);
-	assert_int_equal(get(t, 2, &got), 0);
+	assert_int_equal(get(t, 2, &got), ENOENT);
 }
 
 /* The disk fails: every write of the group, and none but those. */
@@ -355,7 +363,10 @@ static void test_full(void **p)
 	assert_int_equal(get(t, 0, &got), ENOENT);
 
 	for (i = 0; i < 2 * FILL; i++) {
-		assert_int_equal(wait_one(t, del(t, i)), 0);
+		watch(t, del(t, i));
+		store_flush(t->store);	/* each alone */
+		wait_for(t, t->ended + 1);
+		assert_int_equal(t->last, 0);
 	}
 	assert_int_equal(count(t), 0);
 	for (i = 0; i < 20; i++) {
@@ -404,7 +415,10 @@ static void test_full_with_reader(void **p)
 	wait_stopped(pid);
 
 	for (i = 0; i < 20; i++) {
-		assert_int_equal(wait_one(t, del(t, i)), 0);
+		watch(t, del(t, i));
+		store_flush(t->store);
+		wait_for(t, t->ended + 1);
+		assert_int_equal(t->last, 0);
 	}
 	assert_int_equal(wait_one(t, put(t, 10000)), ENOSPC);
 	snprintf(file, sizeof(file), "%s/data.mdb", t->dir);
