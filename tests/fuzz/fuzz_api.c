@@ -1,6 +1,7 @@
-/* includes: cavad/api.c cavad/api_apply.c cavad/api_avvendor.c
- * cavad/api_events.c cavad/api_explain.c cavad/api_jobs.c cavad/api_object.c
- * cavad/api_page.c cavad/api_probe.c cavad/api_scan.c */
+/* includes: cavad/api.c cavad/api_allow.c cavad/api_apply.c
+ * cavad/api_avvendor.c cavad/api_events.c cavad/api_explain.c
+ * cavad/api_jobs.c cavad/api_object.c cavad/api_page.c cavad/api_probe.c
+ * cavad/api_quarantine.c cavad/api_scan.c cavad/api_threats.c */
 /*
  * A request of the API: it gets one answer, in JSON, and what goes on to a
  * scan or to the database is what the fields promise. Input: a method, a
@@ -55,7 +56,17 @@
 #define store_avvendor_del_send fuzz_account_gone
 #define store_avvendor_list fuzz_accounts
 
+#define files_begin_send fuzz_begin_send
+#define quarantine_send fuzz_quarantine_send
+#define allows_entry fuzz_allow_entry
+#define allows_add_send fuzz_allow_add
+#define allows_remove_send fuzz_allow_remove
+#define threats_each fuzz_threats_each
+#define threats_count fuzz_threats_count
+#define threats_get fuzz_threat
+
 #include "cavad/api.c"
+#include "cavad/api_allow.c"
 #include "cavad/api_apply.c"
 #include "cavad/api_avvendor.c"
 #include "cavad/api_events.c"
@@ -64,7 +75,9 @@
 #include "cavad/api_object.c"
 #include "cavad/api_page.c"
 #include "cavad/api_probe.c"
+#include "cavad/api_quarantine.c"
 #include "cavad/api_scan.c"
+#include "cavad/api_threats.c"
 #include "tests/fuzz/fuzz.h"
 
 #define FUZZ_CONF "[server av]\nserver_uri = null:\n[filter System]\n" \
@@ -303,6 +316,108 @@ struct tevent_req *fuzz_scan_send(TALLOC_CTX *mem_ctx,
 	return NULL;
 }
 
+struct tevent_req *fuzz_begin_send(TALLOC_CTX *mem_ctx,
+				   struct tevent_context *ev, struct files *f,
+				   const struct files_begin *begin)
+{
+	(void)mem_ctx;
+	(void)ev;
+	(void)f;
+	if (begin->path[0] != '/' || strlen(begin->path) > API_PATH_MAX) {
+		abort();
+	}
+	return NULL;
+}
+
+struct tevent_req *fuzz_quarantine_send(
+	TALLOC_CTX *mem_ctx, struct tevent_context *ev, struct files *files,
+	struct store *store, struct threats *threats,
+	const struct quarantine_request *request)
+{
+	(void)mem_ctx;
+	(void)ev;
+	(void)files;
+	(void)store;
+	(void)threats;
+	if (request->path[0] != '/' || strlen(request->path) > API_PATH_MAX) {
+		abort();
+	}
+	return NULL;
+}
+
+const struct allow *fuzz_allow_entry(const struct allows *a, unsigned int i)
+{
+	static const struct allow entry = { .id = 7, .kind = ALLOW_THREAT,
+					    .threat = "Eicar", .path = "",
+					    .reason = "", .author = "root" };
+
+	(void)a;
+	return i == 0 ? &entry : NULL;
+}
+
+struct tevent_req *fuzz_allow_add(TALLOC_CTX *mem_ctx,
+				  struct tevent_context *ev,
+				  struct allows *a,
+				  const struct allow *entry)
+{
+	(void)mem_ctx;
+	(void)ev;
+	(void)a;
+	if (entry->kind == ALLOW_THREAT && entry->threat[0] == '\0') {
+		abort();
+	}
+	return NULL;
+}
+
+struct tevent_req *fuzz_allow_remove(TALLOC_CTX *mem_ctx,
+				     struct tevent_context *ev,
+				     struct allows *a, uint64_t id)
+{
+	(void)mem_ctx;
+	(void)ev;
+	(void)a;
+	(void)id;
+	return NULL;
+}
+
+struct threat *fuzz_threat(struct threats *t, TALLOC_CTX *mem_ctx,
+			   uint64_t id)
+{
+	struct threat *threat = NULL;
+
+	(void)t;
+	if (id != 7) {
+		return NULL;
+	}
+	threat = talloc(mem_ctx, struct threat);
+	*threat = (struct threat) {
+		.id = id, .path = "/srv/a", .threat = "Eicar", .engine = "",
+		.server = "", .source = "", .user = "", .client = "",
+		.share = "", .report = "",
+	};
+	return threat;
+}
+
+int fuzz_threats_each(struct threats *t, const struct threats_range *range,
+		      bool (*fn)(void *private_data, struct threat *threat),
+		      void *private_data, uint64_t *last)
+{
+	struct threat *threat = fuzz_threat(t, NULL, 7);
+
+	(void)range;
+	*last = 0;
+	(void)fn(private_data, threat);
+	talloc_free(threat);
+	return 0;
+}
+
+int fuzz_threats_count(struct threats *t, uint64_t *count)
+{
+	(void)t;
+	*count = 1;
+	return 0;
+}
+
 struct tevent_req *fuzz_explain_send(TALLOC_CTX *mem_ctx,
 				     struct tevent_context *ev,
 				     const struct explain_parts *parts,
@@ -515,6 +630,20 @@ size_t fuzz_seed(unsigned int i, uint8_t data[FUZZ_MAX])
 			"[{\"server_name\": \"av\", \"pool\": \"x\"}], "
 			"\"filters\": [{\"zone_name\": \"s\"}], \"jobs\": "
 			"[{\"job_name\": \"j\", \"impact\": \"HIGH\"}]}",
+		"GET /platform/3/antivirus/quarantine/srv/a\n",
+		"PUT /platform/3/antivirus/quarantine/srv/a\n"
+			"{\"quarantined\": true}",
+		"GET /platform/3/antivirus/reports/threats?report_id=r\n",
+		"GET /platform/3/antivirus/reports/threats/7\n",
+		"POST /platform/11/avscan/threats/release\n"
+			"{\"id\": \"7\", \"reason\": \"ours\"}",
+		"POST /platform/11/avscan/threats/rescan\n{\"id\": \"7\"}",
+		"GET /platform/11/avscan/allow?sort=made\n",
+		"POST /platform/11/avscan/allow\n{\"kind\": \"threat\", "
+			"\"threat\": \"Eicar\", \"reason\": \"r\"}",
+		"POST /platform/11/avscan/allow\n{\"kind\": \"file\", "
+			"\"file\": \"/srv/a\", \"reason\": \"r\"}",
+		"DELETE /platform/11/avscan/allow/7\n",
 		NULL };
 
 	return fuzz_seed_text(texts, i, data);
