@@ -254,6 +254,17 @@ static bool debt_due(const struct debt *debt)
 	       debt->kind == PROTO_KIND_RENAME;
 }
 
+void debt_stored(struct debt *debt)
+{
+	struct debts *d = debt->debts;
+
+	/* after failures the next try comes by itself */
+	if (debt_due(debt) && debt->scan == NULL && d->failures == 0) {
+		d->again = true;
+		debts_wake(d);
+	}
+}
+
 /* 0 or ENOMEM. */
 static int debt_notice(struct debts *d, const struct store_pending *notice,
 		       struct tevent_req *req,

@@ -175,6 +175,7 @@ static void debt_written(struct tevent_req *subreq)
 		debt_write_failed(debt, ret);
 	} else {
 		event_settle(d->events, EVENT_CAVA_STORE_FULL, "");
+		debt_stored(debt);
 	}
 	debt->writes--;
 	notices_end(d, &write->notices, ret);

@@ -81,7 +81,10 @@ void debt_keep_paid(struct debt *debt, uint8_t rest);
 /* Before a debt is freed. */
 void debt_keep_forget(struct debt *debt);
 
-/* debt.c. Freed as soon as nothing but the store needs it. */
+/* debt.c. In the store from now on: a sweep that was before has missed it. */
+void debt_stored(struct debt *debt);
+
+/* Freed as soon as nothing but the store needs it. */
 void debt_release(struct debt *debt);
 
 static inline const char *debt_text(const char *s)

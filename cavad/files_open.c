@@ -211,7 +211,8 @@ static bool path_is_plain(const char *rel)
 
 /*
  * Rule 1. found->fd is open also where the status says "not that one". A
- * plain path that was opened without a link on the way is what it is called.
+ * plain path that was opened without a link on the way is what it is called;
+ * in a directory that folds case, it is as the asker spells it.
  */
 static enum files_status find_by_path(const struct files_root *root,
 				      const struct ident *want,

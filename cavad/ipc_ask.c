@@ -236,6 +236,26 @@ void ipc_ask_decided(struct ipc_ask *ask, bool owed)
 	ipc_answer_without(peer, id, VERDICT_NONE, VERDICT_REASON_NOT_OWED);
 }
 
+void ipc_ahead(struct ipc_peer *peer, const struct proto_ahead *m)
+{
+	struct ipc *ipc = peer->ipc;
+	const struct scan_request request = {
+		.source = SCAN_AHEAD,
+		.have_ident = true,
+		.ident = m->ident,
+		.path = m->path,
+		.user = m->user,
+		.client = m->client,
+		.share = peer->share,
+		.pool = config_pool(ipc->config, peer->zone),
+	};
+
+	if (ipc->config->settings.service_enabled &&
+	    !restamp_busy(ipc->restamps, &m->ident)) {
+		scan_ahead(ipc->scans, ipc->ev, &request);
+	}
+}
+
 static void ipc_ask_scan(struct ipc_ask *ask)
 {
 	struct ipc_peer *peer = ask->peer;

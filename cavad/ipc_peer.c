@@ -535,6 +535,9 @@ static void ipc_peer_serve(struct ipc_peer *peer,
 		scan_bytes_fetched(peer->ipc->scans, &m->u.fetched.ident,
 				   m->u.fetched.bytes);
 		return;
+	case PROTO_AHEAD:
+		ipc_ahead(peer, &m->u.ahead);
+		return;
 	case PROTO_CHECK:
 		ipc_check(peer, &m->u.check);
 		return;

@@ -127,6 +127,7 @@ void ipc_peer_close(struct ipc_peer *peer);
 /* From ipc_ask.c. */
 
 void ipc_ask(struct ipc_peer *peer, const struct proto_ask *m);
+void ipc_ahead(struct ipc_peer *peer, const struct proto_ahead *m);
 void ipc_ask_cancel(struct ipc_peer *peer, uint64_t id);
 
 /* owed: wait for it; else "not owed". */

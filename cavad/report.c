@@ -253,7 +253,6 @@ static void reports_count_client(struct reports *all,
 	}
 }
 
-#define FROM_CLIENTS (SCAN_FROM(SCAN_ON_ACCESS) | SCAN_FROM(SCAN_NOTICE))
 
 static void reports_scanned(void *private_data,
 			    const struct scan_facts *facts)
@@ -266,7 +265,7 @@ static void reports_scanned(void *private_data,
 	if (o != NULL) {
 		report_served(o, facts->server);
 	}
-	if ((facts->sources & FROM_CLIENTS) != 0) {
+	if ((facts->sources & SCAN_FROM_CLIENTS) != 0) {
 		reports_count_client(all, facts);
 		report_served(all->day, facts->server);
 	}

@@ -61,6 +61,7 @@ static int scan_destructor(struct scan *scan)
 	}
 	LIST_REMOVE(scan, entry);
 	s->count--;
+	s->aheads -= scan->ahead;
 	if (scan->pool != NULL) {
 		queue_remove(&scan->pool->queue, &scan->queue);
 	}
@@ -262,8 +263,10 @@ static void scan_refuse(struct scan_waiter *w, enum verdict_result result,
 
 static void scan_count_request(struct counters *c, enum scan_source source)
 {
-	c->all_scan_requests++;
+	c->all_scan_requests += source != SCAN_AHEAD;
 	switch (source) {
+	case SCAN_AHEAD:
+		break;
 	case SCAN_ON_ACCESS:
 	case SCAN_NOTICE:
 		c->on_demand_scan_requests++;
@@ -365,13 +368,11 @@ static uint32_t scan_duration(const struct scan *scan, bool from_record)
 	return ms < 1 ? 1 : (uint32_t)ms;
 }
 
-#define FROM_CLIENTS (SCAN_FROM(SCAN_ON_ACCESS) | SCAN_FROM(SCAN_NOTICE))
-
 const char *scan_report(const struct scan *scan)
 {
 	const char *report = scan->report;
 
-	if (report == NULL && (scan->sources & FROM_CLIENTS) != 0) {
+	if (report == NULL && (scan->sources & SCAN_FROM_CLIENTS) != 0) {
 		report = scan->scans->report;
 	}
 	return report == NULL ? "" : report;
@@ -379,8 +380,9 @@ const char *scan_report(const struct scan *scan)
 
 const char *scan_report_also(const struct scan *scan)
 {
-	return scan->report != NULL && (scan->sources & FROM_CLIENTS) != 0 ?
-	       scan->scans->report : NULL;
+	bool of_clients = (scan->sources & SCAN_FROM_CLIENTS) != 0;
+
+	return scan->report != NULL && of_clients ? scan->scans->report : NULL;
 }
 
 static void scan_tell(struct scan *scan, const struct verdict *verdict,

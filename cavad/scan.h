@@ -55,7 +55,8 @@ void scans_use_threats(struct scans *s, struct threats *threats,
 
 enum scan_source {
 	SCAN_ON_ACCESS, SCAN_NOTICE, SCAN_MANUAL, SCAN_JOB,
-	SCAN_SELFTEST		/* a test file: what is found is no threat */
+	SCAN_SELFTEST,		/* a test file: what is found is no threat */
+	SCAN_AHEAD		/* scan_ahead(): nobody has asked yet */
 };
 
 struct scan_request {
@@ -99,6 +100,10 @@ struct tevent_req *scan_send(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 int scan_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
 	      struct scan_answer *answer);
 
+/* The file was opened to be read: its scan may begin. See scan_ahead.c. */
+void scan_ahead(struct scans *s, struct tevent_context *ev,
+		const struct scan_request *request);
+
 /* What a scan was, at its end. Borrowed for the time of the call. */
 struct scan_facts {
 	unsigned int sources;	/* SCAN_FROM() of all whose question it
@@ -121,6 +126,8 @@ struct scan_facts {
 };
 
 #define SCAN_FROM(source) (1U << (source))
+#define SCAN_FROM_CLIENTS (SCAN_FROM(SCAN_ON_ACCESS) | \
+	SCAN_FROM(SCAN_NOTICE) | SCAN_FROM(SCAN_AHEAD))
 
 /* The report of scans for clients that are part of no other; copied. */
 void scans_set_report(struct scans *s, const char *id);

@@ -125,6 +125,19 @@ bool scan_pool_is_free(const struct scan *scan, enum queue_lane lane)
 	return queue_is_free(&pool->queue, lane, &limits);
 }
 
+bool scan_pool_is_idle(struct scans *s, const struct scan_request *request,
+		       uint32_t begun)
+{
+	struct scan asked = { .scans = s, .path = (char *)request->path };
+	struct scan_pool *pool = request->pool != NULL ?
+		scan_pool_get(s, request->pool) : scan_pool_of(&asked);
+	uint32_t capacity = pool == NULL ? 0 : scan_pool_capacity(s, pool);
+	struct queue_limits limits = queue_limits_of(capacity);
+
+	return capacity > 0 && begun < limits.running[QUEUE_BATCH] &&
+		queue_is_free(&pool->queue, QUEUE_BATCH, &limits);
+}
+
 void scan_pool_run(struct scans *s, struct scan_pool *pool)
 {
 	struct queue_limits limits = scan_pool_limits(s, pool);

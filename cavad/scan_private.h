@@ -80,6 +80,7 @@ struct scan {
 	bool ignore_previous;
 	bool job;		/* a job asks: verdicts age sooner, maybe */
 	bool urgent;		/* somebody waits */
+	bool ahead;		/* counted in aheads */
 	bool tiered;		/* it has to be fetched, which takes time */
 	bool manual;		/* the result goes to the store as well */
 	struct scan_waiters waiters;
@@ -142,6 +143,7 @@ struct scans {
 	LIST_HEAD(, scan) all;
 	LIST_HEAD(, scan) buckets[SCAN_BUCKETS];
 	uint32_t count;
+	uint32_t aheads;	/* of them, by scan_ahead() */
 	uint64_t last_id;
 	unsigned int (*turn_fn)(void *private_data);	/* of ip_pool */
 	void *turn_private;
@@ -202,6 +204,13 @@ void scan_pool_choose(struct scan *scan);
 
 /* Would it start at once, as things stand? */
 bool scan_pool_is_free(const struct scan *scan, enum queue_lane lane);
+
+/*
+ * Has its pool a connection for what nobody waits for, with `begun` scans on
+ * their way to one?
+ */
+bool scan_pool_is_idle(struct scans *s, const struct scan_request *request,
+		       uint32_t begun);
 
 /* The share of the file, for people; "" = not known. */
 const char *scan_share(const struct scan *scan);

@@ -194,8 +194,7 @@ bool scan_keep_quarantine(struct scan *scan)
 
 static const char *scan_source_text(const struct scan *scan)
 {
-	if ((scan->sources & SCAN_FROM(SCAN_ON_ACCESS)) != 0 ||
-	    (scan->sources & SCAN_FROM(SCAN_NOTICE)) != 0) {
+	if ((scan->sources & SCAN_FROM_CLIENTS) != 0) {
 		return "on-access";
 	}
 	return (scan->sources & SCAN_FROM(SCAN_JOB)) != 0 ? "job" : "manual";

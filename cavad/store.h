@@ -91,7 +91,7 @@ struct tevent_req *store_meta_put_send(TALLOC_CTX *mem_ctx,
 				       const char *value);
 int store_write_recv(struct tevent_req *req);
 
-/* Something that was sent is not committed yet. */
+/* Something that was sent, and is not patient, is not committed yet. */
 bool store_is_busy(struct store *s);
 
 /* Waits for everything sent so far; for the start and end of cavad only. */

@@ -508,7 +508,7 @@ bool store_writer_is_busy(struct store_writer *w)
 	bool busy;
 
 	pthread_mutex_lock(&w->lock);
-	busy = w->queued.first != NULL || w->busy;
+	busy = w->hurry || w->busy;
 	pthread_mutex_unlock(&w->lock);
 	return busy;
 }

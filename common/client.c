@@ -646,24 +646,34 @@ void client_restamp(struct client *c, const struct proto_restamp *restamp)
 	}
 }
 
+/* What nobody answers, and what is not kept. 0 or errno. */
+static int client_tell(struct client *c, const struct proto_message *m)
+{
+	uint8_t msg[PROTO_MAX];
+	size_t len = proto_encode(m, msg);
+
+	return len == 0 ? EMSGSIZE : client_send(c, msg, len);
+}
+
 bool client_count(struct client *c, const struct proto_count *count)
 {
 	struct proto_message m = { .number = PROTO_COUNT, .u.count = *count };
-	uint8_t msg[PROTO_MAX];
-	size_t len = proto_encode(&m, msg);
-	int ret = len == 0 ? EMSGSIZE : client_send(c, msg, len);
 
-	return ret == 0;
+	return client_tell(c, &m) == 0;
 }
 
 void client_fetched(struct client *c, const struct proto_fetched *fetched)
 {
 	struct proto_message m = { .number = PROTO_FETCHED,
 				   .u.fetched = *fetched };
-	uint8_t msg[PROTO_MAX];
-	size_t len = proto_encode(&m, msg);
 
-	if (len > 0) {
-		(void)client_send(c, msg, len);
-	}
+	(void)client_tell(c, &m);
+}
+
+void client_ahead(struct client *c, const struct proto_ahead *ahead)
+{
+	struct proto_message m = { .number = PROTO_AHEAD,
+				   .u.ahead = *ahead };
+
+	(void)client_tell(c, &m);
 }

@@ -91,6 +91,9 @@ bool client_count(struct client *c, const struct proto_count *count);
 /* One way; dropped when there is no connection. */
 void client_fetched(struct client *c, const struct proto_fetched *fetched);
 
+/* Lost without a connection: a hint. */
+void client_ahead(struct client *c, const struct proto_ahead *ahead);
+
 /* Waits at most wait_ms. 0 and an answer, or errno (= refuse). */
 int client_check(struct client *c, TALLOC_CTX *mem_ctx, uint32_t wait_ms,
 		 const struct proto_check *check,

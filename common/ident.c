@@ -74,8 +74,10 @@ int ident_of_statx(int fd, const struct statx *stx, const struct ident *known,
 		id->btime = ident_nsec(stx->stx_btime.tv_sec,
 				       stx->stx_btime.tv_nsec);
 	}
-	if (known == NULL || known->handle_len == 0 || known->ino != id->ino ||
-	    known->fsid != id->fsid || known->btime != id->btime) {
+	/* without a time of birth an inode's number may be another file's */
+	if (known == NULL || known->handle_len == 0 || known->btime == 0 ||
+	    known->ino != id->ino || known->fsid != id->fsid ||
+	    known->btime != id->btime) {
 		ident_handle(fd, id);
 		return 0;
 	}

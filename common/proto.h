@@ -18,7 +18,7 @@
 #include "common/ident.h"
 #include "common/verdict.h"
 
-#define PROTO_VERSION 4
+#define PROTO_VERSION 5
 #define PROTO_MAX 16384		/* bytes of a whole message */
 #define PROTO_STR_MAX 4200	/* PATH_MAX and a little */
 

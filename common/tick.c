@@ -78,10 +78,16 @@ void tick_at(struct tick *t, struct timeval when)
 	t->set = true;
 }
 
+/* Not by tick_at(): a clock that is set does not move it. */
 void tick_in(struct tick *t, uint64_t us)
 {
-	tick_at(t, tevent_timeval_current_ofs((uint32_t)(us / 1000000),
-					      (uint32_t)(us % 1000000)));
+	struct itimerspec spec = {
+		.it_value = { .tv_sec = (time_t)(us / 1000000),
+			      .tv_nsec = (long)(us % 1000000) * 1000 + 1 },
+	};
+
+	(void)timerfd_settime(t->fd, 0, &spec, NULL);
+	t->set = true;
 }
 
 void tick_stop(struct tick *t)

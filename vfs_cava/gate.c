@@ -118,7 +118,7 @@ struct filter_decision gate_decide(struct gate *g)
 	return filter_decide(&g->cava->filter, &facts);
 }
 
-enum gate_step gate_step_of(const struct filter_decision *d)
+static enum gate_step gate_step_of(const struct filter_decision *d)
 {
 	switch (d->action) {
 	case FILTER_GO:
@@ -296,8 +296,8 @@ static void gate_cleared(struct cava_file *file, const struct gate *g)
 	file->content = g->content;
 }
 
-struct gate gate_of_fsp(struct cava *cava, struct files_struct *fsp,
-			struct cava_file *file)
+static struct gate gate_of_fsp(struct cava *cava, struct files_struct *fsp,
+			       struct cava_file *file)
 {
 	return (struct gate) {
 		.cava = cava,
@@ -403,27 +403,12 @@ struct tevent_req *cava_gate_send(TALLOC_CTX *mem_ctx,
 	return req;
 }
 
-/* NULL: no memory, or nothing that could be asked about. */
-static struct tevent_req *gate_wait_ask(struct cava_wait *state,
-					enum gate_step step)
-{
-	struct tevent_req *subreq = NULL;
-	struct proto_ask ask;
-	int ret = gate_question(state, &state->gate, step, state->why,
-				gate_timeout(&state->gate), &ask);
-
-	if (ret == 0) {
-		subreq = client_ask_send(state, state->ev,
-					 state->gate.cava->client, &ask);
-	}
-	/* the scan that it began goes on for this one */
-	cava_ahead_forget(state->file);
-	return subreq;
-}
-
 static void gate_wait_step(struct cava_wait *state, enum gate_step step)
 {
 	struct tevent_req *subreq = NULL;
+	struct cava *cava = state->gate.cava;
+	struct proto_ask ask;
+	int ret = 0;
 
 	if (step == GATE_GO) {
 		gate_cleared(state->file, &state->gate);
@@ -434,13 +419,14 @@ static void gate_wait_step(struct cava_wait *state, enum gate_step step)
 		tevent_req_error(state->req, EACCES);
 		return;
 	}
-	subreq = gate_ahead_take(state, state->ev, state->file, &state->gate,
-				 step);
-	if (subreq == NULL) {
-		subreq = gate_wait_ask(state, step);
-	}
-	if (subreq == NULL) {
+	ret = gate_question(state, &state->gate, step, state->why,
+			    gate_timeout(&state->gate), &ask);
+	if (ret != 0) {
 		tevent_req_error(state->req, EACCES);
+		return;
+	}
+	subreq = client_ask_send(state, state->ev, cava->client, &ask);
+	if (tevent_req_nomem(subreq, state->req)) {
 		return;
 	}
 	tevent_req_set_callback(subreq, gate_wait_answered, state);

@@ -8,6 +8,9 @@
 
 #include "vfs_cava/vfs_cava.h"
 
+enum gate_step { GATE_GO, GATE_DENY,
+		 GATE_ASK, GATE_ASK_OWED, GATE_ASK_KNOWN };
+
 /* One question on one descriptor, however it waits. */
 struct gate {
 	struct cava *cava;
@@ -37,13 +40,8 @@ static inline bool gate_asks(enum gate_step step)
 	return step != GATE_GO && step != GATE_DENY;
 }
 
-/* Of a handle that is open; nothing has been looked at. */
-struct gate gate_of_fsp(struct cava *cava, struct files_struct *fsp,
-			struct cava_file *file);
-
 /* By what has been looked at. Sets tiered. */
 struct filter_decision gate_decide(struct gate *g);
-enum gate_step gate_step_of(const struct filter_decision *d);
 
 /* Looks at the file as it is now. Logs a denial. */
 enum gate_step gate_look(struct gate *g);
@@ -58,15 +56,8 @@ uint32_t gate_timeout(const struct gate *g);
 /* Which file, or stream of it. 0 or errno. */
 int gate_ident(const struct gate *g, struct ident *ident);
 
-/* ahead.c. What a read will ask, by what the open looked at; or GATE_GO. */
-enum gate_step gate_ahead(const struct files_struct *fsp,
-			  const struct gate *g);
-
-/* What the open asked, and is to be received as if asked now; or NULL. */
-struct tevent_req *gate_ahead_take(TALLOC_CTX *mem_ctx,
-				   struct tevent_context *ev,
-				   struct cava_file *file,
-				   const struct gate *g, enum gate_step step);
+/* ahead.c. Will a read have it scanned, by what the open looked at? */
+bool gate_read_scans(const struct files_struct *fsp, const struct gate *g);
 
 /* Waits for the answers in poll(), at most filter.sync_wait each. */
 enum gate_step gate_sync(struct gate *g);

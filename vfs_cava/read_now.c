@@ -4,7 +4,9 @@
  * smbd has a thread read: two switches of threads and a dozen system calls,
  * which costs more than a small read does. What the page cache has needs no
  * thread, since preadv2() with RWF_NOWAIT never waits for a disk; where it
- * would, or the file system does not know that, the next module reads.
+ * would, or the file system does not know that, the next module reads. (A
+ * program that is asked for permission by fanotify makes it wait, as it makes
+ * an open wait.)
  *
  * Only where that is smbd itself, which reads this descriptor: what another
  * module makes of a read, or counts, is its own.

@@ -70,7 +70,6 @@ static void cava_file_destroy(void *p)
 	struct cava_file *file = p;
 
 	cava_gate_forget(file);
-	cava_ahead_forget(file);
 	cava_stream_forget(file);
 	TALLOC_FREE(file->listing);
 	TALLOC_FREE(file->repair);
@@ -326,8 +325,8 @@ static int cava_openat_fn(struct vfs_handle_struct *handle,
 		return -1;
 	}
 	cava_stream_carried(cava, fsp, fd);
-	if (opened.ahead != GATE_GO) {
-		cava_ahead_ask(cava, fsp, fd, &opened);
+	if (opened.ahead) {
+		cava_ahead(cava, fd);
 	}
 	file = opened.cleared ? cava_file_make(cava, fsp) : NULL;
 	if (file != NULL) {

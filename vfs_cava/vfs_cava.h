@@ -62,7 +62,6 @@ struct cava {
 	const char *server_addr;
 	struct cava_create *create;	/* innermost one running */
 	struct cava_park *parks;	/* opens that wait for a verdict */
-	unsigned int aheads;	/* questions of handles not yet read */
 	struct cava_file *written;	/* handles that changed content */
 	struct cava_repair *repairs;	/* check: clean.c */
 	time_t still;		/* check: when it was asked last, and */
@@ -108,7 +107,6 @@ struct cava_file {
 	struct cava_file *prev, *next;	/* of cava->written */
 	struct content content;
 	struct cava_wait *waits;	/* gates waiting on this handle */
-	struct cava_ahead *ahead;	/* what its open has asked */
 	struct cava_written *stream;	/* an attribute that it wrote */
 	char *listing;		/* check: names of a directory to be listed */
 	struct cava_repair *repair;	/* check: clean.c */
@@ -205,15 +203,17 @@ int cava_mark(int fd, enum verdict_reason reason);
 /* The same for the file of a notice that is lost. 0 or errno. */
 int cava_mark_lost(const uint8_t *msg, size_t len);
 
-/* --- park.c --- */
+/* --- ahead.c --- */
 
-enum gate_step { GATE_GO, GATE_DENY,
-		 GATE_ASK, GATE_ASK_OWED, GATE_ASK_KNOWN };
+/* Tells cavad that what is behind fd was opened to be read. */
+void cava_ahead(struct cava *cava, int fd);
+
+/* --- park.c --- */
 
 /* What a data open has found out about its file. */
 struct cava_opened {
 	bool cleared;		/* .content may be read through the handle */
-	enum gate_step ahead;	/* what a read will ask; GATE_GO = nothing */
+	bool ahead;		/* a read will have it scanned */
 	struct content content;
 };
 
@@ -223,15 +223,6 @@ struct cava_opened {
  */
 int cava_gate_open(struct cava *cava, struct files_struct *fsp, int fd,
 		   struct cava_opened *opened);
-
-/* --- ahead.c --- */
-
-/* Asks what a read of fd, which is about to be that of fsp, is going to ask. */
-void cava_ahead_ask(struct cava *cava, struct files_struct *fsp, int fd,
-		    const struct cava_opened *opened);
-void cava_ahead_forget(struct cava_file *file);
-
-/* --- park.c, again --- */
 
 /* As it, for a stream of the file behind fd, by what was seen of it. */
 struct cava_stream;

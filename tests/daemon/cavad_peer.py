@@ -14,7 +14,7 @@ import types
 
 from cavad_world import ROOT
 
-VERSION = 4
+VERSION = 5
 WILL_WRITE, CLOSE, RENAME = range(3)
 TREE, OPEN, LIST = range(3)
 NONE, CLEAN, INFECTED, SKIPPED, UNSCANNABLE, FAILED = range(6)

@@ -33,6 +33,8 @@ static const struct proto_message fuzz_messages[] = {
 	{ PROTO_RESTAMP, .u.restamp = { .path = "/data/a",
 					.ident = FUZZ_IDENT } },
 	{ PROTO_FETCHED, .u.fetched = { .bytes = 4711 } },
+	{ PROTO_AHEAD, .u.ahead = { .path = "/data/a", .user = "u",
+				    .client = "192.0.2.1" } },
 	{ PROTO_COUNT, .u.count = { .exempt = 1, .user = "u",
 				    .client = "::1" } },
 };

@@ -29,7 +29,7 @@ def begun(lab, name, verdict="clean\nfetch yes"):
     return gate, smb, file
 
 
-def test_the_read_waits_for_the_scan_of_the_open(lab):
+def test_the_read_joins_the_scan_of_the_open(lab):
     gate, smb, file = begun(lab, "a.bin")
     read = InThread(smb.read, file, 0, 100)
     gate.touch()
@@ -91,7 +91,7 @@ def test_a_handle_that_can_write_asks_when_it_reads(lab):
 
 
 def test_many_open_files(lab):
-    """More than are asked ahead: the others ask when they are read."""
+    """More than are begun ahead: the others are when they are read."""
     names = ["m%d.bin" % i for i in range(80)]
     for name in names:
         lab.write_local(name, TEXT)
