@@ -161,14 +161,16 @@ def test_flood(world):
         held = [peer.ask(world.file("h%d" % i, b"hold")) for i in range(40)]
         assert world.clamd.held.acquire(timeout=20)
         path = world.file("a")
+        peer.ask(path)      # all before it have been taken by then
+        assert peer.receive("ANSWER").reason == FULL
         refused = {("ANSWER", FAILED, FULL)}
         assert flood(other, path, 2000, 1000000) == refused
         before = resident(world.cavad.pid)
         assert flood(other, path, FLOOD, 2000000) == refused
         assert resident(world.cavad.pid) - before < 4
         status = world.status()
-        assert status["system_stats"]["scan_refused"] == FLOOD + 2000
-        assert up(world, "CAVA_QUEUE_FULL") == [FLOOD + 2000]
+        assert status["system_stats"]["scan_refused"] == FLOOD + 2001
+        assert up(world, "CAVA_QUEUE_FULL") == [FLOOD + 2001]
         world.clamd.go.set()
         assert all(peer.answer(i).result == CLEAN for i in held)
         assert other.answer(other.ask(path)).result == CLEAN
