@@ -92,15 +92,17 @@ bool servers_address(const struct servers *s, const char *server,
 
 size_t servers_count(const struct servers *s)
 {
-	(void)s;
-	return 0;
+	return s->online ? 1 : 0;
 }
 
 struct server_status servers_status(const struct servers *s, size_t i)
 {
 	(void)s;
 	(void)i;
-	return (struct server_status) { .name = FAKE_NAME };
+	return (struct server_status) {
+		.name = FAKE_NAME, .pool = SERVER_POOL,
+		.state = SERVER_ONLINE, .connections_maximum = 20,
+	};
 }
 
 static inline void fake_cleanup(struct tevent_req *req,

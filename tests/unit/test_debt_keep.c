@@ -222,6 +222,28 @@ static void test_failed_write(void **p)
 	assert_int_equal(pending_kind(t, path), PROTO_KIND_CLOSE);
 }
 
+/* A server is back before the debt is where a sweep looks for it. */
+static void test_missed_by_a_sweep(void **p)
+{
+	struct test *t = *p;
+	char *path = make_file(t, "a");
+	struct tevent_req *req = NULL;
+
+	req = notice_send(t, path, PROTO_KIND_CLOSE);
+	WAIT_FOR(t, t->servers->running_count == 1);
+	fake_end(t->servers, VERDICT_FAILED);
+	turn_for(t, 30);
+	assert_int_equal(t->servers->running_count, 0);
+	t->servers->usable_fn(t->servers->usable_private);
+	turn_for(t, 30);
+	assert_int_equal(t->servers->running_count, 0);
+	time_comes(t);
+	assert_int_equal(end_of(t, req), 0);
+	WAIT_FOR(t, t->servers->running_count == 1);
+	fake_end(t->servers, VERDICT_CLEAN);
+	WAIT_FOR(t, state_of(path) == VERDICT_STATE_CLEAN);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up_keep, \
 						   tear_down)
 
@@ -231,7 +253,7 @@ int main(void)
 		TEST(test_paid_before), TEST(test_paid_in_order),
 		TEST(test_written_in_time),
 		TEST(test_the_oldest_counts), TEST(test_nobody_waits),
-		TEST(test_failed_write),
+		TEST(test_failed_write), TEST(test_missed_by_a_sweep),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
