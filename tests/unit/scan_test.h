@@ -282,6 +282,8 @@ static inline void turn(struct test *t)
 	} \
 } while (0)
 
+#define RUNNING(t, n) WAIT_FOR(t, (t)->servers->running_count == (n))
+
 /* For what must not happen. */
 static inline void turn_for(struct test *t, int64_t ms)
 {

@@ -9,8 +9,6 @@
 
 #include "cavad/debt.h"
 
-#define RUNNING(t, n) WAIT_FOR(t, (t)->servers->running_count == (n))
-
 /* Pure: only a verdict, or that there is nothing to scan, pays. */
 static void test_after(void **p)
 {

@@ -10,8 +10,6 @@
 
 #define ATTRIBUTE "user.DosStream.s:$DATA"
 
-#define RUNNING(t, n) WAIT_FOR(t, (t)->servers->running_count == (n))
-
 static void put(const char *path, const char *value)
 {
 	assert_int_equal(setxattr(path, ATTRIBUTE, value, strlen(value) + 1,

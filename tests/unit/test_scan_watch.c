@@ -7,8 +7,6 @@
  */
 #include "tests/unit/scan_test.h"
 
-#define RUNNING(t, n) WAIT_FOR(t, (t)->servers->running_count == (n))
-
 static struct scan_facts last;
 static struct verdict last_verdict;
 static struct ident last_ident;

@@ -27,6 +27,8 @@ static void test_record(void **unused)
 	unsigned int i = 0;
 
 	(void)unused;
+	assert_non_null(t);
+	assert_non_null(bytes);
 	*t = found_in(2, "Eicar");
 	for (i = 0; i < 3 * THREAT_HISTORY_MAX; i++) {
 		assert_true(threat_change(t, i == 0 ? THREAT_QUARANTINED :
