@@ -77,10 +77,15 @@ def test_no_scan_is_forgotten(chaos):
     assert "PANIC" not in lab.log() and "INTERNAL ERROR" not in lab.log()
 
     chaos.calm(2)
-    before = held(lab, *PARTS)
-    chaos.calm(3)
-    after = held(lab, *PARTS)
-    print("descriptors and MiB: %s, then %s" % (before, after))
+    looks = [held(lab, *PARTS)]
+    for _ in range(3):
+        # connections are kept, as many as were wanted at a time: so once
+        # or twice there may be one more, but not again with each round
+        chaos.calm(3)
+        looks.append(held(lab, *PARTS))
+        if all(looks[-1][part][0] <= looks[-2][part][0] for part in PARTS):
+            break
+    print("descriptors and MiB: %s" % looks)
     for part in PARTS:
-        assert after[part][0] <= before[part][0], part
-        assert after[part][1] < before[part][1] + GROWTH, part
+        assert looks[-1][part][0] <= looks[-2][part][0], part
+        assert looks[-1][part][1] < looks[0][part][1] + GROWTH, part
