@@ -294,10 +294,13 @@ def test_changed_is_scanned_again(places, name):
     place.write("changed.txt", OTHER, times)
     count = Count(place.lab)
     assert place.read("changed.txt") == OTHER
-    assert count.since() == (1, 1)
+    # the scan begins with the open: the read may find it done, and not ask
+    asked, scanned = count.since()
+    assert asked <= 1 and scanned == 1
     place.write("changed.txt", EICAR, times)
     assert place.status("changed.txt") in DENIED
-    assert count.since() == (2, 2)
+    asked, scanned = count.since()
+    assert asked <= 2 and scanned == 2
     place.write("changed.txt", TEXT, times)
     assert place.read("changed.txt") == TEXT
 

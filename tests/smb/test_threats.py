@@ -371,7 +371,11 @@ def test_truncate(lab, response):
     response("truncate")
     lab.write_local("cut.txt", EICAR)
     os.chmod(lab.local("cut.txt"), 0o444)
-    denied(lab, "cut.txt")
+    # its scan begins with the open: what is read may be empty already
+    smb = lab.connect()
+    content = []
+    status = status_of(lambda: content.append(smb.loadfile("cut.txt")))
+    assert status in DENIED or content == [b""], hex(status)
     threat(lab, "cut.txt", "truncated")
     assert lab.local("cut.txt").read_bytes() == b""
     wait_for("the empty file to be clean",
