@@ -18,6 +18,8 @@ from lab import (ACCESS_DENIED, EICAR, OPEN, READ, SHARE_ALL,
                  VIRUS_INFECTED, WRITE, status_of, wait_for)
 
 DENIED = (ACCESS_DENIED, VIRUS_INFECTED)
+# what this client's library makes of it (it wants a buffer of no bytes)
+END_OF_FILE = 0xC00000E9
 THREAT = "Eicar-Test-Signature.UNOFFICIAL"
 
 
@@ -381,6 +383,24 @@ def test_truncate(lab, response):
     wait_for("the empty file to be clean",
              lambda: lab.result("cut.txt") == "clean")
     assert read(lab, "cut.txt") == b""
+
+
+@pytest.mark.parametrize("how", ["delete", "truncate", "quarantine"])
+def test_answered_before_it_is_read(lab, response, how):
+    """By the scan of its open: the handle reads nothing of it."""
+    response(how)
+    name = "open-%s.txt" % how
+    lab.write_local(name, EICAR)
+    smb = lab.connect()
+    file = smb.create(name, DesiredAccess=READ)
+    threat(lab, name, {"delete": "deleted", "truncate": "truncated",
+                       "quarantine": "quarantined"}[how])
+    status = status_of(smb.read, file, 0, 100)
+    if how == "truncate":
+        assert status == END_OF_FILE
+    else:
+        assert status in DENIED
+    smb.close(file)
 
 
 def test_delete(lab, response):
