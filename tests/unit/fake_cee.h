@@ -8,12 +8,14 @@
 #define TESTS_UNIT_FAKE_CEE_H
 
 #include <ftw.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <tevent.h>
 #include <unistd.h>
@@ -21,6 +23,7 @@
 struct fake_cee {
 	pid_t pid;
 	unsigned int port;
+	int place;		/* holds the port once it has been killed */
 	char dir[64];
 };
 
@@ -154,18 +157,37 @@ static int fake_cee_remove(const char *path, const struct stat *st, int flag,
 	return remove(path);
 }
 
+/* Nobody listens at its port any more, and no other test gets it. */
 static inline void fake_cee_kill(struct fake_cee *f)
 {
-	if (f->pid > 0) {
-		kill(f->pid, SIGKILL);
-		waitpid(f->pid, NULL, 0);
-		f->pid = 0;
+	struct sockaddr_in addr = {
+		.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		.sin_port = htons((uint16_t)f->port),
+	};
+	int on = 1;
+
+	if (f->pid <= 0) {
+		return;
 	}
+	kill(f->pid, SIGKILL);
+	waitpid(f->pid, NULL, 0);
+	f->pid = 0;
+	f->place = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_not_equal(f->place, -1);
+	assert_int_equal(setsockopt(f->place, SOL_SOCKET, SO_REUSEADDR, &on,
+				    sizeof(on)), 0);
+	assert_int_equal(bind(f->place, (struct sockaddr *)&addr,
+			      sizeof(addr)), 0);
 }
 
 static inline void fake_cee_stop(struct fake_cee *f)
 {
 	fake_cee_kill(f);
+	if (f->place > 0) {
+		close(f->place);
+		f->place = 0;
+	}
 	nftw(f->dir, fake_cee_remove, 8, FTW_DEPTH | FTW_PHYS);
 }
 
