@@ -263,12 +263,11 @@ static void scan_refuse(struct scan_waiter *w, enum verdict_result result,
 
 static void scan_count_request(struct counters *c, enum scan_source source)
 {
-	c->all_scan_requests += source != SCAN_AHEAD;
+	c->all_scan_requests++;
 	switch (source) {
-	case SCAN_AHEAD:
-		break;
 	case SCAN_ON_ACCESS:
 	case SCAN_NOTICE:
+	case SCAN_AHEAD:
 		c->on_demand_scan_requests++;
 		break;
 	case SCAN_MANUAL:
@@ -279,6 +278,13 @@ static void scan_count_request(struct counters *c, enum scan_source source)
 		c->job_scan_requests++;
 		break;
 	}
+}
+
+/* Is it the read for which the scan was begun, and counted, ahead? */
+static bool scan_was_ahead(const struct scan *scan, enum scan_source source)
+{
+	return scan != NULL && scan->ahead && source == SCAN_ON_ACCESS &&
+		(scan->sources & SCAN_FROM(SCAN_ON_ACCESS)) == 0;
 }
 
 struct tevent_req *scan_send(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
@@ -310,10 +316,12 @@ struct tevent_req *scan_send(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 		return tevent_req_post(req, ev);
 	}
 	tevent_req_set_cleanup_fn(req, scan_waiter_cleanup);
-	scan_count_request(s->counters, request->source);
 
 	if (request->have_ident) {
 		scan = scan_find(s, &request->ident);
+	}
+	if (!scan_was_ahead(scan, request->source)) {
+		scan_count_request(s->counters, request->source);
 	}
 	if (scan != NULL) {
 		scan_join(scan, w);

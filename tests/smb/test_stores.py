@@ -294,13 +294,14 @@ def test_changed_is_scanned_again(places, name):
     place.write("changed.txt", OTHER, times)
     count = Count(place.lab)
     assert place.read("changed.txt") == OTHER
-    # the scan begins with the open: the read may find it done, and not ask
+    # begun with the open, and the read joins it: one request, or two if it
+    # ends between the read's look and its question
     asked, scanned = count.since()
-    assert asked <= 1 and scanned == 1
+    assert asked in (1, 2) and scanned == 1
     place.write("changed.txt", EICAR, times)
     assert place.status("changed.txt") in DENIED
     asked, scanned = count.since()
-    assert asked <= 2 and scanned == 2
+    assert asked in (2, 3, 4) and scanned == 2
     place.write("changed.txt", TEXT, times)
     assert place.read("changed.txt") == TEXT
 
