@@ -76,6 +76,10 @@ struct files_begun {
 	struct verdict record;	/* the attribute, if any */
 	bool locked;		/* until files_end */
 	bool leased;
+	bool quiet;		/* leased, and not changed for so long before
+				 * that any change from now on is another
+				 * ctime: what has this content is what is
+				 * leased, before its record says so */
 	bool tiered;		/* see tiered.h */
 	int fd;			/* -1, or the caller's to close */
 };

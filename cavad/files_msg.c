@@ -157,6 +157,7 @@ void files_msg_put_begun(struct buf *b, const struct files_begun *begun)
 		msg_put_verdict(b, &begun->record);
 	}
 	buf_put_u8(b, begun->leased);
+	buf_put_u8(b, begun->quiet);
 	buf_put_u8(b, begun->tiered);
 }
 
@@ -174,6 +175,7 @@ void files_msg_get_begun(struct buf *b, struct files_begun *begun,
 		msg_get_verdict(b, &begun->record);
 	}
 	begun->leased = msg_get_bool(b);
+	begun->quiet = msg_get_bool(b);
 	begun->tiered = msg_get_bool(b);
 }
 

@@ -77,10 +77,12 @@ static int begin_lock(struct worker *w, struct beginning *b)
 	h = held_add(&w->held, b->scan_id, b->fd, &b->found.ident);
 	b->held = h != NULL;
 	b->begun.leased = h != NULL && h->leased;
-	if (b->begun.leased) {
-		return content_of_fd(b->fd, &b->begun.content);
-	}
 	ret = content_of_fd(b->fd, &b->begun.content);
+	if (b->begun.leased) {
+		b->begun.quiet = ret == 0 && files_record_due(
+			b->begun.content.ctime + FILES_STAMP_AHEAD);
+		return ret;
+	}
 	if (ret == 0) {
 		ret = files_settle_start(w->settle, b->fd, &b->begun.content,
 					 b);
@@ -102,6 +104,7 @@ static enum files_status begin_failed(struct worker *w, struct beginning *b,
 	b->fd = -1;
 	b->begun.locked = false;
 	b->begun.leased = false;
+	b->begun.quiet = false;
 	return io_error(&b->begun.error, error);
 }
 

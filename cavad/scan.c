@@ -11,7 +11,10 @@
  *    late whenever a server may have begun to read.
  * 3. Scans outlive those that wait. Requests end through
  *    tevent_req_defer_callback(), so that no callback disturbs a walk.
- * 4. At most scan_maximum scans are in memory; a quarter of that is kept for
+ * 4. Readers of what is clean do not wait for its record to be written where
+ *    ctime is sure to tell of any change: they compare it with the answer,
+ *    and need no more. Everybody else waits until the scan has ended.
+ * 5. At most scan_maximum scans are in memory; a quarter of that is kept for
  *    questions that somebody waits for.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
@@ -421,36 +424,63 @@ static void scan_tell(struct scan *scan, const struct verdict *verdict,
 	}
 }
 
+static void scan_answer(struct scan *scan, struct scan_waiter *w,
+			const struct verdict *verdict, bool from_record,
+			uint32_t duration)
+{
+	char *path = NULL;
+
+	scan_waiter_off(w);
+	w->answer.verdict = *verdict;
+	w->answer.duration = duration;
+	w->answer.from_record = from_record;
+	w->answer.tiered = scan->tiered;
+	w->answer.bytes_fetched = scan->bytes_fetched;
+	w->answer.bytes_sent = scan->bytes_sent;
+	w->answer.bytes_passed = scan->bytes_passed;
+	if (scan->have_ident) {
+		w->answer.ident = scan->ident;
+	}
+	tevent_req_defer_callback(w->req, w->ev);
+	path = talloc_strdup(w, scan->path);
+	if (tevent_req_nomem(path, w->req)) {
+		return;
+	}
+	TALLOC_FREE(w->answer.path);
+	w->answer.path = path;
+	tevent_req_done(w->req);
+}
+
 static void scan_answer_all(struct scan *scan, const struct verdict *verdict,
 			    bool from_record, uint32_t duration)
 {
 	struct scan_waiter *w = NULL;
-	char *path = NULL;
 
 	scan->scans->counters->scan_duration += duration;
 	if (!from_record) {
 		histogram_add(&scan->scans->counters->scan_time, duration);
 	}
 	while ((w = TAILQ_FIRST(&scan->waiters)) != NULL) {
-		scan_waiter_off(w);
-		w->answer.verdict = *verdict;
-		w->answer.duration = duration;
-		w->answer.from_record = from_record;
-		w->answer.tiered = scan->tiered;
-		w->answer.bytes_fetched = scan->bytes_fetched;
-		w->answer.bytes_sent = scan->bytes_sent;
-		w->answer.bytes_passed = scan->bytes_passed;
-		if (scan->have_ident) {
-			w->answer.ident = scan->ident;
+		scan_answer(scan, w, verdict, from_record, duration);
+	}
+}
+
+/* Rule 4. */
+void scan_answer_readers(struct scan *scan)
+{
+	struct scan_waiter *w = TAILQ_FIRST(&scan->waiters);
+	struct scan_waiter *next = NULL;
+
+	if (!scan->quiet || scan->verdict.result != VERDICT_CLEAN ||
+	    w == NULL || scan_wants_store(scan)) {
+		return;
+	}
+	for (; w != NULL; w = next) {
+		next = TAILQ_NEXT(w, entry);
+		if (w->source == SCAN_ON_ACCESS) {
+			scan_answer(scan, w, &scan->verdict, false,
+				    scan_duration(scan, false));
 		}
-		tevent_req_defer_callback(w->req, w->ev);
-		path = talloc_strdup(w, scan->path);
-		if (tevent_req_nomem(path, w->req)) {
-			continue;
-		}
-		TALLOC_FREE(w->answer.path);
-		w->answer.path = path;
-		tevent_req_done(w->req);
 	}
 }
 

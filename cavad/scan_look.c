@@ -183,17 +183,17 @@ static void scan_known(struct scan *scan, const struct ident *ident,
 }
 
 /* What was locked goes on at once, if it still may. */
-static void scan_queue(struct scan *scan, const struct content *content)
+static void scan_queue(struct scan *scan, const struct files_begun *begun)
 {
 	enum queue_lane lane = scan->tiered ? QUEUE_SLOW :
-		queue_lane_of(content->size, scan->urgent);
+		queue_lane_of(begun->content.size, scan->urgent);
 	struct queue *queue = &scan->pool->queue;
 
 	if (scan->locked && scan_pool_is_free(scan, lane)) {
 		queue_run(queue, &scan->queue, lane, scan->urgent);
 		scan_try(scan);
 		scan_waiters_in_time(scan);
-		scan_go(scan, content);
+		scan_go(scan, begun);
 		return;
 	}
 	if (scan->locked) {
@@ -256,5 +256,5 @@ static void scan_looked_up(struct tevent_req *subreq)
 		scan_fail_error(scan, ENOMEM);
 		return;
 	}
-	scan_queue(scan, &begun.content);
+	scan_queue(scan, &begun);
 }

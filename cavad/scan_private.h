@@ -107,6 +107,7 @@ struct scan {
 	uint8_t digest[DIGEST_SIZE];	/* of what is infected */
 	uint64_t allow;		/* the entry that lets it through, or 0 */
 	enum threat_response response;
+	bool quiet;		/* files_begun.quiet, and nobody let it go */
 	bool let_go;		/* the verdict is none for a record */
 	bool again;		/* and none at all: begin again */
 	bool ended_again;	/* a worker was lost at the end */
@@ -174,6 +175,12 @@ void scan_take_waiters(struct scan *scan, struct scan *from);
  * scan->state.
  */
 void scan_waiters_in_time(struct scan *scan);
+
+/*
+ * Clean, and the record is still to be written: readers do not wait for
+ * that, when the content that the answer names can be nothing else.
+ */
+void scan_answer_readers(struct scan *scan);
 
 /*
  * Answers those that wait and frees the scan. path in the answer is
@@ -288,7 +295,10 @@ void scan_set_path(struct scan *scan, char *path);
 
 /* Begins one try, of what is locked then: that has this content. */
 void scan_try(struct scan *scan);
-void scan_go(struct scan *scan, const struct content *content);
+void scan_go(struct scan *scan, const struct files_begun *begun);
+
+/* An older verdict in the store would override this one on the file. */
+bool scan_wants_store(const struct scan *scan);
 
 /* scan->verdict goes to the store; then it is the answer. */
 void scan_store(struct scan *scan);

@@ -119,14 +119,15 @@ void scan_set_path(struct scan *scan, char *path)
 }
 
 /* It is locked, and its content is known. */
-void scan_go(struct scan *scan, const struct content *content)
+void scan_go(struct scan *scan, const struct files_begun *begun)
 {
 	scan->locked = false;	/* from here on an end lets it go */
-	scan->before = *content;
+	scan->before = begun->content;
+	scan->quiet = begun->quiet;
 	if (scan_missed_again(scan)) {
 		return;
 	}
-	if (scan_too_large(scan, content->size)) {
+	if (scan_too_large(scan, scan->before.size)) {
 		scan->scans->counters->files_skipped_per_size++;
 		scan_end_without(scan, VERDICT_SKIPPED,
 				 VERDICT_REASON_TOO_LARGE);
@@ -188,6 +189,7 @@ static struct tevent_req *scan_end_send(TALLOC_CTX *mem_ctx,
 
 void scan_let_go(struct scan *scan)
 {
+	scan->quiet = false;
 	/* not on the scan, which may be about to go */
 	struct tevent_req *req = scan_end_send(scan->scans, scan, NULL);
 
@@ -242,7 +244,7 @@ static void scan_begun(struct tevent_req *subreq)
 		return;
 	}
 	scan->fd = begun.fd;
-	scan_go(scan, &begun.content);
+	scan_go(scan, &begun);
 }
 
 /* End. */
@@ -302,8 +304,7 @@ static void scan_done(struct scan *scan)
 	scan_finish(scan, v, false);
 }
 
-/* An older verdict in the store would override this one on the file. */
-static bool scan_wants_store(const struct scan *scan)
+bool scan_wants_store(const struct scan *scan)
 {
 	struct verdict old;
 	int ret;

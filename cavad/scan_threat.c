@@ -155,6 +155,7 @@ void scan_judge(struct scan *scan)
 	scan->said = scan->verdict.result;
 	scan->digested = false;
 	if (scan->said != VERDICT_INFECTED) {
+		scan_answer_readers(scan);
 		scan_end(scan);
 		return;
 	}

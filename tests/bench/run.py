@@ -195,7 +195,7 @@ class Bench:
                     break
                 except OSError:
                     assert time.monotonic() < end, "%s: no verdict" % name
-                    time.sleep(0.005)
+                    time.sleep(0.02)
 
     # --- 3: what others feel ---
 
@@ -304,7 +304,7 @@ class Bench:
                 api.close()
                 return time.monotonic() - start
             assert run["state"] in ("running", "paused_priority"), run
-            time.sleep(0.005)
+            time.sleep(0.02)
 
     # --- 5: how it grows ---
 

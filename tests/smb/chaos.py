@@ -10,11 +10,11 @@ import os
 import pathlib
 import random
 import signal
-import struct
 import subprocess
 import threading
 import time
 
+import record
 from lab import EICAR, SHARE_ALL, wait_for
 
 OPEN_IF, READ_WRITE = 3, 3
@@ -24,29 +24,6 @@ ANSWERS = (0xC0000034, 0xC0000022, 0xC0000906, 0xC0000043, 0xC0000035,
            0xC0000056, 0xC000007F)
 FILL = ".fill"
 CROWD = 10              # clients in a process
-
-
-def varint(data):
-    """The number, and what follows it."""
-    end = next(i for i, byte in enumerate(data) if byte < 0x80) + 1
-    return sum((byte & 0x7f) << 7 * i
-               for i, byte in enumerate(data[:end])), data[end:]
-
-
-def record_of(path):
-    """(result, current?) by the record on the file, or None."""
-    st = os.stat(path)
-    try:
-        record = os.getxattr(path, "security.cava")
-    except OSError:
-        return None
-    version, result = record[:2]
-    assert version == 2
-    _, rest = varint(record[2:])
-    size, rest = varint(rest)
-    mtime, stamp = struct.unpack_from("<qq", rest)
-    return result, (size == st.st_size and mtime == st.st_mtime_ns and
-                    stamp - 10**9 <= st.st_ctime_ns <= stamp)
 
 
 def truth(path):
@@ -367,9 +344,9 @@ class Chaos:
         """Files whose record is not what it must be."""
         found = {}
         for path in self.files():
-            record = record_of(path)
-            if record != (truth(path), True):
-                found[path] = record
+            there = record.of(path)
+            if there != (truth(path), True):
+                found[path] = there
         return found
 
     def settle(self, timeout):
@@ -390,12 +367,12 @@ class Chaos:
                        for kind in ("marked", "database")}
 
     @staticmethod
-    def kind(record):
-        return "marked" if record and record[0] == MARK else "database"
+    def kind(found):
+        return "marked" if found and found[0] == MARK else "database"
 
     def read_one(self, path):
         """By a client of the standard share: scanned, or known to be."""
-        record, facts = record_of(path), self.facts(path)
+        before, facts = record.of(path), self.facts(path)
         share = None if path.parent == self.dirs[0] else self.dirs[1].name
         try:
             content = self.lab.connect(share=share).loadfile(path.name)
@@ -403,13 +380,14 @@ class Chaos:
             content = None
         wrong = content == EICAR if truth(path) == INFECTED else \
             content != path.read_bytes()
-        assert not wrong, (path, record_of(path), facts)
+        assert not wrong, (path, record.of(path), facts)
+        record.settled(path)
         said = "infected" if truth(path) == INFECTED else "clean"
         known = facts["database"].startswith(said) and \
             facts["database"].endswith("it holds")
-        assert known or record_of(path) == (truth(path), True), (
+        assert known or record.of(path) == (truth(path), True), (
             "no verdict: %s, %s then %s, %s, CAVA_SEED=%d" % (
-                path, record, record_of(path), facts, self.seed))
+                path, before, record.of(path), facts, self.seed))
 
     def facts(self, path):
         """What cavad knows of the file, before anybody reads it."""

@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 
+import record
 from samba import NTSTATUSError, credentials
 from samba.samba3 import libsmb_samba_internal as libsmb
 from samba.samba3 import param as s3param
@@ -173,17 +174,14 @@ class Lab:
 
     def attribute(self, name):
         """The verdict attribute, or None."""
-        try:
-            return os.getxattr(self.local(name), "security.cava")
-        except OSError:
-            return None
+        return record.settled(self.local(name))
 
     def result(self, name):
         """clean, infected, unscannable, or None: what the record says."""
-        record = self.attribute(name)
-        if record is None:
+        found = self.attribute(name)
+        if found is None:
             return None
-        return {1: "clean", 2: "infected", 4: "unscannable"}[record[1]]
+        return {1: "clean", 2: "infected", 4: "unscannable"}[found[1]]
 
     # --- SMB ---
 

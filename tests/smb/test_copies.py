@@ -53,7 +53,7 @@ def scanned(lab, name, content=TEXT, share=None):
     path.write_bytes(content)
     path.chmod(0o666)
     status_of(lab.connect(share=share).loadfile, name)
-    assert os.getxattr(path, "security.cava")
+    assert record.settled(path)
     time.sleep(0.03)    # T is 20 ms ahead
     return path
 

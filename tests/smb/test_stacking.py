@@ -6,11 +6,11 @@ would pass by cava is refused at the tree connect, with the reason.
 
 SPDX-License-Identifier: GPL-3.0-or-later
 """
-import os
 import re
 
 import pytest
 
+import record
 from lab import (ACCESS_DENIED, EICAR, ROOT, VIRUS_INFECTED, Lab, status_of,
                  wait_for)
 
@@ -85,10 +85,7 @@ def asked(lab):
 
 
 def has_record(path):
-    try:
-        return bool(os.getxattr(path, "security.cava"))
-    except OSError:
-        return False
+    return bool(record.settled(path))
 
 
 @pytest.mark.parametrize("stack", STACKS)

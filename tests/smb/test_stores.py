@@ -51,10 +51,7 @@ class Place:
         return stat.st_atime_ns, stat.st_mtime_ns
 
     def has_record(self, name):
-        try:
-            return bool(os.getxattr(self.dir / name, "security.cava"))
-        except OSError:
-            return False
+        return bool(record.settled(self.dir / name))
 
     def connect(self):
         return self.lab.connect(share=self.name)

@@ -10,6 +10,7 @@ import struct
 
 import pytest
 
+import record
 from compound import Compound
 from lab import (ACCESS_DENIED, EICAR, OPEN, READ, SHARE_ALL,
                  VIRUS_INFECTED, WRITE, status_of, wait_for)
@@ -98,10 +99,8 @@ def put(smb, name, content):
 
 def result(lab, path):
     """What the record on a file says: its second byte."""
-    try:
-        return os.getxattr(path, "security.cava")[1]
-    except OSError:
-        return None
+    found = record.settled(path)
+    return None if found is None else found[1]
 
 
 CLEAN, INFECTED, MARK = 1, 2, 3

@@ -435,6 +435,15 @@ static inline void change_file(const char *path)
 	assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
 }
 
+/* A writer's handle: readers wait for the comparison at the end then. */
+static inline int open_writer(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	assert_int_not_equal(fd, -1);
+	return fd;
+}
+
 static inline char *make_file(struct test *t, const char *name)
 {
 	char *path = path_in(t, name);

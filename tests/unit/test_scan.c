@@ -159,6 +159,7 @@ static void test_changed_is_scanned_again(void **p)
 {
 	struct test *t = *p;
 	char *path = make_file(t, "a");
+	int writer = open_writer(path);
 	struct tevent_req *req = ask(t, path, SCAN_ON_ACCESS, false);
 	struct scan_answer answer;
 
@@ -173,11 +174,13 @@ static void test_changed_is_scanned_again(void **p)
 	assert_int_equal(answer.verdict.result, VERDICT_INFECTED);
 	assert_int_equal(t->servers->asked, 2);
 	assert_int_equal(t->counters.scan_changed, 1);
+	close(writer);
 }
 
 static struct scan_answer keeps_changing(struct test *t, const char *path,
 					 enum verdict_result result)
 {
+	int writer = open_writer(path);
 	struct tevent_req *req = ask(t, path, SCAN_ON_ACCESS, false);
 	int i;
 
@@ -186,6 +189,7 @@ static struct scan_answer keeps_changing(struct test *t, const char *path,
 		change_file(path);
 		fake_end(t->servers, result);
 	}
+	close(writer);
 	return answer_of(t, req);
 }
 
@@ -380,7 +384,7 @@ static void test_answers_without_a_scan(void **p)
 	assert_int_equal(state_of(path), VERDICT_STATE_NONE);
 	t->config->settings.scan_size_maximum = 0;
 
-	req = ask(t, path, SCAN_ON_ACCESS, false);
+	req = ask(t, path, SCAN_JOB, false);
 	RUNNING(t, 1);
 	assert_int_equal(unlink(path), 0);
 	fake_end(t->servers, VERDICT_CLEAN);
