@@ -156,6 +156,12 @@ def remove(directories, names):
             os.unlink(directory / name)
 
 
+def empty(directory, names):
+    """Takes no room any more."""
+    for name in names:
+        os.truncate(directory / name, 0)
+
+
 def forget(directory, names):
     """No verdict any more."""
     for name in names:

@@ -167,14 +167,14 @@ class Bench:
             wrote = {w: [] for w in ways}
             clean = {w: [] for w in ways}
             for r, way in self.turns(ways):
-                names = ["w%d-%d.bin" % (r, i) for i in range(count)]
+                names = self.new_names(way, "w%d-%s" % (r, what), count)
                 with load.Clients(self.lab, self.shares.name(way)) as smb:
                     start = time.monotonic()
                     wrote[way].append(smb.run(
                         "write", [(n, size) for n in names])[0])
                     self.until_clean(way, names)
                     clean[way].append(time.monotonic() - start)
-                load.remove([self.shares.directory(way)], names)
+                load.empty(self.shares.directory(way), names)
             base = med(wrote["plain"])
             rows += [[what, w, med(wrote[w]), med(wrote[w]) / base,
                       med(clean[w])] for w in ways]
@@ -182,6 +182,16 @@ class Bench:
             "files", "way", "s", "/ plain", "s until all have a verdict"],
             rows, "virusfilter scans inside close, and has no verdict that "
             "one could wait for.")
+
+    def new_names(self, way, name, count):
+        """Files to be made, in a directory of their own: smbd lists it for
+        each. They stay until the lab goes, emptied: ext4 passes over inodes
+        that were removed in the last minutes, one by one, for each new
+        file."""
+        directory = self.shares.directory(way) / name
+        directory.mkdir()
+        directory.chmod(0o777)
+        return ["%s/%d.bin" % (name, i) for i in range(count)]
 
     def until_clean(self, way, names):
         if not way.startswith("cava"):
