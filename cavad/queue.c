@@ -1,5 +1,5 @@
 /*
- * Three lanes, each with two lists: what somebody waits for, and the rest.
+ * Four lanes, each with two lists: what somebody waits for, and the rest.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -18,12 +18,15 @@ void queue_init(struct queue *q)
 	}
 }
 
-enum queue_lane queue_lane_of(uint64_t size, bool urgent)
+enum queue_lane queue_lane_of(uint64_t size, bool urgent, bool owed)
 {
 	if (size > QUEUE_LARGE) {
 		return QUEUE_SLOW;
 	}
-	return urgent ? QUEUE_FAST : QUEUE_BATCH;
+	if (urgent) {
+		return QUEUE_FAST;
+	}
+	return owed ? QUEUE_OWED : QUEUE_BATCH;
 }
 
 struct queue_limits queue_limits_of(uint32_t capacity)
@@ -32,6 +35,7 @@ struct queue_limits queue_limits_of(uint32_t capacity)
 		.running = {
 			[QUEUE_FAST] = capacity,
 			[QUEUE_SLOW] = capacity / 8,
+			[QUEUE_OWED] = capacity / 4,
 			[QUEUE_BATCH] = capacity / 2,
 		},
 	};
@@ -61,11 +65,22 @@ void queue_add(struct queue *q, struct queue_entry *e, enum queue_lane lane,
 	q->waiting[lane]++;
 }
 
+static bool queue_has_room(const struct queue *q, enum queue_lane lane,
+			   const struct queue_limits *limits)
+{
+	uint32_t calm = q->running[QUEUE_OWED] + q->running[QUEUE_BATCH];
+
+	if (q->running[lane] >= limits->running[lane]) {
+		return false;
+	}
+	return (lane != QUEUE_OWED && lane != QUEUE_BATCH) ||
+		calm < limits->running[QUEUE_BATCH];
+}
+
 bool queue_is_free(const struct queue *q, enum queue_lane lane,
 		   const struct queue_limits *limits)
 {
-	return q->waiting[lane] == 0 &&
-		q->running[lane] < limits->running[lane];
+	return q->waiting[lane] == 0 && queue_has_room(q, lane, limits);
 }
 
 void queue_run(struct queue *q, struct queue_entry *e, enum queue_lane lane,
@@ -84,7 +99,7 @@ void queue_raise(struct queue *q, struct queue_entry *e)
 	if (e->state != QUEUE_WAITING || e->urgent) {
 		return;
 	}
-	if (lane == QUEUE_BATCH) {
+	if (lane != QUEUE_SLOW) {
 		lane = QUEUE_FAST;
 	}
 	queue_remove(q, e);
@@ -98,7 +113,9 @@ struct queue_entry *queue_next(struct queue *q,
 	int lane;
 
 	for (lane = 0; lane < QUEUE_LANES; lane++) {
-		if (q->running[lane] >= limits->running[lane]) {
+		bool room = queue_has_room(q, (enum queue_lane)lane, limits);
+
+		if (!room) {
 			continue;
 		}
 		e = TAILQ_FIRST(&q->urgent[lane]);
@@ -139,6 +156,8 @@ const char *queue_lane_text(enum queue_lane lane)
 		return "fast";
 	case QUEUE_SLOW:
 		return "slow";
+	case QUEUE_OWED:
+		return "owed";
 	case QUEUE_BATCH:
 		return "batch";
 	case QUEUE_LANES:

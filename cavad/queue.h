@@ -1,10 +1,12 @@
 /*
- * The queues that scans wait in: fast, slow, batch.
+ * The queues that scans wait in: fast, slow, owed, batch.
  *
  * fast: somebody waits for it. slow: large files, in a lane of their own so
- * that they never hold up small ones. batch: nobody waits. A lane starts
- * its entries in order, those that somebody waits for first, and runs no
- * more at a time than its limit. No time, no files, no servers in here.
+ * that they never hold up small ones. owed: by a close or a rename, whose
+ * writer is still at work, so only a few at a time. batch: whatever else
+ * nobody waits for. A lane starts its entries in order, those that somebody
+ * waits for first, and runs no more at a time than its limit, which of batch
+ * is one for owed and batch together. No time, no files, no servers in here.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -17,7 +19,13 @@
 
 #define QUEUE_LARGE (UINT64_C(100) << 20)	/* bytes; more is slow */
 
-enum queue_lane { QUEUE_FAST, QUEUE_SLOW, QUEUE_BATCH, QUEUE_LANES };
+enum queue_lane {
+	QUEUE_FAST,
+	QUEUE_SLOW,
+	QUEUE_OWED,
+	QUEUE_BATCH,
+	QUEUE_LANES
+};
 
 enum queue_state { QUEUE_OUT = 0, QUEUE_WAITING, QUEUE_RUNNING };
 
@@ -44,12 +52,12 @@ struct queue_limits {
 
 void queue_init(struct queue *q);
 
-/* Pure: the lane of a file of that size. */
-enum queue_lane queue_lane_of(uint64_t size, bool urgent);
+/* Pure: the lane of a file of that size. owed: that is all it is for. */
+enum queue_lane queue_lane_of(uint64_t size, bool urgent, bool owed);
 
 /*
- * Pure: lanes for servers that take `capacity` scans at a time. slow and
- * batch together leave more than half of it to fast.
+ * Pure: lanes for servers that take `capacity` scans at a time. The others
+ * together leave a third of it to fast.
  */
 struct queue_limits queue_limits_of(uint32_t capacity);
 
@@ -66,8 +74,8 @@ void queue_add(struct queue *q, struct queue_entry *e, enum queue_lane lane,
 	       bool urgent);
 
 /*
- * Somebody waits for it now. One of the batch goes to the fast lane, one of
- * the slow lane before those that nobody waits for; a running one stays.
+ * Somebody waits for it now. One of owed or batch goes to the fast lane,
+ * one of the slow lane before those that nobody waits for; a running one stays.
  */
 void queue_raise(struct queue *q, struct queue_entry *e);
 
@@ -78,7 +86,7 @@ struct queue_entry *queue_next(struct queue *q,
 /* It ended, or is not wanted any more. Nothing happens when it is out. */
 void queue_remove(struct queue *q, struct queue_entry *e);
 
-/* "fast", "slow", "batch" */
+/* "fast", "slow", "owed", "batch" */
 const char *queue_lane_text(enum queue_lane lane);
 
 #endif

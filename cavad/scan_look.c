@@ -58,10 +58,17 @@ static const struct verdict *scan_busy(const struct scan *scan)
 			 scan_clock() / 1000);
 }
 
+static enum queue_lane scan_lane(const struct scan *scan, uint64_t size)
+{
+	bool owed = scan->sources == SCAN_FROM(SCAN_NOTICE);
+
+	return queue_lane_of(size, scan->urgent, owed);
+}
+
 /* Would it be begun as soon as it is known that there is none? */
 static bool scan_starts_at_once(const struct scan *scan)
 {
-	enum queue_lane lane = queue_lane_of(0, scan->urgent);
+	enum queue_lane lane = scan_lane(scan, 0);
 
 	return !scan_is_stream(scan) && !scan->ignore_previous &&
 		!(scan->have_ident && scan_busy(scan) != NULL) &&
@@ -186,7 +193,7 @@ static void scan_known(struct scan *scan, const struct ident *ident,
 static void scan_queue(struct scan *scan, const struct files_begun *begun)
 {
 	enum queue_lane lane = scan->tiered ? QUEUE_SLOW :
-		queue_lane_of(begun->content.size, scan->urgent);
+		scan_lane(scan, begun->content.size);
 	struct queue *queue = &scan->pool->queue;
 
 	if (scan->locked && scan_pool_is_free(scan, lane)) {

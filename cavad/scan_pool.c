@@ -207,7 +207,7 @@ bool scan_queue_status(const struct scans *s, unsigned int i,
 	}
 	*q = (struct scan_queue_status) {
 		.name = queue_lane_text(i),
-		.size_max = i == QUEUE_BATCH ? max - max / 4 : max,
+		.size_max = i >= QUEUE_OWED ? max - max / 4 : max,
 	};
 	LIST_FOREACH(pool, &s->pools, entry) {
 		q->size += pool->queue.waiting[i] + pool->queue.running[i];

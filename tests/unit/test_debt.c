@@ -283,7 +283,7 @@ static void test_more_than_fits(void **p)
 		notice(t, make_file(t, name), PROTO_KIND_CLOSE);
 	}
 	assert_int_equal(pending(t), 50);
-	RUNNING(t, 6);		/* a quarter is for whom somebody waits */
+	RUNNING(t, 5);		/* of the lane of what is owed */
 	t->servers->at_once = true;
 	while (t->servers->running_count > 0) {
 		fake_end(t->servers, VERDICT_CLEAN);

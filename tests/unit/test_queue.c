@@ -13,7 +13,7 @@
 
 #include "cavad/queue.h"
 
-static const struct queue_limits many = { { 100, 100, 100 } };
+static const struct queue_limits many = { { 100, 100, 100, 100 } };
 
 struct test {
 	struct queue q;
@@ -39,11 +39,15 @@ static void assert_next(struct test *t, int i)
 static void test_lane_of(void **p)
 {
 	(void)p;
-	assert_int_equal(queue_lane_of(0, true), QUEUE_FAST);
-	assert_int_equal(queue_lane_of(QUEUE_LARGE, true), QUEUE_FAST);
-	assert_int_equal(queue_lane_of(QUEUE_LARGE, false), QUEUE_BATCH);
-	assert_int_equal(queue_lane_of(QUEUE_LARGE + 1, true), QUEUE_SLOW);
-	assert_int_equal(queue_lane_of(QUEUE_LARGE + 1, false), QUEUE_SLOW);
+	assert_int_equal(queue_lane_of(0, true, false), QUEUE_FAST);
+	assert_int_equal(queue_lane_of(QUEUE_LARGE, true, true), QUEUE_FAST);
+	assert_int_equal(queue_lane_of(QUEUE_LARGE, false, true), QUEUE_OWED);
+	assert_int_equal(queue_lane_of(QUEUE_LARGE, false, false),
+			 QUEUE_BATCH);
+	assert_int_equal(queue_lane_of(QUEUE_LARGE + 1, true, false),
+			 QUEUE_SLOW);
+	assert_int_equal(queue_lane_of(QUEUE_LARGE + 1, false, true),
+			 QUEUE_SLOW);
 }
 
 /* Each lane runs, and slow and batch leave room for fast. */
@@ -59,12 +63,14 @@ static void test_limits(void **p)
 
 		assert_true(l.running[QUEUE_FAST] >= 1);
 		assert_true(l.running[QUEUE_SLOW] >= 1);
-		assert_true(l.running[QUEUE_BATCH] >= 1);
+		assert_true(l.running[QUEUE_OWED] >= 1);
+		assert_true(l.running[QUEUE_BATCH] >= l.running[QUEUE_OWED]);
 		assert_true(capacity < 4 || rest < capacity);
 		assert_true(capacity < 8 || rest <= capacity * 5 / 8);
 	}
 	assert_int_equal(queue_limits_of(20).running[QUEUE_FAST], 20);
 	assert_int_equal(queue_limits_of(20).running[QUEUE_SLOW], 2);
+	assert_int_equal(queue_limits_of(20).running[QUEUE_OWED], 5);
 	assert_int_equal(queue_limits_of(20).running[QUEUE_BATCH], 10);
 }
 
@@ -91,7 +97,7 @@ static void test_order(void **p)
 /* A lane that is full holds up no other. */
 static void test_full_lane(void **p)
 {
-	const struct queue_limits one = { { 1, 1, 1 } };
+	const struct queue_limits one = { { 1, 1, 1, 1 } };
 	struct test *t = *p;
 
 	queue_add(&t->q, &t->e[0], QUEUE_FAST, true);
@@ -103,6 +109,31 @@ static void test_full_lane(void **p)
 	queue_remove(&t->q, &t->e[0]);
 	assert_int_equal(t->e[0].state, QUEUE_OUT);
 	assert_ptr_equal(queue_next(&t->q, &one), &t->e[1]);
+}
+
+/* Owed has its own limit, and what runs counts against that of batch. */
+static void test_owed(void **p)
+{
+	const struct queue_limits limits = { { 9, 9, 2, 3 } };
+	struct test *t = *p;
+	int i;
+
+	for (i = 0; i < 6; i++) {
+		queue_add(&t->q, &t->e[i], i < 3 ? QUEUE_OWED : QUEUE_BATCH,
+			  false);
+	}
+	assert_ptr_equal(queue_next(&t->q, &limits), &t->e[0]);
+	assert_ptr_equal(queue_next(&t->q, &limits), &t->e[1]);
+	assert_ptr_equal(queue_next(&t->q, &limits), &t->e[3]);
+	assert_null(queue_next(&t->q, &limits));	/* three in all */
+	queue_remove(&t->q, &t->e[0]);
+	assert_ptr_equal(queue_next(&t->q, &limits), &t->e[2]);
+	assert_null(queue_next(&t->q, &limits));
+	queue_remove(&t->q, &t->e[1]);
+	assert_false(queue_is_free(&t->q, QUEUE_BATCH, &limits));
+	assert_true(queue_is_free(&t->q, QUEUE_OWED, &limits));
+	assert_ptr_equal(queue_next(&t->q, &limits), &t->e[4]);
+	assert_false(queue_is_free(&t->q, QUEUE_OWED, &limits));
 }
 
 static void test_raise(void **p)
@@ -131,6 +162,9 @@ static void test_raise(void **p)
 	assert_int_equal(t->e[0].lane, QUEUE_BATCH);
 	queue_raise(&t->q, &t->e[9]);
 	assert_int_equal(t->e[9].state, QUEUE_OUT);
+	queue_add(&t->q, &t->e[4], QUEUE_OWED, false);
+	queue_raise(&t->q, &t->e[4]);
+	assert_int_equal(t->e[4].lane, QUEUE_FAST);
 }
 
 static void test_remove(void **p)
@@ -159,7 +193,7 @@ static void test_remove(void **p)
 static void test_room(void **p)
 {
 	struct test *t = *p;
-	struct queue_limits limits = { .running = { 1, 1, 1 } };
+	struct queue_limits limits = { .running = { 1, 1, 1, 1 } };
 	struct queue_entry one = { 0 };
 	struct queue_entry two = { 0 };
 
@@ -181,6 +215,7 @@ static void test_text(void **p)
 	(void)p;
 	assert_string_equal(queue_lane_text(QUEUE_FAST), "fast");
 	assert_string_equal(queue_lane_text(QUEUE_SLOW), "slow");
+	assert_string_equal(queue_lane_text(QUEUE_OWED), "owed");
 	assert_string_equal(queue_lane_text(QUEUE_BATCH), "batch");
 }
 
@@ -190,6 +225,7 @@ int main(void)
 		cmocka_unit_test(test_lane_of), cmocka_unit_test(test_limits),
 		cmocka_unit_test_setup(test_order, set_up),
 		cmocka_unit_test_setup(test_full_lane, set_up),
+		cmocka_unit_test_setup(test_owed, set_up),
 		cmocka_unit_test_setup(test_raise, set_up),
 		cmocka_unit_test_setup(test_remove, set_up),
 		cmocka_unit_test_setup(test_room, set_up),

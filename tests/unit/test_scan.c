@@ -612,7 +612,7 @@ static void test_memory_is_bounded(void **p)
 	assert_string_equal(q.name, "fast");
 	assert_int_equal(q.size, 8);
 	assert_int_equal(q.size_max, 8);
-	assert_false(scan_queue_status(t->scans, 3, &q));
+	assert_false(scan_queue_status(t->scans, QUEUE_LANES, &q));
 	for (i = 0; i < 8; i++) {
 		fake_end(t->servers, VERDICT_CLEAN);
 	}
