@@ -17,6 +17,7 @@
  *    lost.
  * 4. Operations call each other (an NT ACL sets a mode and an attribute):
  *    only the outermost is looked at.
+ * 5. What was written through the handle is scanned after its close.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -96,6 +97,7 @@ static int meta_lease(int fd)
 static void meta_begin(struct cava *cava, struct files_struct *fsp,
 		       struct meta *m)
 {
+	const struct cava_file *file = NULL;
 	struct content now;
 	int ret = 0;
 
@@ -112,6 +114,10 @@ static void meta_begin(struct cava *cava, struct files_struct *fsp,
 	    fsp_is_alternate_stream(fsp) ||
 	    !S_ISREG(fsp->fsp_name->st.st_ex_mode)) {
 		return;
+	}
+	file = cava_file_fetch(cava, fsp);
+	if (file != NULL && file->modified) {
+		return;		/* rule 5 */
 	}
 	if (!meta_is_current(cava, m)) {
 		return;

@@ -322,12 +322,12 @@ struct proto_notice *cava_closing(struct cava *cava, struct files_struct *fsp)
 	if (fsp_is_alternate_stream(fsp)) {
 		fd = cava_fd(fsp);
 	}
-	d = notice_decide(cava, fd, FILTER_CLOSE, &result);
-	if (d.action != FILTER_NOTIFY) {
-		cava_count(cava, fd, d.reason);
-	}
-	if (d.action != FILTER_NOTIFY && !file->announced) {
-		return NULL;
+	if (!file->announced) {
+		d = notice_decide(cava, fd, FILTER_CLOSE, &result);
+		if (d.action != FILTER_NOTIFY) {
+			cava_count(cava, fd, d.reason);
+			return NULL;
+		}
 	}
 	notice = talloc_zero(talloc_tos(), struct proto_notice);
 	if (notice == NULL) {
