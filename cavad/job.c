@@ -132,6 +132,22 @@ static void start_due(void *private_data, const char *job)
 	TALLOC_FREE(why);
 }
 
+/*
+ * Owed until it has started: one that is under way may be past what a second
+ * failure took.
+ */
+static void recover(struct jobs *jobs)
+{
+	if (!job_boot_unclean(jobs->boot) || jobs->count >= RUNS_MAX ||
+	    job_running(jobs, JOB_RECOVERY) != 0) {
+		return;
+	}
+	start_due(jobs, JOB_RECOVERY);
+	if (job_running(jobs, JOB_RECOVERY) != 0) {
+		job_boot_recovers(jobs->boot);
+	}
+}
+
 /* Of records that are older than report_expiry. */
 static bool purge_row(void *private_data, struct job_run *run)
 {
@@ -166,9 +182,7 @@ static void jobs_time(void *private_data)
 	if (jobs->ticks++ % PURGE_TICKS == 0) {
 		purge(jobs);
 	}
-	if (job_boot_unclean(jobs->boot)) {
-		start_due(jobs, JOB_RECOVERY);
-	}
+	recover(jobs);
 	job_due_look(jobs->due, time(NULL), start_due, jobs);
 	look_at_all(jobs);
 	for (a = LIST_FIRST(&jobs->active); a != NULL; a = next) {

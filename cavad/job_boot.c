@@ -90,17 +90,18 @@ struct job_boot *job_boot_create(TALLOC_CTX *mem_ctx,
 	return b;
 }
 
-bool job_boot_unclean(struct job_boot *b)
+bool job_boot_unclean(const struct job_boot *b)
+{
+	return b->unclean;
+}
+
+void job_boot_recovers(struct job_boot *b)
 {
 	char id[64] = "";
-	bool unclean = b->unclean;
 
-	if (unclean) {
-		b->unclean = false;
-		read_id(id);
-		note(b, id);
-	}
-	return unclean;
+	b->unclean = false;
+	read_id(id);
+	note(b, id);
 }
 
 void job_boot_stop(struct job_boot *b)

@@ -20,8 +20,11 @@ struct job_boot *job_boot_create(TALLOC_CTX *mem_ctx,
 				 struct tevent_context *ev,
 				 struct store *store);
 
-/* Once true, if so; whoever asks does something about it. */
-bool job_boot_unclean(struct job_boot *b);
+/* Something is to be done about it. */
+bool job_boot_unclean(const struct job_boot *b);
+
+/* It is being done. Noted behind the run, whose record is asked for first. */
+void job_boot_recovers(struct job_boot *b);
 
 /* cavad is stopped: noted once the store is flushed. */
 void job_boot_stop(struct job_boot *b);

@@ -467,6 +467,27 @@ def test_power_failure(boots, make):
     assert len(world.call("GET", RUNS).json["jobs"]) == 3
 
 
+def test_power_failure_again(boots, make):
+    """During its recovery run: that one goes on, and one more comes."""
+    world = make()
+    world.file("held", b"hold")
+    for number in 2, 3:
+        world.cavad.stop(signal.SIGKILL)
+        boots(number)
+        world.start()
+        assert world.clamd.held.acquire(timeout=20)
+        change(world, 1, "run")     # kept, so what was asked before it is
+    assert [r["id"] for r in world.call("GET", RUNS).json["jobs"]] == [1]
+    world.cavad.stop()          # does not settle what is owed
+    world.start()
+    world.clamd.go.set()
+    for run in 1, 2:
+        wait_for("run %d" % run, lambda: world.call(
+            "GET", "%s/%d" % (RUNS, run)).code == 200)
+        assert ended(world, run)["policy"] == "(recovery)"
+    assert len(world.call("GET", RUNS).json["jobs"]) == 2
+
+
 def test_purge(make):
     """Records of runs go with report_expiry, those under way never."""
     world = make(settings="report_expiry = 1")
