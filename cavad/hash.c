@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -26,7 +27,7 @@ struct hash_job {
 	pthread_mutex_t lock;	/* of the next two */
 	bool done;
 	bool left;		/* nobody waits any more */
-	volatile bool stop;
+	atomic_bool stop;
 	int fd;
 	int wake;		/* an eventfd */
 	int error;

@@ -18,6 +18,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -291,8 +292,10 @@ static void *job_run(void *private_data)
 	return NULL;
 }
 
+/* Signals are the loop's. */
 int icap_job_start(struct icap_job *job)
 {
+	sigset_t all, before;
 	pthread_attr_t attr;
 	pthread_t thread;
 	int ret = pthread_attr_init(&attr);
@@ -302,7 +305,10 @@ int icap_job_start(struct icap_job *job)
 	}
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, JOB_STACK);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
 	ret = pthread_create(&thread, &attr, job_run, job);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&attr);
 	return ret;
 }

@@ -36,7 +36,7 @@ void digest_halves(const void *data, size_t len, uint64_t halves[2])
 	}
 }
 
-int digest_of_fd(int fd, uint64_t max, const volatile bool *stop,
+int digest_of_fd(int fd, uint64_t max, const atomic_bool *stop,
 		 uint8_t digest[DIGEST_SIZE])
 {
 	uint8_t chunk[DIGEST_CHUNK];
