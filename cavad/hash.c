@@ -24,7 +24,8 @@
 #define HASH_STACK (256 * 1024)
 
 struct hash_job {
-	pthread_mutex_t lock;	/* of the next two */
+	pthread_mutex_t lock;	/* of the next two; and what the thread has
+				 * left is read after it */
 	bool done;
 	bool left;		/* nobody waits any more */
 	atomic_bool stop;
@@ -178,11 +179,14 @@ struct tevent_req *hash_send(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 int hash_recv(struct tevent_req *req, uint8_t digest[DIGEST_SIZE])
 {
 	struct hash_state *state = tevent_req_data(req, struct hash_state);
+	struct hash_job *job = state->job;
 	int ret = req_error(req);
 
 	if (ret == 0) {
-		ret = state->job->error;
-		memcpy(digest, state->job->digest, DIGEST_SIZE);
+		pthread_mutex_lock(&job->lock);
+		ret = job->error;
+		memcpy(digest, job->digest, DIGEST_SIZE);
+		pthread_mutex_unlock(&job->lock);
 	}
 	tevent_req_received(req);
 	return ret;
