@@ -431,7 +431,7 @@ struct tevent_req *job_verb_send(TALLOC_CTX *mem_ctx, struct jobs *jobs,
 	}
 	req = store_run_put_send(mem_ctx, jobs->ev, jobs->store, run);
 	if (verb == JOB_VERB_CANCEL) {
-		talloc_free(a);
+		active_leave(a, req);
 		a = NULL;
 	}
 	look_at_all(jobs);
@@ -457,10 +457,37 @@ static bool view_row(void *private_data, struct job_run *run)
 	return false;
 }
 
+/* It has not ended before that is kept: else it might go on once more. */
+static struct job_run *view_ending(TALLOC_CTX *mem_ctx,
+				   const struct ending *e)
+{
+	struct job_run *run = talloc_memdup(mem_ctx, e->run, sizeof(*run));
+
+	if (run != NULL) {
+		run->state = JOB_RUNNING;
+		run->ended = 0;
+	}
+	return run;
+}
+
+static struct job_run *view_other(TALLOC_CTX *mem_ctx, struct jobs *jobs,
+				  uint64_t id)
+{
+	struct view v = { .mem_ctx = mem_ctx, .id = id };
+	const struct ending *e = NULL;
+
+	LIST_FOREACH(e, &jobs->ending, entry) {
+		if (e->run->id == id) {
+			return view_ending(mem_ctx, e);
+		}
+	}
+	(void)store_run_each(jobs->store, id - 1, view_row, &v);
+	return v.run;
+}
+
 struct job_run *job_view(TALLOC_CTX *mem_ctx, struct jobs *jobs, uint64_t id)
 {
 	struct active *a = active_find(jobs, id);
-	struct view v = { .mem_ctx = mem_ctx, .id = id };
 	struct job_run *run = NULL;
 	const struct batch *b = NULL;
 
@@ -468,8 +495,7 @@ struct job_run *job_view(TALLOC_CTX *mem_ctx, struct jobs *jobs, uint64_t id)
 		return NULL;
 	}
 	if (a == NULL) {
-		(void)store_run_each(jobs->store, id - 1, view_row, &v);
-		return v.run;
+		return view_other(mem_ctx, jobs, id);
 	}
 	run = talloc_memdup(mem_ctx, a->run, sizeof(*a->run));
 	if (run == NULL) {
@@ -549,6 +575,17 @@ static bool load_row(void *private_data, struct job_run *run)
 	return true;
 }
 
+/* Requests that keep a record may be others', and stay. */
+static int jobs_destructor(struct jobs *jobs)
+{
+	struct ending *e = NULL;
+
+	LIST_FOREACH(e, &jobs->ending, entry) {
+		talloc_set_destructor(e, NULL);
+	}
+	return 0;
+}
+
 int jobs_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 		const struct config *config, struct files *files,
 		struct store *store, struct servers *servers,
@@ -558,6 +595,7 @@ int jobs_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 	int ret = jobs == NULL ? ENOMEM : 0;
 
 	if (ret == 0) {
+		talloc_set_destructor(jobs, jobs_destructor);
 		jobs->ev = ev;
 		jobs->config = config;
 		jobs->files = files;

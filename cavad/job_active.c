@@ -137,6 +137,24 @@ void active_ended(struct active *a, enum job_state state)
 	}
 }
 
+static int ending_destructor(struct ending *e)
+{
+	LIST_REMOVE(e, entry);
+	return 0;
+}
+
+void active_leave(struct active *a, struct tevent_req *put)
+{
+	struct ending *e = put == NULL ? NULL : talloc(put, struct ending);
+
+	if (e != NULL) {
+		e->run = talloc_steal(e, a->run);
+		LIST_INSERT_HEAD(&a->jobs->ending, e, entry);
+		talloc_set_destructor(e, ending_destructor);
+	}
+	talloc_free(a);
+}
+
 void active_finish(struct active *a, enum job_state state)
 {
 	struct jobs *jobs = a->jobs;
@@ -147,7 +165,7 @@ void active_finish(struct active *a, enum job_state state)
 	if (put != NULL) {
 		tevent_req_set_callback(put, active_put_ended, NULL);
 	}
-	talloc_free(a);
+	active_leave(a, put);
 }
 
 void active_fail(struct active *a, const char *path, const char *why)

@@ -55,6 +55,12 @@ struct active {
 	unsigned int ticks;
 };
 
+/* A run that has ended, until the request that keeps its record is freed. */
+struct ending {
+	LIST_ENTRY(ending) entry;
+	struct job_run *run;
+};
+
 struct jobs {
 	struct tevent_context *ev;
 	const struct config *config;
@@ -68,6 +74,7 @@ struct jobs {
 	unsigned int ticks;
 	unsigned int purged;	/* this time */
 	LIST_HEAD(, active) active;
+	LIST_HEAD(, ending) ending;
 	unsigned int count;
 	uint64_t last;
 	const char *(*began)(void *private_data, const struct job_run *run);
@@ -94,7 +101,10 @@ void active_drop(struct active *a);
 /* In the record, and in the log; nothing is under way afterwards. */
 void active_ended(struct active *a, enum job_state state);
 
-/* The same, written; the run is no more. */
+/* It is active no more. `put` keeps its record; NULL: nothing does. */
+void active_leave(struct active *a, struct tevent_req *put);
+
+/* All that: the record is being written. */
 void active_finish(struct active *a, enum job_state state);
 
 /* Does what can be done now; the run may be no more afterwards. */
