@@ -86,6 +86,7 @@ struct job_boot *job_boot_create(TALLOC_CTX *mem_ctx,
 			    "is looked at once (cavactl jobs runs)");
 	} else {
 		note(b, id);
+		store_flush(store);	/* before anything is owed */
 	}
 	return b;
 }
