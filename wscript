@@ -241,7 +241,8 @@ def build_module(bld, glob):
 # That of Samba's waf looks for its lock where there is none.
 def distclean(ctx):
     """removes build/out and the configuration; keeps Samba's source"""
-    for name in ("build/out", "build/sanitize", "build/libfuzzer"):
+    for name in ("build/out", "build/sanitize", "build/threads",
+                 "build/libfuzzer"):
         shutil.rmtree(ctx.path.make_node(name).abspath(), ignore_errors=True)
     for lock in ctx.path.ant_glob(".lock-w*", quiet=True):
         lock.delete()
@@ -369,6 +370,12 @@ def asan(ctx):
     other_build(ctx, "sanitize", "address,undefined")
     run(ctx, "tests/sanitize.py", "600" if ctx.options.long else "10",
         ctx.options.only)
+
+
+def tsan(ctx):
+    """unit and daemon tests of threads with ThreadSanitizer"""
+    other_build(ctx, "threads", "thread")
+    run(ctx, "tests/sanitize.py", "--threads", "0", ctx.options.only)
 
 
 def fuzz(ctx):

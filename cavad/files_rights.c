@@ -239,7 +239,7 @@ int files_rights_drop(int *no_network)
 	return ret == 0 ? core_forbid() : ret;
 }
 
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 
 static int rights_filter(enum rights_who who)
 {

@@ -443,7 +443,7 @@ static void test_rights(void **p)
 				    "000000001020000e");
 		assert_string_equal(proc_status(t, pids[i], "NoNewPrivs"),
 				    "1");
-#ifndef __SANITIZE_ADDRESS__
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 		if (getenv("VALGRIND_LIB") == NULL) {
 			assert_string_equal(proc_status(t, pids[i],
 							"Seccomp"), "2");

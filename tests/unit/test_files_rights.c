@@ -200,7 +200,7 @@ static void drop_to_worker(void)
 
 static void skip_without_filter(void)
 {
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 	skip();
 #else
 	if (getenv("VALGRIND_LIB") != NULL || geteuid() != 0) {
