@@ -380,7 +380,7 @@ static uint32_t lane_of(struct jobs *jobs, const char *pool)
 			capacity += s.connections_maximum;
 		}
 	}
-	return queue_limits_of(capacity).running[QUEUE_BATCH];
+	return queue_limits_of(capacity).alone;
 }
 
 static void ask_next(struct active *a)

@@ -38,6 +38,7 @@ struct queue_limits queue_limits_of(uint32_t capacity)
 			[QUEUE_OWED] = capacity / 4,
 			[QUEUE_BATCH] = capacity / 2,
 		},
+		.alone = capacity - capacity / 4,
 	};
 	int lane;
 
@@ -45,6 +46,9 @@ struct queue_limits queue_limits_of(uint32_t capacity)
 		if (limits.running[lane] == 0) {
 			limits.running[lane] = 1;
 		}
+	}
+	if (limits.alone == 0) {
+		limits.alone = 1;
 	}
 	return limits;
 }
@@ -69,12 +73,13 @@ static bool queue_has_room(const struct queue *q, enum queue_lane lane,
 			   const struct queue_limits *limits)
 {
 	uint32_t calm = q->running[QUEUE_OWED] + q->running[QUEUE_BATCH];
+	bool alone = q->running[QUEUE_FAST] + q->waiting[QUEUE_FAST] == 0;
 
-	if (q->running[lane] >= limits->running[lane]) {
+	if (lane != QUEUE_BATCH && q->running[lane] >= limits->running[lane]) {
 		return false;
 	}
 	return (lane != QUEUE_OWED && lane != QUEUE_BATCH) ||
-		calm < limits->running[QUEUE_BATCH];
+		calm < (alone ? limits->alone : limits->running[QUEUE_BATCH]);
 }
 
 bool queue_is_free(const struct queue *q, enum queue_lane lane,

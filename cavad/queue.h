@@ -6,7 +6,8 @@
  * writer is still at work, so only a few at a time. batch: whatever else
  * nobody waits for. A lane starts its entries in order, those that somebody
  * waits for first, and runs no more at a time than its limit, which of batch
- * is one for owed and batch together. No time, no files, no servers in here.
+ * is one for owed and batch together, and higher while there is nothing fast.
+ * No time, no files, no servers in here.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -48,6 +49,7 @@ struct queue {
 /* How many may run at a time in each lane. */
 struct queue_limits {
 	uint32_t running[QUEUE_LANES];
+	uint32_t alone;		/* of batch, while fast is empty */
 };
 
 void queue_init(struct queue *q);

@@ -13,7 +13,7 @@
 
 #include "cavad/queue.h"
 
-static const struct queue_limits many = { { 100, 100, 100, 100 } };
+static const struct queue_limits many = { { 100, 100, 100, 100 }, 100 };
 
 struct test {
 	struct queue q;
@@ -66,12 +66,15 @@ static void test_limits(void **p)
 		assert_true(l.running[QUEUE_OWED] >= 1);
 		assert_true(l.running[QUEUE_BATCH] >= l.running[QUEUE_OWED]);
 		assert_true(capacity < 4 || rest < capacity);
+		assert_true(l.alone >= l.running[QUEUE_BATCH]);
+		assert_true(capacity < 4 || l.alone < capacity);
 		assert_true(capacity < 8 || rest <= capacity * 5 / 8);
 	}
 	assert_int_equal(queue_limits_of(20).running[QUEUE_FAST], 20);
 	assert_int_equal(queue_limits_of(20).running[QUEUE_SLOW], 2);
 	assert_int_equal(queue_limits_of(20).running[QUEUE_OWED], 5);
 	assert_int_equal(queue_limits_of(20).running[QUEUE_BATCH], 10);
+	assert_int_equal(queue_limits_of(20).alone, 15);
 }
 
 static void test_order(void **p)
@@ -97,7 +100,7 @@ static void test_order(void **p)
 /* A lane that is full holds up no other. */
 static void test_full_lane(void **p)
 {
-	const struct queue_limits one = { { 1, 1, 1, 1 } };
+	const struct queue_limits one = { { 1, 1, 1, 1 }, 1 };
 	struct test *t = *p;
 
 	queue_add(&t->q, &t->e[0], QUEUE_FAST, true);
@@ -114,7 +117,7 @@ static void test_full_lane(void **p)
 /* Owed has its own limit, and what runs counts against that of batch. */
 static void test_owed(void **p)
 {
-	const struct queue_limits limits = { { 9, 9, 2, 3 } };
+	const struct queue_limits limits = { { 9, 9, 2, 3 }, 3 };
 	struct test *t = *p;
 	int i;
 
@@ -134,6 +137,37 @@ static void test_owed(void **p)
 	assert_true(queue_is_free(&t->q, QUEUE_OWED, &limits));
 	assert_ptr_equal(queue_next(&t->q, &limits), &t->e[4]);
 	assert_false(queue_is_free(&t->q, QUEUE_OWED, &limits));
+}
+
+/* More of the batch run while there is nothing fast, and no more then. */
+static void test_alone(void **p)
+{
+	const struct queue_limits limits = { { 9, 9, 2, 2 }, 4 };
+	struct test *t = *p;
+	int i;
+
+	for (i = 1; i < 8; i++) {
+		queue_add(&t->q, &t->e[i], QUEUE_BATCH, false);
+	}
+	for (i = 1; i < 5; i++) {
+		assert_ptr_equal(queue_next(&t->q, &limits), &t->e[i]);
+	}
+	assert_null(queue_next(&t->q, &limits));
+	queue_add(&t->q, &t->e[0], QUEUE_FAST, true);
+	queue_remove(&t->q, &t->e[1]);
+	assert_ptr_equal(queue_next(&t->q, &limits), &t->e[0]);
+	assert_null(queue_next(&t->q, &limits));
+	queue_remove(&t->q, &t->e[2]);
+	assert_null(queue_next(&t->q, &limits));
+	queue_remove(&t->q, &t->e[3]);
+	assert_ptr_equal(queue_next(&t->q, &limits), &t->e[5]);
+	assert_null(queue_next(&t->q, &limits));
+	queue_remove(&t->q, &t->e[0]);
+	assert_ptr_equal(queue_next(&t->q, &limits), &t->e[6]);
+	assert_ptr_equal(queue_next(&t->q, &limits), &t->e[7]);
+	queue_remove(&t->q, &t->e[4]);
+	queue_add(&t->q, &t->e[4], QUEUE_BATCH, false);
+	assert_ptr_equal(queue_next(&t->q, &limits), &t->e[4]);
 }
 
 static void test_raise(void **p)
@@ -193,7 +227,7 @@ static void test_remove(void **p)
 static void test_room(void **p)
 {
 	struct test *t = *p;
-	struct queue_limits limits = { .running = { 1, 1, 1, 1 } };
+	struct queue_limits limits = { { 1, 1, 1, 1 }, 1 };
 	struct queue_entry one = { 0 };
 	struct queue_entry two = { 0 };
 
@@ -226,6 +260,7 @@ int main(void)
 		cmocka_unit_test_setup(test_order, set_up),
 		cmocka_unit_test_setup(test_full_lane, set_up),
 		cmocka_unit_test_setup(test_owed, set_up),
+		cmocka_unit_test_setup(test_alone, set_up),
 		cmocka_unit_test_setup(test_raise, set_up),
 		cmocka_unit_test_setup(test_remove, set_up),
 		cmocka_unit_test_setup(test_room, set_up),

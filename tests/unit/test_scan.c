@@ -626,30 +626,30 @@ static void test_memory_is_bounded(void **p)
 static void test_who_waits_goes_first(void **p)
 {
 	struct test *t = *p;
-	struct tevent_req *reqs[15];
+	struct tevent_req *reqs[20];
 	struct tevent_req *req = NULL;
 	char *path = NULL;
 	int i;
 
-	for (i = 0; i < 15; i++) {
+	for (i = 0; i < 20; i++) {
 		path = make_file(t, talloc_asprintf(t, "f%d", i));
 		reqs[i] = ask(t, path, SCAN_JOB, false);
 	}
-	RUNNING(t, 10);		/* half of 20 */
+	RUNNING(t, 15);		/* three quarters of 20 */
 	turn_for(t, 30);
-	assert_int_equal(t->servers->running_count, 10);
+	assert_int_equal(t->servers->running_count, 15);
 	req = ask(t, path, SCAN_ON_ACCESS, false);
-	RUNNING(t, 11);
-	assert_string_equal(t->servers->running[10]->path, path);
+	RUNNING(t, 16);
+	assert_string_equal(t->servers->running[15]->path, path);
 	t->servers->at_once = true;
 	while (t->servers->running_count > 0) {
 		fake_end(t->servers, VERDICT_CLEAN);
 	}
-	for (i = 0; i < 15; i++) {
+	for (i = 0; i < 20; i++) {
 		answer_of(t, reqs[i]);
 	}
 	assert_int_equal(answer_of(t, req).verdict.result, VERDICT_CLEAN);
-	assert_int_equal(t->servers->asked, 15);
+	assert_int_equal(t->servers->asked, 20);
 }
 
 /* 0 or errno */
@@ -668,25 +668,25 @@ static int write_error(const char *path)
 static void test_what_waits_is_not_locked(void **p)
 {
 	struct test *t = *p;
-	struct tevent_req *reqs[15];
-	char *paths[15];
+	struct tevent_req *reqs[20];
+	char *paths[20];
 	int i, locked = 0;
 
-	for (i = 0; i < 15; i++) {
+	for (i = 0; i < 20; i++) {
 		paths[i] = make_file(t, talloc_asprintf(t, "f%d", i));
 		reqs[i] = ask(t, paths[i], SCAN_JOB, false);
 	}
-	RUNNING(t, 10);
-	WAIT_FOR(t, leases(paths, 15) == 10);
-	for (i = 0; i < 15; i++) {
+	RUNNING(t, 15);
+	WAIT_FOR(t, leases(paths, 20) == 15);
+	for (i = 0; i < 20; i++) {
 		locked += write_error(paths[i]) == EWOULDBLOCK;
 	}
-	assert_int_equal(locked, 10);
+	assert_int_equal(locked, 15);
 	t->servers->at_once = true;
 	while (t->servers->running_count > 0) {
 		fake_end(t->servers, VERDICT_CLEAN);
 	}
-	for (i = 0; i < 15; i++) {
+	for (i = 0; i < 20; i++) {
 		assert_int_equal(answer_of(t, reqs[i]).verdict.result,
 				 VERDICT_CLEAN);
 		assert_int_equal(state_of(paths[i]), VERDICT_STATE_CLEAN);
