@@ -284,7 +284,7 @@ static int debt_notice(struct debts *d, const struct store_pending *notice,
 	if (notice->kind == PROTO_KIND_WILL_WRITE) {
 		return 0;
 	}
-	if (scans_room(d->scans, false) ||
+	if (scans_room(d->scans, SCAN_NOTICE) ||
 	    scan_find(d->scans, &notice->ident) != NULL) {
 		debt_scan(debt);
 	} else {
@@ -377,7 +377,7 @@ void debt_writer_gone(struct debts *d, const struct ident *ident)
 	}
 	debt->kind = PROTO_KIND_CLOSE;
 	debt_keep(debt);
-	if (scans_room(d->scans, false)) {
+	if (scans_room(d->scans, SCAN_NOTICE)) {
 		debt_scan(debt);
 	} else {
 		d->again = true;
@@ -421,7 +421,7 @@ static void debts_take_up(struct debts *d, const struct store_pending *p)
 static bool debts_sweep_page(struct debts *d)
 {
 	struct store_pending **list = NULL;
-	uint64_t room = scans_room(d->scans, false);
+	uint64_t room = scans_room(d->scans, SCAN_NOTICE);
 	size_t i;
 	int ret;
 
@@ -439,7 +439,7 @@ static bool debts_sweep_page(struct debts *d)
 		d->failures++;
 		return false;
 	}
-	for (i = 0; list[i] != NULL && scans_room(d->scans, false); i++) {
+	for (i = 0; list[i] != NULL && scans_room(d->scans, SCAN_NOTICE); i++) {
 		d->cursor = list[i]->ident;
 		d->have_cursor = true;
 		debts_take_up(d, list[i]);
@@ -448,7 +448,7 @@ static bool debts_sweep_page(struct debts *d)
 		d->sweeping = false;
 	}
 	talloc_free(list);
-	return d->sweeping && scans_room(d->scans, false);
+	return d->sweeping && scans_room(d->scans, SCAN_NOTICE);
 }
 
 static void debts_begin(struct debts *d)
@@ -471,7 +471,7 @@ static void debts_woken(struct tevent_context *ev,
 
 	(void)ev;
 	(void)im;
-	if (!d->sweeping && d->again && scans_room(d->scans, false)) {
+	if (!d->sweeping && d->again && scans_room(d->scans, SCAN_NOTICE)) {
 		debts_begin(d);
 	}
 	if (d->sweeping) {
@@ -489,7 +489,7 @@ void debts_wake(struct debts *d)
 	if (!d->sweeping && !d->again) {
 		return;
 	}
-	if (scans_room(d->scans, false)) {
+	if (scans_room(d->scans, SCAN_NOTICE)) {
 		tevent_schedule_immediate(d->wake, d->ev, debts_woken, d);
 	}
 }

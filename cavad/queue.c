@@ -29,6 +29,17 @@ enum queue_lane queue_lane_of(uint64_t size, bool urgent, bool owed)
 	return owed ? QUEUE_OWED : QUEUE_BATCH;
 }
 
+/* What neither slow nor an eighth for fast needs; no less than with fast. */
+static uint32_t queue_alone(const struct queue_limits *limits,
+			    uint32_t capacity)
+{
+	uint32_t rest = limits->running[QUEUE_SLOW] + 1;
+	uint32_t with_fast = limits->running[QUEUE_BATCH];
+
+	rest = rest > capacity / 4 ? rest : capacity / 4;
+	return capacity > rest + with_fast ? capacity - rest : with_fast;
+}
+
 struct queue_limits queue_limits_of(uint32_t capacity)
 {
 	struct queue_limits limits = {
@@ -38,7 +49,6 @@ struct queue_limits queue_limits_of(uint32_t capacity)
 			[QUEUE_OWED] = capacity / 4,
 			[QUEUE_BATCH] = capacity / 2,
 		},
-		.alone = capacity - capacity / 4,
 	};
 	int lane;
 
@@ -47,9 +57,7 @@ struct queue_limits queue_limits_of(uint32_t capacity)
 			limits.running[lane] = 1;
 		}
 	}
-	if (limits.alone == 0) {
-		limits.alone = 1;
-	}
+	limits.alone = queue_alone(&limits, capacity);
 	return limits;
 }
 
@@ -101,14 +109,20 @@ void queue_raise(struct queue *q, struct queue_entry *e)
 {
 	enum queue_lane lane = e->lane;
 
-	if (e->state != QUEUE_WAITING || e->urgent) {
+	enum queue_state state = e->state;
+
+	if (state == QUEUE_OUT || e->urgent) {
 		return;
 	}
 	if (lane != QUEUE_SLOW) {
 		lane = QUEUE_FAST;
 	}
 	queue_remove(q, e);
-	queue_add(q, e, lane, true);
+	if (state == QUEUE_RUNNING) {
+		queue_run(q, e, lane, true);
+	} else {
+		queue_add(q, e, lane, true);
+	}
 }
 
 struct queue_entry *queue_next(struct queue *q,

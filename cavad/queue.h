@@ -59,7 +59,8 @@ enum queue_lane queue_lane_of(uint64_t size, bool urgent, bool owed);
 
 /*
  * Pure: lanes for servers that take `capacity` scans at a time. The others
- * together leave a third of it to fast.
+ * together leave a third of it to fast, an eighth while fast is empty; and one
+ * at least, of three or more.
  */
 struct queue_limits queue_limits_of(uint32_t capacity);
 
@@ -76,8 +77,8 @@ void queue_add(struct queue *q, struct queue_entry *e, enum queue_lane lane,
 	       bool urgent);
 
 /*
- * Somebody waits for it now. One of owed or batch goes to the fast lane,
- * one of the slow lane before those that nobody waits for; a running one stays.
+ * Somebody waits for it now, running or not. One of owed or batch goes to the
+ * fast lane, one of the slow lane before those that nobody waits for.
  */
 void queue_raise(struct queue *q, struct queue_entry *e);
 

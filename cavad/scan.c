@@ -15,7 +15,8 @@
  *    ctime is sure to tell of any change: they compare it with the answer,
  *    and need no more. Everybody else waits until the scan has ended.
  * 5. At most scan_maximum scans are in memory; a quarter of that is kept for
- *    questions that somebody waits for.
+ *    questions that somebody waits for, an eighth more for any but what closes
+ *    owe, which is without end where a tree is copied.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -198,8 +199,10 @@ static void scan_join(struct scan *scan, struct scan_waiter *w)
 		return;
 	}
 	scan->urgent = true;
-	if (scan->state == SCAN_QUEUED) {
+	if (scan->pool != NULL) {
 		queue_raise(&scan->pool->queue, &scan->queue);
+	}
+	if (scan->state == SCAN_QUEUED) {
 		scans_wake(scan->scans);
 	}
 }
@@ -297,7 +300,6 @@ struct tevent_req *scan_send(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 	struct tevent_req *req = NULL;
 	struct scan_waiter *w = NULL;
 	struct scan *scan = NULL;
-	bool urgent = scan_source_urgent(request->source);
 
 	req = tevent_req_create(mem_ctx, &w, struct scan_waiter);
 	if (req == NULL) {
@@ -330,7 +332,7 @@ struct tevent_req *scan_send(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 		scan_join(scan, w);
 		return req;
 	}
-	if (!scans_room(s, urgent)) {
+	if (!scans_room(s, request->source)) {
 		scan_refuse(w, VERDICT_FAILED, VERDICT_REASON_FULL);
 		scan_pool_full(s);
 		return tevent_req_post(req, ev);
@@ -559,12 +561,13 @@ void scans_set_report(struct scans *s, const char *id)
 	}
 }
 
-uint64_t scans_room(const struct scans *s, bool urgent)
+uint64_t scans_room(const struct scans *s, enum scan_source source)
 {
 	uint64_t max = s->config->settings.scan_maximum;
+	uint64_t kept = scan_source_urgent(source) ? 0 : max / 4;
 
-	max -= urgent ? 0 : max / 4;
-	return s->count < max ? max - s->count : 0;
+	kept += source == SCAN_NOTICE ? max / 8 : 0;
+	return s->count < max - kept ? max - kept - s->count : 0;
 }
 
 void scans_wake(struct scans *s)

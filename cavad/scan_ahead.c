@@ -18,7 +18,7 @@ void scan_ahead(struct scans *s, struct tevent_context *ev,
 	struct scan *scan = NULL;
 
 	if (scan_find(s, &request->ident) != NULL ||
-	    scans_room(s, false) == 0 ||
+	    scans_room(s, SCAN_AHEAD) == 0 ||
 	    !scan_pool_is_idle(s, request, s->aheads)) {
 		return;
 	}

@@ -198,8 +198,8 @@ const char *scan_report_also(const struct scan *scan);
 /* Starts what may run, soon. */
 void scans_wake(struct scans *s);
 
-/* How many more may be in memory. A part is kept for those that wait. */
-uint64_t scans_room(const struct scans *s, bool urgent);
+/* How many more from there may be in memory. */
+uint64_t scans_room(const struct scans *s, enum scan_source source);
 
 /* From scan_pool.c. */
 

@@ -39,7 +39,7 @@ def test_read_goes_before_a_job(new_lab):
     lab = new_lab("--engine", "cee", "--profile", "strict")
     lab.start()
     fake = lab.fake()
-    names = ["job%02d" % number for number in range(13)]
+    names = ["job%02d" % number for number in range(18)]
     (lab.share_dir / "old").mkdir()
     for name in names:
         lab.write_local("old/" + name, b"held\n")
@@ -52,14 +52,14 @@ def test_read_goes_before_a_job(new_lab):
     try:
         def asked():
             return sum(len(fake.requests(name)) for name in names)
-        # half of the 20 connections is the lane for jobs
-        wait_for("the whole lane of the job", lambda: asked() == 10)
+        # three quarters of the 20 connections, while no client waits
+        wait_for("the whole lane of the job", lambda: asked() == 15)
         assert lab.connect().loadfile("wanted.txt") == b"wanted\n"
-        assert asked() == 10
+        assert asked() == 15
         for gate in gates:
             gate.touch()
         out = scan.communicate(timeout=30)[0]
     finally:
         scan.kill()
         scan.wait()
-    assert scan.returncode == 0 and "13 files: 13 scanned" in out
+    assert scan.returncode == 0 and "18 files: 18 scanned" in out

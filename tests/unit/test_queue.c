@@ -66,9 +66,13 @@ static void test_limits(void **p)
 		assert_true(l.running[QUEUE_OWED] >= 1);
 		assert_true(l.running[QUEUE_BATCH] >= l.running[QUEUE_OWED]);
 		assert_true(capacity < 4 || rest < capacity);
-		assert_true(l.alone >= l.running[QUEUE_BATCH]);
-		assert_true(capacity < 4 || l.alone < capacity);
 		assert_true(capacity < 8 || rest <= capacity * 5 / 8);
+		assert_true(l.alone >= l.running[QUEUE_BATCH]);
+		assert_true(capacity < 2 || l.alone < capacity);
+		assert_true(capacity < 3 ||
+			    l.alone + l.running[QUEUE_SLOW] < capacity);
+		rest = l.alone + l.running[QUEUE_SLOW];
+		assert_true(capacity < 8 || capacity - rest >= capacity / 8);
 	}
 	assert_int_equal(queue_limits_of(20).running[QUEUE_FAST], 20);
 	assert_int_equal(queue_limits_of(20).running[QUEUE_SLOW], 2);
@@ -170,6 +174,36 @@ static void test_alone(void **p)
 	assert_ptr_equal(queue_next(&t->q, &limits), &t->e[4]);
 }
 
+/* Somebody came to wait for one that runs: it counts as fast from then on. */
+static void test_raise_running(void **p)
+{
+	const struct queue_limits limits = { { 9, 9, 2, 2 }, 3 };
+	struct test *t = *p;
+	int i;
+
+	for (i = 0; i < 5; i++) {
+		queue_add(&t->q, &t->e[i], QUEUE_BATCH, false);
+	}
+	for (i = 0; i < 3; i++) {
+		assert_ptr_equal(queue_next(&t->q, &limits), &t->e[i]);
+	}
+	assert_null(queue_next(&t->q, &limits));
+	queue_raise(&t->q, &t->e[2]);
+	assert_int_equal(t->q.running[QUEUE_FAST], 1);
+	assert_int_equal(t->q.running[QUEUE_BATCH], 2);
+	assert_null(queue_next(&t->q, &limits));	/* two, beside it */
+	queue_remove(&t->q, &t->e[0]);
+	assert_true(queue_is_free(&t->q, QUEUE_OWED, &limits));
+	queue_add(&t->q, &t->e[0], QUEUE_FAST, true);
+	queue_remove(&t->q, &t->e[2]);
+	assert_int_equal(t->q.running[QUEUE_FAST], 0);
+	queue_add(&t->q, &t->e[2], QUEUE_BATCH, false);
+	queue_remove(&t->q, &t->e[3]);
+	queue_run(&t->q, &t->e[3], QUEUE_OWED, false);
+	/* one that is fast waits, which is as much as if it ran */
+	assert_false(queue_is_free(&t->q, QUEUE_OWED, &limits));
+}
+
 static void test_raise(void **p)
 {
 	struct test *t = *p;
@@ -191,9 +225,7 @@ static void test_raise(void **p)
 	assert_next(t, 3);
 	assert_next(t, 2);
 	assert_next(t, 0);
-	/* one that runs, or is out, is left alone */
-	queue_raise(&t->q, &t->e[0]);
-	assert_int_equal(t->e[0].lane, QUEUE_BATCH);
+	/* one that is out is left alone */
 	queue_raise(&t->q, &t->e[9]);
 	assert_int_equal(t->e[9].state, QUEUE_OUT);
 	queue_add(&t->q, &t->e[4], QUEUE_OWED, false);
@@ -261,6 +293,7 @@ int main(void)
 		cmocka_unit_test_setup(test_full_lane, set_up),
 		cmocka_unit_test_setup(test_owed, set_up),
 		cmocka_unit_test_setup(test_alone, set_up),
+		cmocka_unit_test_setup(test_raise_running, set_up),
 		cmocka_unit_test_setup(test_raise, set_up),
 		cmocka_unit_test_setup(test_remove, set_up),
 		cmocka_unit_test_setup(test_room, set_up),

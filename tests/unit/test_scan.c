@@ -29,7 +29,7 @@ static void test_clean_then_from_record(void **p)
 	assert_false(answer.from_record);
 	assert_true(answer.duration > 0);
 	assert_string_equal(answer.path, path);
-	assert_int_equal(state_of(path), VERDICT_STATE_CLEAN);
+	WAIT_FOR(t, state_of(path) == VERDICT_STATE_CLEAN);
 
 	answer = answer_of(t, ask(t, path, SCAN_ON_ACCESS, false));
 	assert_int_equal(answer.verdict.result, VERDICT_CLEAN);
@@ -622,36 +622,6 @@ static void test_memory_is_bounded(void **p)
 	}
 }
 
-/* Jobs fill their lane; who waits for a file of theirs does not. */
-static void test_who_waits_goes_first(void **p)
-{
-	struct test *t = *p;
-	struct tevent_req *reqs[20];
-	struct tevent_req *req = NULL;
-	char *path = NULL;
-	int i;
-
-	for (i = 0; i < 20; i++) {
-		path = make_file(t, talloc_asprintf(t, "f%d", i));
-		reqs[i] = ask(t, path, SCAN_JOB, false);
-	}
-	RUNNING(t, 15);		/* three quarters of 20 */
-	turn_for(t, 30);
-	assert_int_equal(t->servers->running_count, 15);
-	req = ask(t, path, SCAN_ON_ACCESS, false);
-	RUNNING(t, 16);
-	assert_string_equal(t->servers->running[15]->path, path);
-	t->servers->at_once = true;
-	while (t->servers->running_count > 0) {
-		fake_end(t->servers, VERDICT_CLEAN);
-	}
-	for (i = 0; i < 20; i++) {
-		answer_of(t, reqs[i]);
-	}
-	assert_int_equal(answer_of(t, req).verdict.result, VERDICT_CLEAN);
-	assert_int_equal(t->servers->asked, 20);
-}
-
 /* 0 or errno */
 static int write_error(const char *path)
 {
@@ -777,7 +747,6 @@ int main(void)
 		TEST(test_store_overrides_attribute),
 		TEST(test_no_attribute_goes_to_the_store),
 		TEST(test_memory_is_bounded),
-		TEST(test_who_waits_goes_first),
 		TEST(test_what_waits_is_not_locked),
 		TEST(test_what_is_current_is_not_locked),
 		TEST(test_descriptor_is_handed_over),
