@@ -17,10 +17,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "cavad/files_held.h"
@@ -62,6 +64,22 @@ static enum files_status io_error(int *result, int error)
 }
 
 /*
+ * FUSE says what it remembers, leases are this host's, and another may write.
+ */
+static bool begin_is_quiet(const struct beginning *b)
+{
+	struct statfs fs = { 0 };
+	int64_t due = 0;
+
+	if (__builtin_add_overflow(b->begun.content.ctime, FILES_STAMP_AHEAD,
+				   &due)) {
+		return false;
+	}
+	return files_record_due(due) && fstatfs(b->fd, &fs) == 0 &&
+		fs.f_type != FUSE_SUPER_MAGIC;
+}
+
+/*
  * The lock, and what the file is. 0; EINPROGRESS: once b->fd has settled;
  * errno.
  */
@@ -79,8 +97,7 @@ static int begin_lock(struct worker *w, struct beginning *b)
 	b->begun.leased = h != NULL && h->leased;
 	ret = content_of_fd(b->fd, &b->begun.content);
 	if (b->begun.leased) {
-		b->begun.quiet = ret == 0 && files_record_due(
-			b->begun.content.ctime + FILES_STAMP_AHEAD);
+		b->begun.quiet = ret == 0 && begin_is_quiet(b);
 		return ret;
 	}
 	if (ret == 0) {

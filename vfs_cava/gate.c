@@ -20,7 +20,7 @@
 #include "vfs_cava/gate.h"
 #include "vfs_cava/stream.h"
 
-#define CAVA_ROUNDS 3		/* verdicts that a file may outrun */
+#define CAVA_ROUNDS 5		/* verdicts that a file may outrun */
 
 static enum gate_step gate_deny(struct gate *g, enum verdict_reason reason)
 {
@@ -275,6 +275,21 @@ int gate_question(TALLOC_CTX *mem_ctx, struct gate *g, enum gate_step step,
 	return gate_ident(g, &ask->ident);
 }
 
+/* Of `ms` from the first question on, however many follow. */
+static uint32_t gate_left(struct gate *g, uint32_t ms)
+{
+	struct timeval now = timeval_current();
+
+	if (timeval_is_zero(&g->end)) {
+		g->end = timeval_current_ofs_msec(ms);
+		return ms;
+	}
+	if (timeval_compare(&now, &g->end) >= 0) {
+		return 0;
+	}
+	return usec_time_diff(&g->end, &now) / 1000;
+}
+
 uint32_t gate_timeout(const struct gate *g)
 {
 	return g->tiered ? g->cava->filter.tiered_timeout :
@@ -408,6 +423,7 @@ static void gate_wait_step(struct cava_wait *state, enum gate_step step)
 	struct tevent_req *subreq = NULL;
 	struct cava *cava = state->gate.cava;
 	struct proto_ask ask;
+	uint32_t left = 0;
 	int ret = 0;
 
 	if (step == GATE_GO) {
@@ -419,8 +435,9 @@ static void gate_wait_step(struct cava_wait *state, enum gate_step step)
 		tevent_req_error(state->req, EACCES);
 		return;
 	}
-	ret = gate_question(state, &state->gate, step, state->why,
-			    gate_timeout(&state->gate), &ask);
+	left = gate_left(&state->gate, gate_timeout(&state->gate));
+	ret = gate_question(state, &state->gate, step, state->why, left,
+			    &ask);
 	if (ret != 0) {
 		tevent_req_error(state->req, EACCES);
 		return;
@@ -488,8 +505,9 @@ enum gate_step gate_sync(struct gate *g)
 	while (gate_asks(step)) {
 		struct proto_answer answer = { .result = VERDICT_NONE };
 		struct proto_ask ask;
+		uint32_t left = gate_left(g, g->cava->filter.sync_wait);
 		int error = gate_question(frame, g, step, PROTO_WHY_SYNC,
-					  g->cava->filter.sync_wait, &ask);
+					  left, &ask);
 
 		if (error != 0 && g->stream != NULL) {
 			g->changed = true;	/* nowhere to be found */

@@ -28,6 +28,7 @@ struct gate {
 	enum verdict_state state;
 	enum verdict_reason mark;	/* why, if it is one */
 	unsigned int rounds;
+	struct timeval end;	/* of all waiting; zero: nothing is asked */
 	bool tiered;		/* see tiered.h */
 	bool unfetched;		/* and stays so, unless a scan is owed */
 	enum verdict_reason skip;	/* GATE_ASK_KNOWN: why no scan */
@@ -59,7 +60,7 @@ int gate_ident(const struct gate *g, struct ident *ident);
 /* ahead.c. Will a read have it scanned, by what the open looked at? */
 bool gate_read_scans(const struct files_struct *fsp, const struct gate *g);
 
-/* Waits for the answers in poll(), at most filter.sync_wait each. */
+/* Waits for the answers in poll(), at most filter.sync_wait in all. */
 enum gate_step gate_sync(struct gate *g);
 
 /* The question to ask; its strings are on mem_ctx. 0 or errno. */

@@ -37,6 +37,35 @@ static void test_record(void **p)
 	assert_true(content_equal(&again.content, &ended.content));
 }
 
+/* Leased, and any change from now on is another ctime. */
+static void test_quiet(void **p)
+{
+	struct test *t = *p;
+	struct files_begun begun;
+	struct timespec now;
+	int64_t age = FILES_STAMP_AHEAD;
+	char *a = NULL;
+	int i, fd;
+
+	for (i = 1; age >= FILES_STAMP_AHEAD; i++) {	/* a slow machine */
+		a = make_file(t, "a");
+		begun = begin_lock(t, i, a);
+		clock_gettime(CLOCK_REALTIME, &now);
+		age = now.tv_sec * SECOND + now.tv_nsec - begun.content.ctime;
+		end_let_go(t, i);
+	}
+	assert_true(begun.leased);
+	assert_false(begun.quiet);
+	wait_settled(t, begun.content.ctime + FILES_STAMP_AHEAD);
+	begun = begin_lock(t, i, a);
+	assert_true(begun.leased && begun.quiet);
+	end_let_go(t, i);
+	fd = open(a, O_WRONLY | O_CLOEXEC);
+	begun = begin_lock(t, i + 1, a);
+	assert_false(begun.leased || begun.quiet);
+	close(fd);
+}
+
 static int64_t changed_of(const char *path)
 {
 	struct verdict v;
@@ -395,6 +424,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(record),
+		TEST(quiet),
 		TEST(ctime_before_records),
 		TEST(lease_keeps_writers_out),
 		TEST(let_go),

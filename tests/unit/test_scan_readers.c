@@ -146,6 +146,48 @@ static void test_with_manual(void **p)
 	assert_int_equal(answer_of(t, manual).verdict.result, VERDICT_CLEAN);
 }
 
+/* The first try was of a quiet file; that says nothing of the second. */
+static void test_second_try(void **p)
+{
+	struct test *t = *p;
+	char *path = make_old_file(t);
+	struct tevent_req *reader = NULL;
+	int writer = -1;
+
+	t->servers->fetches = true;
+	reader = ask(t, path, SCAN_ON_ACCESS, false);
+	RUNNING(t, 1);
+	assert_true(scan_wrong_file(t->scans, path));
+	fake_end(t->servers, VERDICT_CLEAN);
+	t->servers->fetches = false;
+	writer = open_writer(path);
+	RUNNING(t, 1);
+	workers(SIGSTOP);
+	fake_end(t->servers, VERDICT_CLEAN);
+	waits_for_record(t, reader, VERDICT_CLEAN);
+	close(writer);
+}
+
+/* The database knows something older, which overrides the record. */
+static void test_known_to_the_database(void **p)
+{
+	struct test *t = *p;
+	char *path = make_old_file(t);
+	struct ident ident = ident_at(path);
+	struct verdict old = { .result = VERDICT_INFECTED };
+	struct tevent_req *reader = NULL;
+	struct tevent_req *put = store_result_put_send(t, t->ev, t->store,
+						       &ident, &old);
+
+	assert_true(tevent_req_poll(put, t->ev));
+	assert_int_equal(store_write_recv(put), 0);
+	reader = ask(t, path, SCAN_ON_ACCESS, false);
+	RUNNING(t, 1);
+	workers(SIGSTOP);
+	fake_end(t->servers, VERDICT_CLEAN);
+	waits_for_record(t, reader, VERDICT_CLEAN);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -156,6 +198,8 @@ int main(void)
 		TEST(test_let_go),
 		TEST(test_infected),
 		TEST(test_with_manual),
+		TEST(test_second_try),
+		TEST(test_known_to_the_database),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
