@@ -5,6 +5,7 @@
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
+#include "cavad/scan_private.h"
 #include "tests/unit/scan_test.h"
 
 #include "cavad/debt.h"
@@ -293,6 +294,32 @@ static void test_more_than_fits(void **p)
 	assert_true(t->servers->most <= 6);
 }
 
+/* A copied tree does not fill all the room that jobs have. */
+static void test_leaves_room_for_jobs(void **p)
+{
+	struct test *t = *p;
+	struct tevent_req *job = NULL;
+	char name[16];
+	int i;
+
+	t->config->settings.scan_maximum = 16;
+	for (i = 0; i < 20; i++) {
+		snprintf(name, sizeof(name), "f%d", i);
+		notice(t, make_file(t, name), PROTO_KIND_CLOSE);
+	}
+	RUNNING(t, 5);
+	turn_for(t, 50);
+	assert_int_equal(t->scans->count, 10);
+	job = ask(t, make_file(t, "a"), SCAN_JOB, false);
+	RUNNING(t, 6);
+	t->servers->at_once = true;
+	while (t->servers->running_count > 0) {
+		fake_end(t->servers, VERDICT_CLEAN);
+	}
+	assert_int_equal(answer_of(t, job).verdict.result, VERDICT_CLEAN);
+	WAIT_FOR(t, pending(t) == 0);
+}
+
 static void test_service_disabled(void **p)
 {
 	struct test *t = *p;
@@ -323,6 +350,7 @@ int main(void)
 		TEST(test_restart), TEST(test_kept_until_a_server_is_back),
 		TEST(test_failure_is_kept), TEST(test_gone_is_paid),
 		TEST(test_more_than_fits), TEST(test_service_disabled),
+		TEST(test_leaves_room_for_jobs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
