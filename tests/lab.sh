@@ -140,6 +140,7 @@ EOF
 	virusfilter:scanner = clamav
 	virusfilter:socket path = $DIR/clamd/clamd.sock
 	virusfilter:scan on open = yes
+	virusfilter:io timeout = 600000
 	virusfilter:scan on close = yes
 	virusfilter:infected file action = nothing
 EOF

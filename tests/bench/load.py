@@ -25,6 +25,7 @@ def content_of(size):
 def client(lab, share, in_flight, pipe):
     """Carries out passes, (kind, [(name, size)]), until it is told None."""
     smb = lab.connect(share=share, threads=in_flight > 1)
+    smb.settimeout(600000)      # ms
     pool = concurrent.futures.ThreadPoolExecutor(in_flight)
 
     def read(item):

@@ -118,6 +118,8 @@ class Shares:
                 conf.write("\n[job %s]\npaths_to_include = %s\n"
                            "impact = HIGH\npool = %s\n" % (
                                pool, self.directory("cava-" + pool), pool))
+        # clamd takes half a minute for a GiB, and more for several
+        lab.configure("settings", "scan_timeout", "600")
         lab.start()
         lab.wait_online(4)
 
