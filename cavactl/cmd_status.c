@@ -120,9 +120,10 @@ static void status_print(const json_t *node)
 	       "%s\n", status_number(node, "smb_connections"),
 	       status_number(node, "pending_scans"),
 	       status_string(node, "check_share"));
-	printf("queues: fast %lld, slow %lld, batch %lld\n",
+	printf("queues: fast %lld, slow %lld, owed %lld, batch %lld\n",
 	       status_number(stats, "fast_file_queue_size"),
 	       status_number(stats, "slow_file_queue_size"),
+	       status_number(stats, "owed_file_queue_size"),
 	       status_number(stats, "batch_file_queue_size"));
 	status_events(node);
 	printf("\n");

@@ -107,9 +107,8 @@ void queue_run(struct queue *q, struct queue_entry *e, enum queue_lane lane,
 
 void queue_raise(struct queue *q, struct queue_entry *e)
 {
-	enum queue_lane lane = e->lane;
-
 	enum queue_state state = e->state;
+	enum queue_lane lane = e->lane;
 
 	if (state == QUEUE_OUT || e->urgent) {
 		return;

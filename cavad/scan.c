@@ -561,13 +561,20 @@ void scans_set_report(struct scans *s, const char *id)
 	}
 }
 
-uint64_t scans_room(const struct scans *s, enum scan_source source)
+uint64_t scans_most(const struct scans *s, enum scan_source source)
 {
 	uint64_t max = s->config->settings.scan_maximum;
 	uint64_t kept = scan_source_urgent(source) ? 0 : max / 4;
 
 	kept += source == SCAN_NOTICE ? max / 8 : 0;
-	return s->count < max - kept ? max - kept - s->count : 0;
+	return max - kept;
+}
+
+uint64_t scans_room(const struct scans *s, enum scan_source source)
+{
+	uint64_t most = scans_most(s, source);
+
+	return s->count < most ? most - s->count : 0;
 }
 
 void scans_wake(struct scans *s)

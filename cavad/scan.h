@@ -234,7 +234,7 @@ void scan_outstanding_paths(struct scans *s,
 			    void *private_data);
 
 struct scan_queue_status {
-	const char *name;	/* "fast", "slow", "batch" */
+	const char *name;	/* of queue_lane_text() */
 	uint32_t size;		/* queued or running */
 	uint32_t size_max;
 };

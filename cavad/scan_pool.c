@@ -199,7 +199,12 @@ static void scan_pool_full_over(struct tevent_context *ev,
 bool scan_queue_status(const struct scans *s, unsigned int i,
 		       struct scan_queue_status *q)
 {
-	uint32_t max = (uint32_t)s->config->settings.scan_maximum;
+	static const enum scan_source sources[QUEUE_LANES] = {
+		[QUEUE_FAST] = SCAN_ON_ACCESS,
+		[QUEUE_SLOW] = SCAN_ON_ACCESS,
+		[QUEUE_OWED] = SCAN_NOTICE,
+		[QUEUE_BATCH] = SCAN_JOB,
+	};
 	const struct scan_pool *pool = NULL;
 
 	if (i >= QUEUE_LANES) {
@@ -207,7 +212,7 @@ bool scan_queue_status(const struct scans *s, unsigned int i,
 	}
 	*q = (struct scan_queue_status) {
 		.name = queue_lane_text(i),
-		.size_max = i >= QUEUE_OWED ? max - max / 4 : max,
+		.size_max = (uint32_t)scans_most(s, sources[i]),
 	};
 	LIST_FOREACH(pool, &s->pools, entry) {
 		q->size += pool->queue.waiting[i] + pool->queue.running[i];

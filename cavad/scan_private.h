@@ -198,6 +198,9 @@ const char *scan_report_also(const struct scan *scan);
 /* Starts what may run, soon. */
 void scans_wake(struct scans *s);
 
+/* With how many in memory is there no room for one from there? */
+uint64_t scans_most(const struct scans *s, enum scan_source source);
+
 /* How many more from there may be in memory. */
 uint64_t scans_room(const struct scans *s, enum scan_source source);
 

@@ -189,10 +189,10 @@ static struct tevent_req *scan_end_send(TALLOC_CTX *mem_ctx,
 
 void scan_let_go(struct scan *scan)
 {
-	scan->quiet = false;
 	/* not on the scan, which may be about to go */
 	struct tevent_req *req = scan_end_send(scan->scans, scan, NULL);
 
+	scan->quiet = false;
 	if (req == NULL) {
 		log_error("%s cannot be unlocked: %s", scan->path,
 			  strerror(ENOMEM));

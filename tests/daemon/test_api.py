@@ -27,7 +27,8 @@ manual_scan_requests files_processed files_skipped_per_filter
 files_skipped_per_size scan_fails scan_timeouts cee_success_count
 cee_infected_count cee_failure_count avg_scan_duration avg_scan_block_time
 fast_file_queue_size fast_file_queue_max_size slow_file_queue_size
-slow_file_queue_max_size batch_file_queue_size
+slow_file_queue_max_size owed_file_queue_size
+owed_file_queue_max_size batch_file_queue_size
 batch_file_queue_max_size""".split()
 
 

@@ -46,7 +46,7 @@ def test_status(world):
     assert err == ""
     assert lines[0] == "cavad 0.1: RUNNING"
     assert "SMB connections: 0, scans pending: 0, check share: CHECK$" in out
-    assert "queues: fast 0, slow 0, batch 0" in out
+    assert "queues: fast 0, slow 0, owed 0, batch 0" in out
     heading = next(l for l in lines if l.startswith("SERVER"))
     row = lines[lines.index(heading) + 1]
     for title, cell in (("SERVER", "av"), ("STATE", "online"),

@@ -5,6 +5,7 @@ SPDX-License-Identifier: GPL-3.0-or-later
 """
 import os
 import shutil
+import threading
 import time
 
 import pytest
@@ -317,3 +318,57 @@ def test_a_writer_is_known_after_a_restart(new_lab):
     lab.sh("start", "smbd")
     gate.touch()
     wait_for("a verdict", lambda: lab.result("long.bin") == "infected")
+
+
+class Toucher(threading.Thread):
+    """Sets a file's times once in each scan, which takes long enough that
+    the file is quiet when it begins."""
+
+    def __init__(self, lab, name):
+        super().__init__(daemon=True)
+        lab.write_local(name, TEXT)
+        lab.fakes[0].rule(name, "clean\nfetch yes\ndelay 0.3")
+        self.lab, self.name = lab, name
+        self.ended = threading.Event()
+        self.touched = 0
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ended.set()
+        self.join()
+
+    def requests(self):
+        return len(self.lab.fakes[0].requests(self.name))
+
+    def run(self):
+        while not self.ended.wait(0.01):
+            if self.requests() > self.touched:
+                self.touched += 1
+                os.utime(self.lab.local(self.name),
+                         ns=(0, self.touched * 10 ** 9))
+
+
+def test_each_scan_is_outrun(strict):
+    """No answer is about what the file is by then: the read is refused."""
+    with Toucher(strict, "restless.bin") as toucher:
+        assert status_of(strict.connect().loadfile,
+                         "restless.bin") == ACCESS_DENIED
+        assert 3 <= toucher.requests() <= 7
+    assert strict.attribute("restless.bin") is None
+
+
+def test_all_answers_in_one_wait(new_lab):
+    """The patience of a read is not each question's: it ends before there
+    have been five answers."""
+    lab = new_lab("--engine", "cee", "--profile", "strict")
+    lab.configure("filter System", "open_on_fail", "no")
+    lab.configure("settings", "scan_timeout", "1")
+    lab.start()
+    lab.fake()
+    with Toucher(lab, "restless.bin") as toucher:
+        assert status_of(lab.connect().loadfile,
+                         "restless.bin") == ACCESS_DENIED
+        assert toucher.requests() <= 4

@@ -612,6 +612,11 @@ static void test_memory_is_bounded(void **p)
 	assert_string_equal(q.name, "fast");
 	assert_int_equal(q.size, 8);
 	assert_int_equal(q.size_max, 8);
+	assert_true(scan_queue_status(t->scans, QUEUE_OWED, &q));
+	assert_string_equal(q.name, "owed");
+	assert_int_equal(q.size_max, 5);
+	assert_true(scan_queue_status(t->scans, QUEUE_BATCH, &q));
+	assert_int_equal(q.size_max, 6);
 	assert_false(scan_queue_status(t->scans, QUEUE_LANES, &q));
 	for (i = 0; i < 8; i++) {
 		fake_end(t->servers, VERDICT_CLEAN);

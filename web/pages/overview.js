@@ -13,6 +13,7 @@ const TILES = [
 	["Scans waiting", s => s.pending_scans],
 	["In the queues", s => s.system_stats.fast_file_queue_size +
 		s.system_stats.slow_file_queue_size +
+		s.system_stats.owed_file_queue_size +
 		s.system_stats.batch_file_queue_size],
 	["SMB connections", s => s.smb_connections],
 	["A scan takes", s => s.system_stats.avg_scan_duration, "ms"],
