@@ -39,30 +39,6 @@ static enum gate_step gate_deny(struct gate *g, enum verdict_reason reason)
 	return GATE_DENY;
 }
 
-/* 0 or errno. The record, if there is one, is in *v. */
-static int gate_facts(struct gate *g, struct verdict *v)
-{
-	int ret = 0;
-
-	if (g->stream != NULL) {
-		bool clean = cava_stream_is_clean(g->cava, g->stream);
-
-		g->content = g->stream->content;
-		g->state = clean ? VERDICT_STATE_CLEAN : VERDICT_STATE_NONE;
-		return 0;
-	}
-	ret = cava_store_look(g->cava, g->fd, &g->content, &g->database);
-	if (ret != 0) {
-		return ret;
-	}
-	ret = g->pathref ? verdict_read_path(g->fd, v) :
-			   verdict_read(g->fd, v);
-	g->state = verdict_state(ret == 0 ? v : NULL, &g->content,
-				 g->cava->filter.signature_min);
-	g->mark = ret == 0 ? v->reason : VERDICT_REASON_NONE;
-	return 0;
-}
-
 /* By the mark on the file, or by what a module below this one says. */
 static bool gate_tiered(const struct gate *g)
 {
@@ -140,10 +116,10 @@ enum gate_step gate_look(struct gate *g)
 {
 	struct filter_decision d;
 	enum gate_step step = GATE_DENY;
-	struct verdict v;
+	struct cava_seen seen;
 	int ret = 0;
 
-	ret = gate_facts(g, &v);
+	ret = gate_facts(g, &seen);
 	if (ret != 0) {
 		return gate_deny(g, VERDICT_REASON_IO);
 	}
@@ -162,7 +138,7 @@ enum gate_step gate_look(struct gate *g)
 	g->infected = g->state == VERDICT_STATE_INFECTED ||
 		      g->state == VERDICT_STATE_QUARANTINED;
 	if (g->infected) {
-		strlcpy(g->threat, v.threat, sizeof(g->threat));
+		strlcpy(g->threat, seen.record.threat, sizeof(g->threat));
 	}
 	return gate_deny(g, d.reason);
 }
@@ -484,13 +460,13 @@ void cava_gate_forget(struct cava_file *file)
 bool cava_gate_restless(struct cava *cava, struct files_struct *fsp)
 {
 	struct cava_file *file = cava_file_make(cava, fsp);
-	struct verdict v;
+	struct cava_seen seen;
 	struct gate g;
 	int ret = ENOMEM;
 
 	if (file != NULL) {
 		g = gate_of_fsp(cava, fsp, file);
-		ret = gate_facts(&g, &v);
+		ret = gate_facts(&g, &seen);
 	}
 	return ret == 0 && gate_fail(&g, VERDICT_REASON_CHANGED) == GATE_GO;
 }

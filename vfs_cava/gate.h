@@ -41,6 +41,15 @@ static inline bool gate_asks(enum gate_step step)
 	return step != GATE_GO && step != GATE_DENY;
 }
 
+/* look.c. Looks at the file as it is now. 0 or errno. */
+int gate_see(const struct gate *g, struct cava_seen *seen);
+
+/* What that means for the question. */
+void gate_saw(struct gate *g, const struct cava_seen *seen);
+
+/* Both; what create_file has seen already is not looked at again. */
+int gate_facts(struct gate *g, struct cava_seen *seen);
+
 /* By what has been looked at. Sets tiered. */
 struct filter_decision gate_decide(struct gate *g);
 
@@ -56,9 +65,6 @@ uint32_t gate_timeout(const struct gate *g);
 
 /* Which file, or stream of it. 0 or errno. */
 int gate_ident(const struct gate *g, struct ident *ident);
-
-/* ahead.c. Will a read have it scanned, by what the open looked at? */
-bool gate_read_scans(const struct files_struct *fsp, const struct gate *g);
 
 /* Waits for the answers in poll(), at most filter.sync_wait in all. */
 enum gate_step gate_sync(struct gate *g);

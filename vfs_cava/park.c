@@ -240,9 +240,6 @@ int cava_gate_open(struct cava *cava, struct files_struct *fsp, int fd,
 			!g.database;
 	}
 	opened->content = g.content;
-	if (step == GATE_GO && !opened->cleared && req != NULL) {
-		opened->ahead = gate_read_scans(fsp, &g);
-	}
 	if (g.infected && cava->create != NULL) {
 		cava->create->infected = true;
 	}

@@ -194,6 +194,7 @@ static NTSTATUS cava_create_file_fn(struct vfs_handle_struct *handle,
 		.req = req,
 		.disposition = create_disposition,
 		.share_access = share_access,
+		.seen.fd = -1,
 	};
 	int info = FILE_WAS_OPENED;
 	NTSTATUS status;
@@ -212,6 +213,7 @@ static NTSTATUS cava_create_file_fn(struct vfs_handle_struct *handle,
 		}
 		become_root();
 	}
+	cava_ahead(cava, smb_fname, access_mask, &create);
 	cava->create = &create;
 	status = SMB_VFS_NEXT_CREATE_FILE(
 		handle, req, dirfsp, smb_fname, access_mask, share_access,
@@ -325,9 +327,6 @@ static int cava_openat_fn(struct vfs_handle_struct *handle,
 		return -1;
 	}
 	cava_stream_carried(cava, fsp, fd);
-	if (opened.ahead) {
-		cava_ahead(cava, fd);
-	}
 	file = opened.cleared ? cava_file_make(cava, fsp) : NULL;
 	if (file != NULL) {
 		file->cleared = cava->filter_number;

@@ -80,6 +80,15 @@ struct cava {
 	struct tevent_immediate *announce;
 };
 
+/* What a look at a file has shown. */
+struct cava_seen {
+	int fd;			/* -1: nothing */
+	struct content content;
+	bool database;		/* the verdict is with cavad */
+	int error;		/* of the record: 0 or errno */
+	struct verdict record;
+};
+
 /* A create_file call in progress: lives on its stack. */
 struct cava_create {
 	struct cava_create *outer;
@@ -87,6 +96,7 @@ struct cava_create {
 	uint32_t disposition;
 	uint32_t share_access;
 	bool infected;		/* an openat in it was denied for that */
+	struct cava_seen seen;	/* by ahead.c, for the gate of the open */
 	bool change;		/* check: a repair is allowed */
 	bool common;		/* check: with clients' share modes */
 };
@@ -205,15 +215,15 @@ int cava_mark_lost(const uint8_t *msg, size_t len);
 
 /* --- ahead.c --- */
 
-/* Tells cavad that what is behind fd was opened to be read. */
-void cava_ahead(struct cava *cava, int fd);
+/* Tells cavad of what is about to be opened to be read. */
+void cava_ahead(struct cava *cava, const struct smb_filename *name,
+		uint32_t access_mask, struct cava_create *create);
 
 /* --- park.c --- */
 
 /* What a data open has found out about its file. */
 struct cava_opened {
 	bool cleared;		/* .content may be read through the handle */
-	bool ahead;		/* a read will have it scanned */
 	struct content content;
 };
 

@@ -6,8 +6,9 @@ import pytest
 
 from lab import ACCESS_DENIED, InThread, status_of, wait_for
 
+SHARING_VIOLATION = 0xC0000043
 TEXT = b"nobody has scanned it\n"
-READ, READ_WRITE = 0x00120089, 0x0012019f
+READ, READ_WRITE, DELETE = 0x00120089, 0x0012019f, 0x00010000
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +101,28 @@ def test_many_open_files(lab):
     assert [smb.read(file, 0, 100) for file in files] == [TEXT] * len(names)
     for file in files:
         smb.close(file)
+
+
+def test_begins_before_the_open_is_done(lab):
+    """Told when the request comes: even one that another's share mode
+    refuses has its scan begun."""
+    lab.write_local("i.bin", TEXT)
+    smb = lab.connect()
+    holder = smb.create("i.bin", DesiredAccess=DELETE, ShareAccess=0)
+    gate = lab.fakes[0].hold("i.bin", "clean\nfetch yes")
+    assert status_of(lab.connect().create, "i.bin", 0, READ) == SHARING_VIOLATION
+    lab.fakes[0].wait_request("i.bin")
+    smb.close(holder)
+    gate.touch()
+    assert lab.connect().loadfile("i.bin") == TEXT
+    assert len(lab.fakes[0].requests("i.bin")) == 1
+
+
+def test_not_for_who_may_not_read_it(lab):
+    lab.write_local("j.bin", TEXT)
+    lab.write_local("k.bin", TEXT)
+    lab.local("j.bin").chmod(0o600)
+    smb = lab.connect()
+    assert status_of(smb.create, "j.bin", 0, READ) == ACCESS_DENIED
+    assert smb.read(smb.create("k.bin", DesiredAccess=READ), 0, 100) == TEXT
+    assert lab.fakes[0].requests("j.bin") == []
