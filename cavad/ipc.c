@@ -6,11 +6,11 @@
  * may be read here before A's notice, which waits unread in another socket,
  * was sent earlier all the same. "Not owed" would let B read what nobody has
  * scanned. So that answer is given only after a drain: everything that is
- * readable on any connection at that moment, those not yet accepted among
- * them, is read first, and the question asked once more. Nor is it given
- * while the spool is being read. Questions that come up in a drain wait for
- * the next, for what they depend on may have been written after their
- * neighbours were drained.
+ * readable on any connection or in any mailbox at that moment, those not yet
+ * accepted among them, is read first, and the question asked once more. Nor
+ * is it given while the spool is being read. Questions that come up in a
+ * drain wait for the next, for what they depend on may have been written
+ * after their neighbours were drained.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -155,7 +155,7 @@ static int ipc_drain(struct ipc *ipc)
 	TAILQ_FOREACH(peer, &ipc->peers, entry) {
 		count++;
 	}
-	fds = talloc_array(ipc, struct pollfd, count);
+	fds = talloc_zero_array(ipc, struct pollfd, 2 * count);
 	peers = talloc_array(fds, struct ipc_peer *, count);
 	if (fds == NULL || peers == NULL) {
 		talloc_free(fds);
@@ -165,13 +165,19 @@ static int ipc_drain(struct ipc *ipc)
 	TAILQ_FOREACH(peer, &ipc->peers, entry) {
 		peers[i] = peer;
 		fds[i] = (struct pollfd) { .fd = peer->fd, .events = POLLIN };
+		fds[count + i] = (struct pollfd) { .fd = peer->box,
+						   .events = POLLIN };
 		i++;
 	}
-	ready = poll(fds, count, 0);
+	ready = poll(fds, 2 * count, 0);
 	for (i = 0; ready > 0 && i < count; i++) {
 		/* closed ones stay in memory until the loop turns */
 		if (fds[i].revents != 0) {
 			ipc_peer_read(peers[i], IPC_DRAIN);
+		}
+		/* also one that has come just now */
+		if ((fds[i].revents | fds[count + i].revents) != 0) {
+			ipc_box_read(peers[i]);
 		}
 	}
 	talloc_free(fds);
@@ -225,7 +231,10 @@ static int ipc_destructor(struct ipc *ipc)
 
 	scans_on_spool_read(ipc->scans, NULL, NULL);
 	while ((peer = TAILQ_FIRST(&ipc->peers)) != NULL) {
-		talloc_free(peer);
+		ipc_box_read(peer);	/* its smbd may be gone */
+		if (peer->fd != -1) {
+			talloc_free(peer);
+		}
 	}
 	TALLOC_FREE(ipc->fde);
 	close(ipc->fd);

@@ -3,17 +3,13 @@
  *
  * 1. HELLO comes first and once. Whatever makes no sense ends the
  *    connection; the other side spools what was not acknowledged and
- *    connects again.
- * 2. Notices are committed or paid, and an ACK names the last one up to which
- *    all are. If a commit fails the connection ends,
- *    so that its notices go to the spool: none may be lost for a full disk.
- * 3. With IPC_NOTICES_MAX notices under way nothing is read until some are
+ *    connects again. HELLO may bring a mailbox, which is read after a message
+ *    has come and before that is served: ipc_notice.c, as all about notices.
+ * 2. With IPC_NOTICES_MAX notices under way nothing is read until some are
  *    committed; the kernel then holds the sender. While it does not read, one
  *    ACK at most waits for it: an smbd may send thousands of notices in one
  *    turn of its loop.
- * 4. Which handles write is known by their WILL_WRITE and CLOSE. When the
- *    connection ends, those that are left are treated as closed.
- * 5. A peer that is closed is freed from an immediate event, so that nobody
+ * 3. A peer that is closed is freed from an immediate event, so that nobody
  *    who is in the middle of serving it stands on freed memory. Until then
  *    its fd is -1 and it takes and sends nothing.
  *
@@ -22,7 +18,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cavad/ipc_private.h"
@@ -32,7 +27,6 @@ static void ipc_peer_event(struct tevent_context *ev, struct tevent_fd *fde,
 			   uint16_t flags, void *private_data);
 static void ipc_peer_soon(struct tevent_context *ev,
 			  struct tevent_immediate *im, void *private_data);
-static void ipc_noticed(struct tevent_req *subreq);
 
 /* Life. */
 
@@ -44,25 +38,12 @@ static int ipc_peer_destructor(struct ipc_peer *peer)
 	TALLOC_FREE(peer->fde);
 	close(peer->fd);
 	peer->fd = -1;
+	ipc_box_close(peer);
 	TAILQ_REMOVE(&peer->ipc->peers, peer, entry);
 	if (peer->hello) {
 		peer->ipc->peers_count--;
 	}
 	return 0;
-}
-
-/* Rule 4. Not at the end of cavad: then the store has them. */
-static void ipc_writers_gone(struct ipc_peer *peer)
-{
-	struct ipc_writer *writer = NULL;
-
-	while ((writer = LIST_FIRST(&peer->writers)) != NULL) {
-		for (; writer->handles > 0; writer->handles--) {
-			scan_writer_gone(peer->ipc->scans, &writer->ident);
-		}
-		LIST_REMOVE(writer, entry);
-		talloc_free(writer);
-	}
 }
 
 int ipc_peer_create(struct ipc *ipc, int fd, pid_t pid)
@@ -75,6 +56,7 @@ int ipc_peer_create(struct ipc *ipc, int fd, pid_t pid)
 	}
 	peer->ipc = ipc;
 	peer->fd = fd;
+	peer->box = -1;
 	peer->pid = pid;
 	TAILQ_INIT(&peer->asks);
 	TAILQ_INIT(&peer->notices);
@@ -126,7 +108,7 @@ void ipc_peer_bad(struct ipc_peer *peer, const char *what)
 
 /* Sending. */
 
-static void ipc_peer_flags(struct ipc_peer *peer)
+void ipc_peer_flags(struct ipc_peer *peer)
 {
 	uint16_t flags = 0;
 
@@ -140,17 +122,16 @@ static void ipc_peer_flags(struct ipc_peer *peer)
 }
 
 /*
- * 0, EAGAIN or errno. A smbd that is gone takes nothing more, but its last
+ * A smbd that is gone takes nothing more, but its last
  * notices are still to be read: then it is as if it had been sent, and the
  * end comes by reading.
  */
-static int ipc_peer_write(struct ipc_peer *peer, const uint8_t *data,
-			  size_t len)
+int ipc_peer_write(int fd, const uint8_t *data, size_t len)
 {
 	ssize_t n;
 
 	do {
-		n = send(peer->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+		n = send(fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	} while (n == -1 && errno == EINTR);
 	if (n == -1 && (errno == EPIPE || errno == ECONNRESET)) {
 		return 0;
@@ -158,12 +139,18 @@ static int ipc_peer_write(struct ipc_peer *peer, const uint8_t *data,
 	return n == -1 ? errno : 0;
 }
 
+void ipc_peer_ack_soon(struct ipc_peer *peer)
+{
+	tevent_schedule_immediate(peer->soon, peer->ipc->ev, ipc_peer_soon,
+				  peer);
+}
+
 static void ipc_peer_flush(struct ipc_peer *peer)
 {
 	struct ipc_out *out = NULL;
 
 	while ((out = TAILQ_FIRST(&peer->out)) != NULL) {
-		int ret = ipc_peer_write(peer, out->data, out->len);
+		int ret = ipc_peer_write(peer->fd, out->data, out->len);
 
 		if (ret == EAGAIN) {
 			return;
@@ -178,8 +165,7 @@ static void ipc_peer_flush(struct ipc_peer *peer)
 	}
 	ipc_peer_flags(peer);
 	if (peer->acked < peer->committed) {
-		tevent_schedule_immediate(peer->soon, peer->ipc->ev,
-					  ipc_peer_soon, peer);
+		ipc_peer_ack_soon(peer);
 	}
 }
 
@@ -201,7 +187,7 @@ void ipc_peer_send(struct ipc_peer *peer, const struct proto_message *m)
 		return;
 	}
 	if (peer->out_count == 0) {
-		ret = ipc_peer_write(peer, data, len);
+		ret = ipc_peer_write(peer->fd, data, len);
 	}
 	if (ret == 0) {
 		return;
@@ -230,6 +216,7 @@ void ipc_peer_config(struct ipc_peer *peer)
 {
 	const struct proto_message m = {
 		.number = PROTO_CONFIG,
+		.u.config.mailbox = peer->box != -1,
 		.u.config.filter = config_filter(peer->ipc->config,
 						 peer->zone),
 	};
@@ -242,10 +229,6 @@ static void ipc_peer_soon(struct tevent_context *ev,
 {
 	struct ipc_peer *peer = talloc_get_type_abort(private_data,
 						      struct ipc_peer);
-	const struct proto_message m = {
-		.number = PROTO_ACK,
-		.u.ack.seq = peer->committed,
-	};
 
 	(void)ev;
 	(void)im;
@@ -253,11 +236,7 @@ static void ipc_peer_soon(struct tevent_context *ev,
 		talloc_free(peer);
 		return;
 	}
-	/* one that comes later says the same and more */
-	if (peer->acked < peer->committed && peer->out_count == 0) {
-		peer->acked = peer->committed;
-		ipc_peer_send(peer, &m);
-	}
+	ipc_ack(peer);
 }
 
 /* HELLO. */
@@ -269,6 +248,10 @@ static void ipc_hello(struct ipc_peer *peer, const struct proto_hello *m)
 
 	if (peer->hello) {
 		ipc_peer_bad(peer, "a second HELLO");
+		return;
+	}
+	if (peer->box != -1 && !ipc_box_fits(peer->box)) {
+		ipc_peer_bad(peer, "a mailbox that is none");
 		return;
 	}
 	peer->zone = talloc_strdup(peer, zone);
@@ -291,148 +274,6 @@ static void ipc_hello(struct ipc_peer *peer, const struct proto_hello *m)
 	ipc_peer_config(peer);
 	if (peer->role == 0) {
 		scan_spool_read(ipc->scans);
-	}
-}
-
-/* Notices. */
-
-static struct ipc_writer *ipc_writer_find(struct ipc_peer *peer,
-					  const struct ident *ident)
-{
-	struct ipc_writer *writer = NULL;
-
-	LIST_FOREACH(writer, &peer->writers, entry) {
-		if (ident_equal(&writer->ident, ident)) {
-			return writer;
-		}
-	}
-	return NULL;
-}
-
-/*
- * One that does not fit stays a WILL_WRITE in the store, and is scanned by
- * the next sweep.
- */
-static void ipc_writer_came(struct ipc_peer *peer, const struct ident *ident)
-{
-	struct ipc_writer *writer = ipc_writer_find(peer, ident);
-
-	if (writer == NULL && peer->writers_count < IPC_WRITERS_MAX) {
-		writer = talloc_zero(peer, struct ipc_writer);
-		if (writer != NULL) {
-			writer->ident = *ident;
-			LIST_INSERT_HEAD(&peer->writers, writer, entry);
-			peer->writers_count++;
-		}
-	}
-	if (writer == NULL) {
-		return;
-	}
-	writer->handles++;
-	scan_writer_came(peer->ipc->scans, ident);
-}
-
-/* One of before the connection began is not known. */
-static void ipc_writer_left(struct ipc_peer *peer, const struct ident *ident)
-{
-	struct ipc_writer *writer = ipc_writer_find(peer, ident);
-
-	if (writer == NULL) {
-		return;
-	}
-	scan_writer_left(peer->ipc->scans, ident);
-	writer->handles--;
-	if (writer->handles == 0) {
-		LIST_REMOVE(writer, entry);
-		peer->writers_count--;
-		talloc_free(writer);
-	}
-}
-
-static void ipc_notice_send(struct ipc_peer *peer,
-			    const struct proto_notice *m)
-{
-	struct ipc_notice *notice = talloc_zero(peer, struct ipc_notice);
-	struct tevent_req *subreq = NULL;
-	struct store_pending p = {
-		.kind = m->kind,
-		.ident = m->ident,
-		.path = m->path,
-		.user = m->user,
-		.client = m->client,
-	};
-	struct timespec now;
-
-	if (notice == NULL) {
-		ipc_peer_close(peer);
-		return;
-	}
-	clock_gettime(CLOCK_REALTIME, &now);
-	p.since = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-	subreq = scan_notice_send(notice, peer->ipc->ev, peer->ipc->scans,
-				  &p);
-	if (subreq == NULL) {
-		ipc_peer_close(peer);
-		return;
-	}
-	notice->peer = peer;
-	notice->seq = m->seq;
-	TAILQ_INSERT_TAIL(&peer->notices, notice, entry);
-	peer->notices_count++;
-	tevent_req_set_callback(subreq, ipc_noticed, notice);
-	if (peer->notices_count == IPC_NOTICES_MAX) {
-		ipc_peer_flags(peer);
-	}
-}
-
-static void ipc_notice(struct ipc_peer *peer, const struct proto_notice *m)
-{
-	if (m->seq <= peer->seq || m->kind > PROTO_KIND_RENAME) {
-		ipc_peer_bad(peer, "a notice of no known kind or order");
-		return;
-	}
-	peer->seq = m->seq;
-	peer->ipc->counters->notices++;
-	if (m->kind == PROTO_KIND_WILL_WRITE) {
-		ipc_writer_came(peer, &m->ident);
-	}
-	ipc_notice_send(peer, m);
-	if (m->kind == PROTO_KIND_CLOSE) {
-		ipc_writer_left(peer, &m->ident);
-	}
-}
-
-static void ipc_noticed(struct tevent_req *subreq)
-{
-	struct ipc_notice *notice =
-		tevent_req_callback_data(subreq, struct ipc_notice);
-	struct ipc_peer *peer = notice->peer;
-	bool full = peer->notices_count >= IPC_NOTICES_MAX;
-	int ret;
-
-	ret = scan_notice_recv(subreq);
-	talloc_free(subreq);
-	if (peer->fd == -1) {
-		return;
-	}
-	if (ret != 0) {
-		log_error("notices of smbd %d cannot be kept and go to its "
-			  "spool: %s", (int)peer->pid, strerror(ret));
-		ipc_peer_close(peer);
-		return;
-	}
-	notice->committed = true;
-	while ((notice = TAILQ_FIRST(&peer->notices)) != NULL &&
-	       notice->committed) {
-		peer->committed = notice->seq;
-		TAILQ_REMOVE(&peer->notices, notice, entry);
-		peer->notices_count--;
-		talloc_free(notice);
-	}
-	tevent_schedule_immediate(peer->soon, peer->ipc->ev, ipc_peer_soon,
-				  peer);
-	if (full) {
-		ipc_peer_flags(peer);
 	}
 }
 
@@ -538,6 +379,9 @@ static void ipc_peer_serve(struct ipc_peer *peer,
 	case PROTO_AHEAD:
 		ipc_ahead(peer, &m->u.ahead);
 		return;
+	case PROTO_RING:
+		ipc_ring(peer, &m->u.ring);
+		return;
 	case PROTO_CHECK:
 		ipc_check(peer, &m->u.check);
 		return;
@@ -547,8 +391,8 @@ static void ipc_peer_serve(struct ipc_peer *peer,
 	}
 }
 
-static void ipc_peer_message(struct ipc_peer *peer, const uint8_t *data,
-			     size_t len)
+void ipc_peer_message(struct ipc_peer *peer, const uint8_t *data, size_t len,
+		      bool boxed)
 {
 	struct proto_message m;
 	int ret;
@@ -573,7 +417,22 @@ static void ipc_peer_message(struct ipc_peer *peer, const uint8_t *data,
 		ipc_peer_bad(peer, "a message that makes no sense");
 		return;
 	}
+	if (boxed && m.number != PROTO_NOTICE) {
+		ipc_peer_bad(peer, "in its mailbox is not only notices");
+		return;
+	}
 	ipc_peer_serve(peer, &m);
+}
+
+/* The length it had, not what was copied, or -1 and errno. */
+static ssize_t ipc_peer_receive(struct ipc_peer *peer, uint8_t data[PROTO_MAX])
+{
+	const int flags = MSG_DONTWAIT | MSG_TRUNC;
+
+	if (peer->hello || peer->box != -1) {
+		return recv(peer->fd, data, PROTO_MAX, flags);
+	}
+	return ipc_box_receive(peer, data, flags);
 }
 
 void ipc_peer_read(struct ipc_peer *peer, unsigned int max)
@@ -582,9 +441,7 @@ void ipc_peer_read(struct ipc_peer *peer, unsigned int max)
 	ssize_t n;
 
 	for (; max > 0 && peer->fd != -1; max--) {
-		/* MSG_TRUNC: the length it had, not what was copied */
-		n = recv(peer->fd, data, sizeof(data),
-			 MSG_DONTWAIT | MSG_TRUNC);
+		n = ipc_peer_receive(peer, data);
 		if (n == -1 && errno == EINTR) {
 			continue;
 		}
@@ -594,11 +451,14 @@ void ipc_peer_read(struct ipc_peer *peer, unsigned int max)
 		if (n == -1 && errno == ECONNRESET) {
 			continue;	/* said once, before what it sent */
 		}
+		ipc_box_read(peer);
 		if (n <= 0) {
 			ipc_peer_close(peer);
 			return;
 		}
-		ipc_peer_message(peer, data, (size_t)n);
+		if (peer->fd != -1) {
+			ipc_peer_message(peer, data, (size_t)n, false);
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 /*
- * What ipc.c (the socket and all connections), ipc_peer.c (one of them) and
- * ipc_ask.c (questions about files) share, and nobody else.
+ * What ipc.c (the socket and all connections), ipc_peer.c (one of them),
+ * ipc_notice.c (its notices) and ipc_ask.c (questions about files) share, and
+ * nobody else.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -21,6 +22,7 @@
 #define IPC_TURN 1		/* messages of a peer in a turn of the loop:
 				 * most often there is no other */
 #define IPC_DRAIN 4096		/* messages of a peer in a drain */
+#define IPC_BOX_MAX 4096	/* more than fit into a mailbox */
 
 struct ipc_ask {
 	TAILQ_ENTRY(ipc_ask) entry;	/* of the peer */
@@ -64,6 +66,7 @@ struct ipc_peer {
 	int fd;			/* -1 = closed, freed soon */
 	struct tevent_fd *fde;
 	struct tevent_immediate *soon;	/* ACK, or the end */
+	int box;		/* the mailbox, or -1 */
 	bool hello;
 	pid_t pid;		/* that connected */
 	uint8_t role;
@@ -118,11 +121,47 @@ void ipc_peer_read(struct ipc_peer *peer, unsigned int max);
 void ipc_peer_send(struct ipc_peer *peer, const struct proto_message *m);
 void ipc_peer_config(struct ipc_peer *peer);
 
+/* What it listens to: after a change of what is under way. */
+void ipc_peer_flags(struct ipc_peer *peer);
+
+/* boxed: it was in the mailbox. */
+void ipc_peer_message(struct ipc_peer *peer, const uint8_t *data, size_t len,
+		      bool boxed);
+
+/* ipc_ack(), once for all that is committed in this turn of the loop. */
+void ipc_peer_ack_soon(struct ipc_peer *peer);
+
+/* 0, EAGAIN or errno. 0 as well when the other side is gone. */
+int ipc_peer_write(int fd, const uint8_t *data, size_t len);
+
 /* It sent what it must not: counted, logged, closed. */
 void ipc_peer_bad(struct ipc_peer *peer, const char *what);
 
 /* Ends the connection; it is freed soon. */
 void ipc_peer_close(struct ipc_peer *peer);
+
+/* From ipc_notice.c. */
+
+void ipc_notice(struct ipc_peer *peer, const struct proto_notice *m);
+void ipc_ring(struct ipc_peer *peer, const struct proto_ring *m);
+
+/* Says up to where notices are committed, if it was not said. */
+void ipc_ack(struct ipc_peer *peer);
+
+/* The connection has ended: what it wrote is treated as closed. */
+void ipc_writers_gone(struct ipc_peer *peer);
+
+/* As recv(), and takes a mailbox that comes along. */
+ssize_t ipc_box_receive(struct ipc_peer *peer, uint8_t data[PROTO_MAX],
+			int flags);
+
+/* Can it be one? */
+bool ipc_box_fits(int fd);
+
+/* Reads and serves all that is there; the peer may be closed after. */
+void ipc_box_read(struct ipc_peer *peer);
+
+void ipc_box_close(struct ipc_peer *peer);
 
 /* From ipc_ask.c. */
 

@@ -33,7 +33,7 @@
 #include "common/watchdog.h"
 
 #define CAVAD_CONF "/etc/cavad/cavad.conf"
-#define CAVAD_FDS 65536		/* descriptors: a socket for each smbd */
+#define CAVAD_FDS 131072	/* descriptors: two for each tree connect */
 
 struct options {
 	char *config;

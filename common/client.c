@@ -18,7 +18,6 @@
 #include "common/req.h"
 
 #define CLIENT_OUT_MAX 256	/* messages that wait for room in the socket */
-#define CLIENT_UNACKED_MAX 1024	/* notices; the oldest go to the spool */
 #define CLIENT_IN_MAX 1024	/* messages that come while poll() waits */
 
 static void client_event(struct tevent_context *ev, struct tevent_fd *fde,
@@ -43,8 +42,8 @@ static void client_list_init(struct client_list *list)
 	list->last = &list->first;
 }
 
-static bool client_list_add(TALLOC_CTX *mem_ctx, struct client_list *list,
-			    uint64_t seq, const uint8_t *data, size_t len)
+bool client_list_add(TALLOC_CTX *mem_ctx, struct client_list *list,
+		     uint64_t seq, const uint8_t *data, size_t len)
 {
 	struct client_msg *m = talloc_size(mem_ctx, sizeof(*m) + len);
 
@@ -73,7 +72,7 @@ static struct client_msg *client_list_shift(struct client_list *list)
 	return m;
 }
 
-static void client_list_drop(struct client_list *list)
+void client_list_drop(struct client_list *list)
 {
 	struct client_msg *m = client_list_shift(list);
 
@@ -89,14 +88,6 @@ static void client_list_clear(struct client_list *list)
 
 /* --- the connection --- */
 
-static void client_spool_first(struct client *c)
-{
-	/* ops->spool says what it could not keep */
-	(void)c->ops->spool(c->private_data, c->unacked.first->data,
-			    c->unacked.first->len);
-	client_list_drop(&c->unacked);
-}
-
 static void client_close(struct client *c)
 {
 	TALLOC_FREE(c->fde);
@@ -106,9 +97,7 @@ static void client_close(struct client *c)
 	}
 	client_list_clear(&c->out);
 	client_list_clear(&c->in);
-	while (c->unacked.first != NULL) {
-		client_spool_first(c);
-	}
+	client_box_close(c);
 }
 
 static void client_say_down(struct client *c, int error)
@@ -162,6 +151,7 @@ int client_send(struct client *c, const uint8_t *data, size_t len)
 				 MSG_NOSIGNAL | MSG_DONTWAIT);
 		} while (n == -1 && errno == EINTR);
 		if (n == (ssize_t)len) {
+			c->unrung = false;
 			return 0;
 		}
 		if (errno != EAGAIN && errno != EWOULDBLOCK) {
@@ -176,6 +166,7 @@ int client_send(struct client *c, const uint8_t *data, size_t len)
 	if (!ok) {
 		return ENOBUFS;
 	}
+	c->unrung = false;
 	TEVENT_FD_WRITEABLE(c->fde);
 	return 0;
 }
@@ -239,8 +230,7 @@ int client_connect(struct client *c)
 		client_close(c);
 		return ENOMEM;
 	}
-	c->next_seq = 1;
-	ret = client_send(c, c->hello, c->hello_len);
+	ret = client_box_hello(c);
 	if (ret != 0) {
 		return ret;
 	}
@@ -281,16 +271,18 @@ struct client *client_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 	c->ops = ops;
 	c->private_data = private_data;
 	c->fd = -1;
+	c->box = -1;
 	c->next_id = 1;
 	client_list_init(&c->out);
 	client_list_init(&c->unacked);
 	client_list_init(&c->in);
 	c->later = tevent_create_immediate(c);
 	c->retry = tick_create(c, ev, client_retry, c);
+	c->bell = tick_create(c, ev, client_ring, c);
 	c->hello_len = proto_encode(&m, msg);
 	c->hello = talloc_memdup(c, msg, c->hello_len);
 	if (c->hello_len == 0 || c->hello == NULL || c->later == NULL ||
-	    c->retry == NULL) {
+	    c->retry == NULL || c->bell == NULL) {
 		talloc_free(c);
 		return NULL;
 	}
@@ -319,17 +311,6 @@ static void client_retry(void *private_data)
 }
 
 /* --- what comes in --- */
-
-static int client_acknowledged(struct client *c, uint64_t seq)
-{
-	if (seq >= c->next_seq) {
-		return EBADMSG;		/* never said */
-	}
-	while (c->unacked.first != NULL && c->unacked.first->seq <= seq) {
-		client_list_drop(&c->unacked);
-	}
-	return 0;
-}
 
 static void client_answered(struct client *c, const struct proto_answer *from)
 {
@@ -365,6 +346,10 @@ static int client_take(struct client *c, const uint8_t *data, size_t len)
 	client_greeted(c);
 	switch (m.number) {
 	case PROTO_CONFIG:
+		ret = client_box_taken(c, m.u.config.mailbox != 0);
+		if (ret != 0) {
+			return ret;
+		}
 		if (c->ops->config != NULL) {
 			c->ops->config(c->private_data, &m.u.config.filter);
 		}
@@ -593,45 +578,7 @@ int client_ask_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
 	return ret;
 }
 
-/* --- notices --- */
-
-int client_notice(struct client *c, const struct proto_notice *notice)
-{
-	struct proto_message m = { .number = PROTO_NOTICE,
-				   .u.notice = *notice };
-	uint8_t msg[PROTO_MAX];
-	size_t len = 0;
-	bool kept = false;
-	int ret = client_connect(c);
-
-	m.u.notice.seq = c->next_seq++;
-	len = proto_encode(&m, msg);
-	if (len == 0) {
-		m.u.notice.path = "";	/* a hint; identity is enough */
-		m.u.notice.user = "";
-		len = proto_encode(&m, msg);
-	}
-	if (len == 0) {
-		return EMSGSIZE;
-	}
-	if (ret != 0) {
-		return c->ops->spool(c->private_data, msg, len);
-	}
-	/* Kept before it is sent: a lost connection spools what is kept. */
-	kept = client_list_add(c, &c->unacked, m.u.notice.seq, msg, len);
-	if (!kept) {
-		return c->ops->spool(c->private_data, msg, len);
-	}
-	ret = client_send(c, msg, len);
-	if (ret == ENOBUFS) {
-		client_lost(c, ENOBUFS);	/* it reads nothing */
-		return 0;
-	}
-	while (c->unacked.count > CLIENT_UNACKED_MAX) {
-		client_spool_first(c);
-	}
-	return 0;
-}
+/* --- one way --- */
 
 void client_restamp(struct client *c, const struct proto_restamp *restamp)
 {

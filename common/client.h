@@ -8,7 +8,8 @@
  *    poll() the socket for at most the time they are given and run no
  *    event loop: what else arrives meanwhile is handled later, from an
  *    immediate event.
- * 2. A notice is acknowledged or it is in the spool. Without a connection
+ * 2. A notice is acknowledged or it is in the spool. On its way it wakes
+ *    cavad as a rule only some ms later (client_notice.c). Without a connection
  *    it goes to the spool at once; when a connection ends, or the client is
  *    freed, what was not acknowledged goes there. Twice does no harm.
  * 3. A question that was asked when the connection ended is asked again on

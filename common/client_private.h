@@ -1,6 +1,6 @@
 /*
- * What client.c and client_sync.c share: the state of a client, and the
- * functions of its connection.
+ * What client.c, client_notice.c and client_sync.c share: the state of a
+ * client, and the functions of its connection.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -53,7 +53,14 @@ struct client {
 	bool greeted;		/* cavad has said something on it */
 	bool down;		/* ops->state(false) was said */
 	uint64_t next_id;
-	uint64_t next_seq;
+	int box;		/* the mailbox, or -1 */
+	bool box_taken;		/* cavad has said that it reads it */
+	bool unrung;		/* in it is what cavad has not been told */
+	struct tick *bell;
+	uint64_t next_seq;	/* of notices; each connection counts anew */
+	uint64_t acked;
+	uint64_t boxed;		/* the last that went into the mailbox */
+	uint64_t passed;	/* the last that went another way */
 	struct client_list out;
 	struct client_list unacked;
 	struct client_list in;	/* came while a sync call waited */
@@ -61,6 +68,10 @@ struct client {
 };
 
 /* From common/client.c */
+
+bool client_list_add(TALLOC_CTX *mem_ctx, struct client_list *list,
+		     uint64_t seq, const uint8_t *data, size_t len);
+void client_list_drop(struct client_list *list);
 
 /* Monotonic, in ms. */
 int64_t client_now(void);
@@ -82,5 +93,22 @@ ssize_t client_receive(struct client *c, uint8_t msg[PROTO_MAX]);
 
 /* A message to be handled from the loop. 0, ENOMEM, ENOTCONN: lost. */
 int client_keep(struct client *c, const uint8_t *data, size_t len);
+
+/* From common/client_notice.c */
+
+/* Says HELLO on a new connection, and hands over the mailbox. As send. */
+int client_box_hello(struct client *c);
+
+/* What CONFIG says of it. 0, or what ends the connection. */
+int client_box_taken(struct client *c, bool taken);
+
+/* The connection is over: spools what is not acknowledged. */
+void client_box_close(struct client *c);
+
+/* 0, or what ends the connection. */
+int client_acknowledged(struct client *c, uint64_t seq);
+
+/* At its time: tells cavad that there is something in the mailbox. */
+void client_ring(void *private_data);
 
 #endif

@@ -6,6 +6,9 @@
  * the connection; an unknown version is answered by closing, and named in
  * the log of the side that noticed.
  *
+ * HELLO may bring a descriptor, one end of a pair of such sockets: the
+ * mailbox, for notices that need not be read at once (client_notice.c).
+ *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 #ifndef COMMON_PROTO_H
@@ -18,7 +21,7 @@
 #include "common/ident.h"
 #include "common/verdict.h"
 
-#define PROTO_VERSION 5
+#define PROTO_VERSION 6
 #define PROTO_MAX 16384		/* bytes of a whole message */
 #define PROTO_STR_MAX 4200	/* PATH_MAX and a little */
 

@@ -54,6 +54,29 @@ static int notice_ident(struct cava_file *file, int fd, struct ident *ident)
 	return ret;
 }
 
+/*
+ * To ask the kernel is dear. That of the WILL_WRITE will do for the CLOSE,
+ * unless smbd itself has renamed the file, or was told of it: the path is a
+ * hint, which anybody else may make stale at any time.
+ */
+static const char *notice_path(TALLOC_CTX *mem_ctx, struct cava_file *file,
+			       int fd, enum proto_kind kind)
+{
+	const char *path = "";
+
+	if (file != NULL && kind == PROTO_KIND_CLOSE && file->path != NULL &&
+	    file->path_name == file->fsp->name_hash) {
+		return talloc_move(mem_ctx, &file->path);
+	}
+	path = cava_fd_path(mem_ctx, fd);
+	if (file != NULL && kind == PROTO_KIND_WILL_WRITE) {
+		talloc_free(file->path);
+		file->path = talloc_strdup(file->cava, path);
+		file->path_name = file->fsp->name_hash;
+	}
+	return path;
+}
+
 /* file: that of the handle, or NULL */
 static bool notice_fill(struct cava *cava, TALLOC_CTX *mem_ctx,
 			struct cava_file *file, int fd, enum proto_kind kind,
@@ -63,7 +86,7 @@ static bool notice_fill(struct cava *cava, TALLOC_CTX *mem_ctx,
 
 	*notice = (struct proto_notice) {
 		.kind = kind,
-		.path = cava_fd_path(mem_ctx, fd),
+		.path = notice_path(mem_ctx, file, fd, kind),
 		.user = talloc_strdup(mem_ctx, cava_user(cava)),
 		.client = cava->client_addr,
 	};

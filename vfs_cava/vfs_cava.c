@@ -73,6 +73,7 @@ static void cava_file_destroy(void *p)
 	cava_stream_forget(file);
 	TALLOC_FREE(file->listing);
 	TALLOC_FREE(file->repair);
+	TALLOC_FREE(file->path);
 	if (file->modified) {
 		DLIST_REMOVE(file->cava->written, file);
 	}

@@ -122,6 +122,8 @@ struct cava_file {
 	struct cava_repair *repair;	/* check: clean.c */
 	struct ident ident;	/* once it wrote */
 	bool identified;
+	char *path;		/* at its WILL_WRITE, of cava; or NULL */
+	uint32_t path_name;	/* the name_hash that fsp had then */
 	struct ident fetch;	/* check: what a scanner reads, and how
 				 * much of it */
 	bool fetches;

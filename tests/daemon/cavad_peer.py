@@ -14,7 +14,7 @@ import types
 
 from cavad_world import ROOT
 
-VERSION = 5
+VERSION = 6
 WILL_WRITE, CLOSE, RENAME = range(3)
 TREE, OPEN, LIST = range(3)
 NONE, CLEAN, INFECTED, SKIPPED, UNSCANNABLE, FAILED = range(6)
@@ -141,27 +141,45 @@ NOBODY = nothing("ident")
 
 
 class Peer:
-    """A connection. role 1: that of CHECK$. hello=False: says nothing."""
+    """A connection. role 1: that of CHECK$. hello=False: says nothing.
+    mailbox=True: with one, self.box; or the descriptor to say is one."""
 
-    def __init__(self, world, role=0, hello=True, zone=""):
+    def __init__(self, world, role=0, hello=True, zone="", mailbox=None):
         self.seq = self.id = 0
         self.got = []
+        self.box = None
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.sock.settimeout(20)
         self.sock.connect(str(world.ipc_socket))
         if hello:
-            self.send("HELLO", pid=os.getpid(), role=role, share="share",
-                      zone=zone, root=str(world.root), client="192.0.2.9")
-            self.filter = self.receive("CONFIG").filter
+            fds = self.mailbox(mailbox)
+            frame = encode("HELLO", pid=os.getpid(), role=role,
+                           share="share", zone=zone, root=str(world.root),
+                           client="192.0.2.9")
+            socket.send_fds(self.sock, [frame], fds)
+            if mailbox is True:
+                os.close(fds[0])
+            config = self.receive("CONFIG")
+            self.filter, self.mailbox_taken = config.filter, config.mailbox
+
+    def mailbox(self, wanted):
+        if wanted is not True:
+            return [] if wanted is None else [wanted]
+        self.box, other = socket.socketpair(socket.AF_UNIX,
+                                            socket.SOCK_SEQPACKET)
+        self.box.settimeout(20)
+        return [other.detach()]
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.sock.close()
+        self.close()
 
     def close(self):
         self.sock.close()
+        if self.box is not None:
+            self.box.close()
 
     def send(self, name, **values):
         self.sock.send(encode(name, **values))
@@ -217,12 +235,26 @@ class Peer:
         values = dict(seq=self.seq, kind=kind, path=str(path), user="DOM\\u",
                       client="192.0.2.9")
         values["ident"] = more.pop("ident", None) or ident(path)
-        self.send("NOTICE", **{**values, **more})
+        frame = encode("NOTICE", **{**values, **more})
+        if self.box is None:
+            self.sock.send(frame)
+        else:
+            self.box.send(frame)
         return self.seq
 
+    def ring(self):
+        self.send("RING", seq=self.seq)
+
     def acked(self, seq):
-        while self.receive("ACK").seq < seq:
-            pass
+        if self.box is None:
+            while self.receive("ACK").seq < seq:
+                pass
+            return
+        while True:
+            m = decode(self.box.recv(64))
+            assert m.message == "ACK"
+            if m.seq >= seq:
+                return
 
     def check(self, what, path="", **more):
         self.id += 1

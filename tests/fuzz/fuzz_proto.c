@@ -14,7 +14,8 @@
 
 static const struct proto_message fuzz_messages[] = {
 	{ PROTO_HELLO, .u.hello = { 1, 0, "share", "System", "/data", "::1" } },
-	{ PROTO_CONFIG, .u.config = { .filter = FILTER_DEFAULT } },
+	{ PROTO_CONFIG, .u.config = { .mailbox = 1,
+				      .filter = FILTER_DEFAULT } },
 	{ PROTO_ASK, .u.ask = { .id = 1, .wait_ms = 60000, .path = "/data/a",
 				.user = "D\\u", .client = "192.0.2.7",
 				.ident = FUZZ_IDENT } },
@@ -25,6 +26,7 @@ static const struct proto_message fuzz_messages[] = {
 				      .path = "/data/a", .user = "",
 				      .client = "", .ident = FUZZ_IDENT } },
 	{ PROTO_ACK, .u.ack = { 1 } },
+	{ PROTO_RING, .u.ring = { 1 } },
 	{ PROTO_CHECK, .u.check = { .id = 1, .sid = "S-1-5-32",
 				    .account = "D\\a", .addr = "192.0.2.7",
 				    .server_addr = "192.0.2.1", .path = "/",
