@@ -116,7 +116,7 @@ static void get_number(struct report *r, uint8_t tag, uint64_t value)
 {
 	switch (tag) {
 	case TAG_KIND:
-		r->kind = (enum report_kind)value;
+		r->kind = value <= UINT8_MAX ? (enum report_kind)value : 0;
 		break;
 	case TAG_STATUS:
 		r->status = value < REPORT_STATUS_COUNT ?

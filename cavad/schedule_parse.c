@@ -291,8 +291,8 @@ static const char *ordinal(unsigned int n)
 }
 
 /*
- * "last day", "3rd weekday", "2nd Friday", "15th". The day of the month that
- * it wants; 0: none of its own.
+ * "last day", "3rd weekday", "2nd Friday", "15th". How many days the month
+ * has to have for it to be: in any, eight at least are of a weekend.
  */
 static unsigned int parse_which(struct parser *p)
 {
@@ -320,6 +320,7 @@ static unsigned int parse_which(struct parser *p)
 		add_rule(p, ";BYDAY=" MONDAY_TO_FRIDAY ";BYSETPOS=%s%u",
 			 last ? "-" : "", n);
 		add_text(p, "weekday");
+		return n + 8;
 	} else if (take(p, "day") || !last) {
 		bound(p, n, 31, "days in a month");
 		add_rule(p, ";BYMONTHDAY=%s%u", last ? "-" : "", n);
@@ -416,7 +417,11 @@ static void parse_yearly(struct parser *p)
 			fail_word(p, "a month (January to December)");
 			return;
 		}
-		bound(p, n, month_days[month], "days in that month");
+		if (n > month_days[month]) {
+			fail(p, "%s has at most %u days, and %u weekdays",
+			     month_names[month], month_days[month],
+			     month_days[month] - 8);
+		}
 		add_rule(p, ";BYMONTH=%d", month + 1);
 		add_text(p, " of %s", month_names[month]);
 		return;

@@ -22,6 +22,7 @@ size_t fuzz_seed(unsigned int i, uint8_t data[FUZZ_MAX])
 		"every day every 30 minutes between 8:00 and 18:00",
 		"yearly on the 2nd weekday of February at 12:15 pm",
 		"every other month on the 31st", "yearly on February 29",
+		"yearly on the 22nd weekday of February",
 		NULL };
 
 	return fuzz_seed_text(texts, i, data);

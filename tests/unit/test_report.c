@@ -106,6 +106,9 @@ static void test_other_versions(void **state)
 		0x06, 0x08, 0x00, 5, 0, 0, 0, 0, 0, 0, 0,
 	};
 	static const uint8_t earlier[] = { 0x01, 0x01, 0x00, 'A' };
+	static const uint8_t wide[] = {
+		0x01, 0x08, 0x00, 0, 0, 0, 0x14, 0, 0, 0, 0,
+	};
 	struct buf b = buf_reader(later, sizeof(later));
 	struct report *r = report_get(NULL, 1, &b);
 
@@ -123,6 +126,8 @@ static void test_other_versions(void **state)
 	talloc_free(r);
 	b = buf_reader(later, 6);
 	assert_null(report_get(NULL, 1, &b));	/* of no kind */
+	b = buf_reader(wide, sizeof(wide));
+	assert_null(report_get(NULL, 1, &b));	/* of none that is a letter */
 }
 
 static void test_ids(void **state)

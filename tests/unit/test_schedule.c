@@ -164,7 +164,9 @@ static void test_errors(void **p)
 		  "accepted here: every" },
 		{ "yearly on February 30", "30 days in that month are too "
 		  "many: at most 29" },
-		{ "yearly on the 31st of June", "31 days in that month" },
+		{ "yearly on the 31st of June", "June has at most 30 days" },
+		{ "yearly on the 22nd weekday of February",
+		  "February has at most 29 days, and 21 weekdays" },
 		{ "yearly on 3 January", "\"3\" is not understood; accepted "
 		  "here: a month" },
 		{ "every hour between 20:00 and 4:00", "it would end (04:00) "
@@ -213,6 +215,13 @@ static void test_days(void **p)
 		   "2026-01-31 00:00",
 		   "Fri 2026-02-27 01:00 UTC; Tue 2026-03-31 01:00 UTC; "
 		   "Thu 2026-04-30 01:00 UTC; Fri 2026-05-29 01:00 UTC");
+	check_next("yearly on the 21st weekday of February",
+		   "2026-01-01 00:00",
+		   "Tue 2028-02-29 00:00 UTC; Fri 2036-02-29 00:00 UTC; "
+		   "Wed 2040-02-29 00:00 UTC; Mon 2044-02-29 00:00 UTC");
+	check_next("yearly on the 22nd weekday of June", "2026-01-01 00:00",
+		   "Tue 2026-06-30 00:00 UTC; Wed 2027-06-30 00:00 UTC; "
+		   "Fri 2028-06-30 00:00 UTC; Wed 2032-06-30 00:00 UTC");
 	check_next("every weekday at 1:00 am", "2026-11-20 02:00",
 		   "Mon 2026-11-23 01:00 UTC; Tue 2026-11-24 01:00 UTC; "
 		   "Wed 2026-11-25 01:00 UTC; Thu 2026-11-26 01:00 UTC");
