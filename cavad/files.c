@@ -1,9 +1,9 @@
 /*
  * cavad's end of the files process.
  *
- * 1. A worker gets one request at a time. What it has not started on waits
- *    here, so that the stuck timer measures one request, a lost worker costs
- *    the one request it had, and no socket is ever full.
+ * 1. A worker gets one request at a time, or a bunch (rule 8). What it has not
+ *    started on waits here, so that the stuck timer measures one request, a
+ *    lost worker costs the one request it had, and no socket is ever full.
  * 2. A request goes to any idle worker, but an end goes to the worker that
  *    holds the lease of its scan as long as that one lives; after that any
  *    worker does, since it opens the file anew.
@@ -21,6 +21,11 @@
  * 7. Walkers are workers that take walks and nothing else, so that no walk
  *    stands in the way of a scan; a walk lost with its walker ends like any
  *    other request, and the asker goes on from its last cursor.
+ * 8. Requests of which nobody waits are lazy: files_bunch.c gathers them, and
+ *    a worker gets several. Each answer starts the stuck timer anew. Which of
+ *    a bunch a lost worker was at is not known, since it answers in bunches
+ *    too: those that are left are done again, each alone, so that what hangs
+ *    or kills costs no other. What is raised is lazy no more.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -34,64 +39,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cavad/files_job.h"
 #include "cavad/files_parent.h"
+#include "cavad/files_private.h"
 
 #define FILES_END_WAIT 1000	/* ms for the parent to end */
-#define SCAN_BUCKETS 256
-
-TAILQ_HEAD(files_jobs, files_job);
-
-struct files_job {
-	TAILQ_ENTRY(files_job) entry;
-	struct files_jobs *queue;	/* NULL = a worker has it */
-	struct files_job **slot;	/* NULL = nobody wants the answer */
-	files_job_done done;
-	void *private_data;
-	uint32_t id;
-	uint32_t number;
-	uint64_t scan_id;
-	bool lock;
-	size_t len;
-	uint8_t data[];
-};
-
-/* Which worker holds the lease of a scan. */
-struct files_scan {
-	LIST_ENTRY(files_scan) entry;
-	uint64_t scan_id;
-	unsigned int index;
-	uint32_t incarnation;
-};
-
-struct files_worker {
-	struct files *files;
-	unsigned int index;
-	uint32_t incarnation;
-	pid_t pid;
-	int sock;			/* -1 = there is none now */
-	struct tevent_fd *fde;
-	struct tevent_timer *stuck;
-	struct files_job *current;
-	struct files_jobs later;	/* rule 5; their .queue is NULL */
-	struct files_jobs waiting;	/* ends of scans it holds */
-};
-
-struct files {
-	struct tevent_context *ev;
-	int control;
-	struct tevent_fd *control_fde;
-	pid_t parent;
-	void (*fatal)(void *private_data);
-	void *private_data;
-	struct files_worker workers[FILES_PROCESSES];
-	struct files_jobs waiting;
-	struct files_jobs walks;	/* rule 7 */
-	LIST_HEAD(, files_scan) scans[SCAN_BUCKETS];
-	uint32_t last_id;
-	unsigned int stuck;		/* ms */
-	uint8_t msg[FILES_MSG_MAX];
-};
 
 static void files_push(struct files *f);
 static void worker_readable(struct tevent_context *ev, struct tevent_fd *fde,
@@ -110,13 +61,13 @@ static bool job_detach(struct files_job *job)
 	return true;
 }
 
-static void job_queue(struct files_jobs *queue, struct files_job *job)
+void files_jobs_add(struct files_jobs *queue, struct files_job *job)
 {
 	job->queue = queue;
 	TAILQ_INSERT_TAIL(queue, job, entry);
 }
 
-static struct files_job *job_first(struct files_jobs *queue)
+struct files_job *files_jobs_first(struct files_jobs *queue)
 {
 	struct files_job *job = TAILQ_FIRST(queue);
 
@@ -131,7 +82,7 @@ static struct files_scan *scan_find(struct files *f, uint64_t scan_id)
 {
 	struct files_scan *scan = NULL;
 
-	LIST_FOREACH(scan, &f->scans[scan_id % SCAN_BUCKETS], entry) {
+	LIST_FOREACH(scan, &f->scans[scan_id % FILES_SCAN_BUCKETS], entry) {
 		if (scan->scan_id == scan_id) {
 			return scan;
 		}
@@ -161,7 +112,7 @@ static void scan_remember(struct files *f, uint64_t scan_id,
 	scan->scan_id = scan_id;
 	scan->index = w->index;
 	scan->incarnation = w->incarnation;
-	LIST_INSERT_HEAD(&f->scans[scan_id % SCAN_BUCKETS], scan, entry);
+	LIST_INSERT_HEAD(&f->scans[scan_id % FILES_SCAN_BUCKETS], scan, entry);
 }
 
 /* Rule 2. */
@@ -170,6 +121,7 @@ static struct files_jobs *queue_of(struct files *f,
 {
 	struct files_scan *scan = NULL;
 	struct files_worker *w = NULL;
+	struct files_jobs *any = job->lazy > 0 ? &f->lazy : &f->waiting;
 
 	if (job->number == FILES_MSG_WALK) {
 		return &f->walks;
@@ -178,13 +130,13 @@ static struct files_jobs *queue_of(struct files *f,
 		scan = scan_find(f, job->scan_id);
 	}
 	if (scan == NULL) {
-		return &f->waiting;
+		return any;
 	}
 	w = &f->workers[scan->index];
 	if (w->sock == -1 || w->incarnation != scan->incarnation) {
-		return &f->waiting;
+		return any;
 	}
-	return &w->waiting;
+	return job->lazy > 0 ? &w->lazy : &w->waiting;
 }
 
 static struct files_job *job_create(struct files *f, uint32_t number,
@@ -209,40 +161,57 @@ static struct files_job *job_create(struct files *f, uint32_t number,
 	return job;
 }
 
-/* Closes the worker's socket and takes its request from it. */
-static struct files_job *worker_close(struct files_worker *w)
+/* Once more, on `queue`, unless nobody wants what it would say. */
+static void jobs_again(struct files_jobs *from, struct files_jobs *queue)
 {
-	struct files_job *job = w->current;
+	struct files_job *job = NULL;
 
-	w->current = NULL;
+	while ((job = files_jobs_first(from)) != NULL) {
+		if (job->slot != NULL || job->number == FILES_MSG_END) {
+			files_jobs_add(queue, job);
+		} else {
+			talloc_free(job);
+		}
+	}
+}
+
+/* Closes the worker's socket; what it had is for others. */
+static void worker_close(struct files_worker *w)
+{
+	struct files *f = w->files;
+
 	TALLOC_FREE(w->stuck);
 	TALLOC_FREE(w->fde);
 	if (w->sock != -1) {
 		close(w->sock);
 		w->sock = -1;
 	}
-	return job;
+	jobs_again(&w->waiting, &f->waiting);
+	jobs_again(&w->later, &f->waiting);
+	jobs_again(&w->lazy, &f->lazy);
+	jobs_again(&w->under_way, &f->again);
 }
 
-/* Rule 3. */
+/* What a worker is at, if it is one thing only; or NULL. */
+static struct files_job *worker_alone(const struct files_worker *w)
+{
+	struct files_job *job = TAILQ_FIRST(&w->under_way);
+
+	return job != NULL && TAILQ_NEXT(job, entry) == NULL ? job : NULL;
+}
+
+/* Rules 3 and 8. */
 static void worker_lost(struct files_worker *w, int error)
 {
 	struct files *f = w->files;
-	struct files_job *job = worker_close(w);
-	struct files_job *next = NULL;
+	struct files_job *job = worker_alone(w);
 	files_job_done done = NULL;
 	void *private_data = NULL;
 
-	while ((next = job_first(&w->waiting)) != NULL) {
-		job_queue(&f->waiting, next);
+	if (job != NULL) {
+		TAILQ_REMOVE(&w->under_way, job, entry);
 	}
-	while ((next = job_first(&w->later)) != NULL) {
-		if (next->slot != NULL) {
-			job_queue(&f->waiting, next);
-		} else {
-			talloc_free(next);
-		}
-	}
+	worker_close(w);
 	files_push(f);
 	if (job == NULL) {
 		return;
@@ -260,63 +229,90 @@ static void worker_lost(struct files_worker *w, int error)
 	}
 }
 
-/* 0 or errno; the worker has it then. */
-static int worker_give(struct files_worker *w, struct files_job *job)
+/* It is measured from now on. False = no memory. */
+static bool worker_watch(struct files_worker *w)
+{
+	struct files *f = w->files;
+	struct timeval at;
+
+	w->since = tevent_timeval_current();
+	if (w->stuck != NULL) {
+		return true;
+	}
+	at = tevent_timeval_add(&w->since, f->stuck / 1000,
+				f->stuck % 1000 * 1000);
+	w->stuck = tevent_add_timer(f->ev, f, at, worker_stuck, w);
+	return w->stuck != NULL;
+}
+
+bool files_worker_idle(const struct files_worker *w)
+{
+	return w->sock != -1 && TAILQ_EMPTY(&w->under_way);
+}
+
+bool files_worker_give(struct files_worker *w, struct files_job *job,
+		       struct files_jobs *from)
 {
 	struct files *f = w->files;
 	struct buf b = buf_writer(job->data, job->len);
-	struct timeval at;
-	int ret = 0;
+	int ret = ENOMEM;
 
-	at = tevent_timeval_current_ofs(f->stuck / 1000,
-					f->stuck % 1000 * 1000);
-	w->stuck = tevent_add_timer(f->ev, f, at, worker_stuck, w);
-	if (w->stuck == NULL) {
-		return ENOMEM;
-	}
 	b.pos = job->len;
-	ret = files_msg_send(w->sock, &b, -1, MSG_DONTWAIT);
-	if (ret != 0) {
-		TALLOC_FREE(w->stuck);
-		return ret;
+	if (worker_watch(w)) {
+		ret = files_msg_send(w->sock, &b, -1, MSG_DONTWAIT);
 	}
-	w->current = job;
-	return 0;
+	if (ret == 0) {
+		TAILQ_INSERT_TAIL(&w->under_way, job, entry);
+		return true;
+	}
+	job->queue = from;
+	TAILQ_INSERT_HEAD(from, job, entry);
+	if (ret != ENOMEM) {
+		worker_close(w);
+		files_push(f);
+	} else if (TAILQ_EMPTY(&w->under_way)) {
+		TALLOC_FREE(w->stuck);
+	}
+	return false;
+}
+
+/* What it is to do next, on the queue; or NULL. */
+static struct files_jobs *worker_queue(struct files_worker *w)
+{
+	struct files *f = w->files;
+
+	if (w->index >= FILES_WORKERS) {
+		return &f->walks;
+	}
+	if (!TAILQ_EMPTY(&w->waiting)) {
+		return &w->waiting;
+	}
+	if (TAILQ_EMPTY(&f->waiting) && files_bunch_takes(w)) {
+		return &f->again;
+	}
+	return &f->waiting;
 }
 
 /* Gives every idle worker what there is for it. Calls no callback. */
 static void files_push(struct files *f)
 {
 	struct files_worker *w = NULL;
-	struct files_jobs *open = NULL;
+	struct files_jobs *queue = NULL;
 	struct files_job *job = NULL;
 	unsigned int i = 0;
-	int ret = 0;
 
 	for (i = 0; i < FILES_PROCESSES; i++) {
 		w = &f->workers[i];
-		if (w->sock == -1 || w->current != NULL) {
+		if (!files_worker_idle(w)) {
 			continue;
 		}
-		open = i < FILES_WORKERS ? &f->waiting : &f->walks;
-		job = job_first(&w->waiting);
-		if (job == NULL) {
-			job = job_first(open);
-		}
-		if (job == NULL) {
-			continue;
-		}
-		ret = worker_give(w, job);
-		if (ret == 0) {
-			continue;
-		}
-		/* died idle: nobody has begun with the job */
-		job->queue = open;
-		TAILQ_INSERT_HEAD(open, job, entry);
-		if (ret != ENOMEM) {
-			worker_lost(w, EPIPE);
+		queue = worker_queue(w);
+		job = files_jobs_first(queue);
+		if (job != NULL) {
+			files_worker_give(w, job, queue);
 		}
 	}
+	files_bunch_push(f, false);
 }
 
 /* Rule 4: nobody will end this scan. */
@@ -334,7 +330,7 @@ static void scan_let_go(struct files *f, uint64_t scan_id)
 			  "is restarted");
 		return;
 	}
-	job_queue(queue_of(f, job), job);
+	files_jobs_add(queue_of(f, job), job);
 }
 
 /* Did a begin, so answered, leave something held at the worker? */
@@ -344,29 +340,33 @@ static bool begun_holds(const struct files_job *job, struct buf reply)
 		buf_get_u8(&reply) == FILES_OK && buf_get_u8(&reply) != 0;
 }
 
-/* It has nothing under way now. */
-static struct files_job *worker_take(struct files_worker *w)
-{
-	struct files_job *job = w->current;
-
-	w->current = NULL;
-	TALLOC_FREE(w->stuck);
-	return job;
-}
-
-/* Rule 5: the job that this reply is to, or NULL. */
-static struct files_job *worker_later(struct files_worker *w, uint32_t id,
-				      uint32_t number)
+/* The job that this reply is to, or NULL. */
+static struct files_job *job_take(struct files_jobs *jobs, uint32_t id,
+				  uint32_t number)
 {
 	struct files_job *job = NULL;
 
-	TAILQ_FOREACH(job, &w->later, entry) {
+	TAILQ_FOREACH(job, jobs, entry) {
 		if (job->id == id && job->number == number) {
-			TAILQ_REMOVE(&w->later, job, entry);
+			TAILQ_REMOVE(jobs, job, entry);
 			return job;
 		}
 	}
 	return NULL;
+}
+
+/* The same, of what the worker has under way. */
+static struct files_job *worker_take(struct files_worker *w, uint32_t id,
+				     uint32_t number)
+{
+	struct files_job *job = job_take(&w->under_way, id, number);
+
+	if (TAILQ_EMPTY(&w->under_way)) {
+		TALLOC_FREE(w->stuck);
+	} else if (job != NULL) {
+		worker_watch(w);
+	}
+	return job;
 }
 
 /* `b`, the reply to the job, stands behind the head; fd is ours. */
@@ -397,10 +397,9 @@ static void worker_replied(struct files_worker *w, struct files_job *job,
 	}
 }
 
-static void worker_readable(struct tevent_context *ev, struct tevent_fd *fde,
-			    uint16_t flags, void *private_data)
+/* One message. False: there is none, or the worker is lost. */
+static bool worker_message(struct files_worker *w)
 {
-	struct files_worker *w = private_data;
 	struct files *f = w->files;
 	struct files_job *job = NULL;
 	struct buf b;
@@ -410,41 +409,35 @@ static void worker_readable(struct tevent_context *ev, struct tevent_fd *fde,
 	int fd = -1;
 	int ret = 0;
 
-	(void)ev;
-	(void)fde;
-	(void)flags;
 	ret = files_msg_recv(w->sock, f->msg, &len, &fd, MSG_DONTWAIT);
-	if (ret == EAGAIN) {
-		return;
-	}
 	if (ret != 0) {
-		worker_lost(w, EPIPE);
-		return;
+		if (ret != EAGAIN) {
+			worker_lost(w, EPIPE);
+		}
+		return false;
 	}
 	b = buf_reader(f->msg, len);
 	number = buf_get_u32(&b);
 	id = buf_get_u32(&b);
 	if (number == FILES_MSG_LOG && fd == -1) {
 		files_msg_logged(&b);
-		return;
+		return true;
 	}
-	if (w->current != NULL && w->current->id == id &&
-	    w->current->number == FILES_MSG_BEGIN &&
-	    number == FILES_MSG_LATER && fd == -1) {
-		job = worker_take(w);
+	if (number == FILES_MSG_LATER && fd == -1) {
+		job = worker_take(w, id, FILES_MSG_BEGIN);
+	}
+	if (job != NULL) {
 		TAILQ_INSERT_TAIL(&w->later, job, entry);
 		files_push(f);
-		return;
+		return true;
 	}
-	if (w->current != NULL && w->current->id == id &&
-	    w->current->number == number) {
-		job = worker_take(w);
-	} else {
-		job = worker_later(w, id, number);
+	job = worker_take(w, id, number);
+	if (job == NULL) {
+		job = job_take(&w->later, id, number);
 	}
 	if (job != NULL) {
 		worker_replied(w, job, &b, fd);
-		return;
+		return true;
 	}
 	log_error("files process: worker %d sent what nobody asked for; it is "
 		  "not listened to any more. Please report this.",
@@ -453,6 +446,30 @@ static void worker_readable(struct tevent_context *ev, struct tevent_fd *fde,
 		close(fd);
 	}
 	worker_lost(w, EPIPE);
+	return false;
+}
+
+/* All that there is of a bunch. */
+static void worker_readable(struct tevent_context *ev, struct tevent_fd *fde,
+			    uint16_t flags, void *private_data)
+{
+	struct files_worker *w = private_data;
+	bool freed = false;
+	bool more = true;
+	unsigned int i = 0;
+
+	(void)ev;
+	(void)fde;
+	(void)flags;
+	w->files->freed = &freed;
+	for (i = 0; more && i < FILES_BUNCH; i++) {
+		more = worker_message(w);
+		if (freed) {
+			return;
+		}
+		more = more && !files_worker_idle(w);
+	}
+	w->files->freed = NULL;
 }
 
 static void worker_stuck(struct tevent_context *ev, struct tevent_timer *te,
@@ -462,10 +479,17 @@ static void worker_stuck(struct tevent_context *ev, struct tevent_timer *te,
 	struct files *f = w->files;
 	uint8_t msg[FILES_MSG_MAX];
 	struct buf b = files_msg_start(msg, FILES_MSG_REPLACE, 0);
+	struct timeval at = tevent_timeval_add(&w->since, f->stuck / 1000,
+					       f->stuck % 1000 * 1000);
 
-	(void)ev;
 	(void)te;
-	(void)now;
+	w->stuck = NULL;	/* tevent frees it */
+	if (tevent_timeval_compare(&now, &at) < 0) {
+		w->stuck = tevent_add_timer(ev, f, at, worker_stuck, w);
+	}
+	if (w->stuck != NULL) {
+		return;		/* it has answered since */
+	}
 	log_warning("files process: worker %d has not answered for %u s and "
 		    "is replaced; a file system below the check root hangs "
 		    "or is very slow", (int)w->pid, f->stuck / 1000);
@@ -478,8 +502,8 @@ static void worker_stuck(struct tevent_context *ev, struct tevent_timer *te,
 
 int files_job_send(struct files *f, const struct buf *message,
 		   uint32_t number, uint64_t scan_id, bool lock,
-		   files_job_done done, void *private_data,
-		   struct files_job **slot)
+		   unsigned int lazy, files_job_done done,
+		   void *private_data, struct files_job **slot)
 {
 	struct files_job *job = job_create(f, number, scan_id, message);
 
@@ -487,11 +511,15 @@ int files_job_send(struct files *f, const struct buf *message,
 		return ENOMEM;
 	}
 	job->lock = lock;
+	job->lazy = lazy;
 	job->done = done;
 	job->private_data = private_data;
 	job->slot = slot;
 	*slot = job;
-	job_queue(queue_of(f, job), job);
+	files_jobs_add(queue_of(f, job), job);
+	if (lazy > 0) {
+		files_bunch_added(f, job);
+	}
 	files_push(f);
 	return 0;
 }
@@ -503,6 +531,13 @@ void files_job_drop(struct files_job *job)
 		TAILQ_REMOVE(job->queue, job, entry);
 		talloc_free(job);
 	}
+}
+
+void files_job_urgent(struct files *f, struct files_job *job)
+{
+	job->lazy = 0;
+	files_jobs_add(queue_of(f, job), job);
+	files_push(f);
 }
 
 /* A new worker's socket; without a loop yet in files_start(). */
@@ -614,18 +649,21 @@ static void jobs_detach(struct files_jobs *queue)
 
 static int files_destructor(struct files *f)
 {
-	struct files_job *job = NULL;
 	unsigned int i = 0;
 
+	if (f->freed != NULL) {
+		*f->freed = true;
+	}
 	jobs_detach(&f->waiting);
+	jobs_detach(&f->lazy);
+	jobs_detach(&f->again);
 	jobs_detach(&f->walks);
 	for (i = 0; i < FILES_PROCESSES; i++) {
 		jobs_detach(&f->workers[i].waiting);
 		jobs_detach(&f->workers[i].later);
-		job = worker_close(&f->workers[i]);
-		if (job != NULL) {
-			job_detach(job);
-		}
+		jobs_detach(&f->workers[i].lazy);
+		jobs_detach(&f->workers[i].under_way);
+		worker_close(&f->workers[i]);
 	}
 	TALLOC_FREE(f->control_fde);
 	close(f->control);
@@ -681,12 +719,16 @@ int files_start(TALLOC_CTX *mem_ctx, const char *check_root,
 	f->stuck = FILES_STUCK * 1000;
 	TAILQ_INIT(&f->waiting);
 	TAILQ_INIT(&f->walks);
+	TAILQ_INIT(&f->lazy);
+	TAILQ_INIT(&f->again);
 	for (i = 0; i < FILES_PROCESSES; i++) {
 		f->workers[i].files = f;
 		f->workers[i].index = i;
 		f->workers[i].sock = -1;
 		TAILQ_INIT(&f->workers[i].waiting);
 		TAILQ_INIT(&f->workers[i].later);
+		TAILQ_INIT(&f->workers[i].lazy);
+		TAILQ_INIT(&f->workers[i].under_way);
 	}
 	ret = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
 	if (ret == -1) {

@@ -5,8 +5,8 @@
  * without network) and forks workers; cavad talks to each worker over its
  * own socketpair and to the parent to have a stuck one replaced. Workers
  * open files by identity, hold the lease of a scan from begin to end, and
- * write the verdict attribute. files.c and files_ask.c are cavad's end,
- * files_parent.c and files_worker.c the other side.
+ * write the verdict attribute. files.c, files_bunch.c and files_ask.c are
+ * cavad's end, files_parent.c and files_worker.c the other side.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -23,6 +23,8 @@
 #define FILES_WALKERS 2		/* behind the workers; they only walk */
 #define FILES_PROCESSES (FILES_WORKERS + FILES_WALKERS)
 #define FILES_STUCK 10		/* s until a worker is replaced */
+#define FILES_BUNCH 8		/* requests that nobody waits for, at once */
+#define FILES_GATHER 2		/* ms, until they go */
 #define FILES_STAMP_AHEAD 20000000	/* ns that T is set ahead */
 
 struct files;
@@ -63,6 +65,8 @@ struct files_begin {
 				 * lock_max bytes at most */
 	int64_t signature_min;	/* if_needed: of verdict_state() */
 	uint64_t lock_max;	/* if_needed: bytes */
+	unsigned int lazy;	/* ms that it may wait for others, with which
+				 * it is cheaper; 0: somebody waits for it */
 };
 
 struct files_begun {
@@ -102,6 +106,8 @@ struct files_end {
 	const char *path;	/* hint, in case the worker was replaced */
 	struct content before;	/* as files_begun said */
 	const struct verdict *record;	/* NULL = just let go */
+	unsigned int lazy;	/* ms that it may wait for others, with which
+				 * it is cheaper; 0: somebody waits for it */
 };
 
 struct files_ended {
@@ -127,6 +133,9 @@ struct tevent_req *files_end_send(TALLOC_CTX *mem_ctx,
 				  struct files *f,
 				  const struct files_end *end);
 int files_end_recv(struct tevent_req *req, struct files_ended *ended);
+
+/* Somebody waits now for a begin or end of this scan that is lazy. */
+void files_raise(struct files *f, uint64_t scan_id);
 
 /*
  * The named streams that are attributes of a file, or of a directory

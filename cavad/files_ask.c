@@ -40,7 +40,7 @@ static struct tevent_req *files_ask_send(TALLOC_CTX *mem_ctx,
 					 struct files *f,
 					 const struct buf *message,
 					 uint32_t number, uint64_t scan_id,
-					 bool lock)
+					 bool lock, unsigned int lazy)
 {
 	struct files_ask_state *state = NULL;
 	struct tevent_req *req = NULL;
@@ -61,7 +61,7 @@ static struct tevent_req *files_ask_send(TALLOC_CTX *mem_ctx,
 	if (!tevent_req_set_endtime(req, ev, end)) {
 		return tevent_req_post(req, ev);
 	}
-	ret = files_job_send(f, message, number, scan_id, lock,
+	ret = files_job_send(f, message, number, scan_id, lock, lazy,
 			     files_ask_done, req, &state->job);
 	if (ret != 0) {
 		tevent_req_error(req, ret);
@@ -188,7 +188,7 @@ static void files_begin_try(struct tevent_req *req)
 	files_msg_put_begin(&b, &state->begin);
 	subreq = files_ask_send(state, state->ev, state->f, &b,
 				FILES_MSG_BEGIN, state->begin.scan_id,
-				state->begin.lock);
+				state->begin.lock, state->begin.lazy);
 	if (tevent_req_nomem(subreq, req)) {
 		return;
 	}
@@ -286,7 +286,7 @@ struct tevent_req *files_end_send(TALLOC_CTX *mem_ctx,
 		b.error = ENAMETOOLONG;
 	}
 	return files_ask_send(mem_ctx, ev, f, &b, FILES_MSG_END,
-			      end->scan_id, false);
+			      end->scan_id, false, end->lazy);
 }
 
 int files_end_recv(struct tevent_req *req, struct files_ended *ended)
@@ -354,7 +354,7 @@ static void files_respond_try(struct tevent_req *req)
 
 	files_msg_put_respond(&b, &state->respond);
 	subreq = files_ask_send(state, state->ev, state->f, &b,
-				FILES_MSG_RESPOND, 0, false);
+				FILES_MSG_RESPOND, 0, false, 0);
 	if (tevent_req_nomem(subreq, req)) {
 		return;
 	}
@@ -443,7 +443,7 @@ struct tevent_req *files_streams_send(TALLOC_CTX *mem_ctx,
 		b.error = ENAMETOOLONG;
 	}
 	return files_ask_send(mem_ctx, ev, f, &b, FILES_MSG_STREAMS, 0,
-			      false);
+			      false, 0);
 }
 
 int files_streams_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
@@ -473,7 +473,7 @@ struct tevent_req *files_spool_send(TALLOC_CTX *mem_ctx,
 	struct buf b = files_msg_start(msg, FILES_MSG_SPOOL, 0);
 
 	buf_put_u64(&b, offset);
-	return files_ask_send(mem_ctx, ev, f, &b, FILES_MSG_SPOOL, 0, false);
+	return files_ask_send(mem_ctx, ev, f, &b, FILES_MSG_SPOOL, 0, false, 0);
 }
 
 int files_spool_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,
@@ -510,7 +510,7 @@ struct tevent_req *files_spool_done_send(TALLOC_CTX *mem_ctx,
 	struct buf b = files_msg_start(msg, FILES_MSG_SPOOL_DONE, 0);
 
 	return files_ask_send(mem_ctx, ev, f, &b, FILES_MSG_SPOOL_DONE, 0,
-			      false);
+			      false, 0);
 }
 
 int files_spool_done_recv(struct tevent_req *req)
@@ -538,7 +538,7 @@ struct tevent_req *files_walk_send(TALLOC_CTX *mem_ctx,
 	if (strlen(walk->path) >= FILES_PATH_MAX) {
 		b.error = ENAMETOOLONG;
 	}
-	return files_ask_send(mem_ctx, ev, f, &b, FILES_MSG_WALK, 0, false);
+	return files_ask_send(mem_ctx, ev, f, &b, FILES_MSG_WALK, 0, false, 0);
 }
 
 int files_walk_recv(struct tevent_req *req, TALLOC_CTX *mem_ctx,

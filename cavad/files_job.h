@@ -20,12 +20,13 @@ typedef void (*files_job_done)(void *private_data, int error,
 
 /*
  * *slot is the job until it is done or gone, then NULL. number and scan_id
- * as in the message; lock: a begin that leaves something held. 0 or ENOMEM.
+ * as in the message; lock: a begin that leaves something held; lazy: ms, see
+ * struct files_begin. 0 or ENOMEM.
  */
 int files_job_send(struct files *f, const struct buf *message,
 		   uint32_t number, uint64_t scan_id, bool lock,
-		   files_job_done done, void *private_data,
-		   struct files_job **slot);
+		   unsigned int lazy, files_job_done done,
+		   void *private_data, struct files_job **slot);
 
 /* Nobody wants the answer any more. An end is carried out all the same. */
 void files_job_drop(struct files_job *job);

@@ -2,10 +2,11 @@
  * A worker of the files process: opens, leases, compares, records.
  *
  * A plain poll loop. Requests are served one after the other (cavad's end
- * has one under way per worker, and replaces a worker that hangs in the
- * kernel); what stays behind between them is a table of files held open
- * (files_held.c), and begins that wait for a writer (files_settle.c): those
- * are answered LATER and then, at any time, for good.
+ * has one, or a bunch, under way per worker, and replaces a worker that hangs
+ * in the kernel); while there are more, the replies are kept, to go out
+ * together (files_reply.c). What stays behind between them is a table of
+ * files held open (files_held.c), and begins that wait for a writer
+ * (files_settle.c): those are answered LATER and then, at any time, for good.
  *
  * An end that comes for a scan this worker does not know (the one that
  * began it is gone) opens the file anew by its identity; the comparison with
@@ -21,11 +22,13 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "cavad/files_held.h"
+#include "cavad/files_reply.h"
 #include "cavad/files_respond.h"
 #include "cavad/files_settle.h"
 #include "cavad/files_stream.h"
@@ -52,6 +55,7 @@ struct worker {
 	const char *spool_dir;
 	struct files_held held;
 	struct files_settle *settle;
+	struct files_replies replies;
 	uint8_t in[FILES_MSG_MAX];
 	uint8_t out[FILES_MSG_MAX];
 };
@@ -224,10 +228,7 @@ static int begin_reply(struct worker *w, struct beginning *b)
 	int ret = 0;
 
 	files_msg_put_begun(&out, &b->begun);
-	ret = files_msg_send(w->sock, &out, b->begun.fd, 0);
-	if (b->begun.fd != -1) {
-		close(b->begun.fd);
-	}
+	ret = files_reply(&w->replies, &out, b->begun.fd);
 	if (b->found.fd != -1) {
 		close(b->found.fd);
 	}
@@ -344,7 +345,7 @@ static int handle_begin(struct worker *w, uint32_t id, struct buf *in)
 	b->read.size = UINT64_MAX;
 	b->begun.status = worker_begin(w, &begin, b, &later);
 	if (later) {
-		return files_msg_send(w->sock, &out, -1, 0);
+		return files_reply(&w->replies, &out, -1);
 	}
 	return begin_reply(w, b);
 }
@@ -376,7 +377,7 @@ static int handle_end(struct worker *w, uint32_t id, struct buf *in)
 	}
 	ended.status = worker_end(w, &end, &ended);
 	files_msg_put_ended(&out, &ended);
-	return files_msg_send(w->sock, &out, -1, 0);
+	return files_reply(&w->replies, &out, -1);
 }
 
 static int handle_spool(struct worker *w, uint32_t id, struct buf *in)
@@ -406,7 +407,7 @@ static int handle_spool(struct worker *w, uint32_t id, struct buf *in)
 	buf_put_u64(&out, damaged);
 	buf_put_u8(&out, overflow);
 	buf_put_bytes(&out, frames, ret == 0 ? len : 0);
-	return files_msg_send(w->sock, &out, -1, 0);
+	return files_reply(&w->replies, &out, -1);
 }
 
 static int handle_spool_done(struct worker *w, uint32_t id, struct buf *in)
@@ -419,7 +420,7 @@ static int handle_spool_done(struct worker *w, uint32_t id, struct buf *in)
 	}
 	ret = spool_done(w->spool_dir);
 	buf_put_u32(&out, ret == ENOENT ? 0 : ret);
-	return files_msg_send(w->sock, &out, -1, 0);
+	return files_reply(&w->replies, &out, -1);
 }
 
 static int handle_respond(struct worker *w, uint32_t id, struct buf *in)
@@ -440,7 +441,7 @@ static int handle_respond(struct worker *w, uint32_t id, struct buf *in)
 		close(found.fd);
 	}
 	files_msg_put_responded(&out, &responded);
-	return files_msg_send(w->sock, &out, -1, 0);
+	return files_reply(&w->replies, &out, -1);
 }
 
 static int handle_streams(struct worker *w, uint32_t id, struct buf *in)
@@ -462,9 +463,10 @@ static int handle_streams(struct worker *w, uint32_t id, struct buf *in)
 		close(found.fd);
 	}
 	files_msg_put_streams(&out, &streams);
-	return files_msg_send(w->sock, &out, -1, 0);
+	return files_reply(&w->replies, &out, -1);
 }
 
+/* One request. EAGAIN: there is none. */
 static int worker_serve(struct worker *w)
 {
 	struct buf in;
@@ -472,7 +474,7 @@ static int worker_serve(struct worker *w)
 	uint32_t id = 0;
 	size_t len = 0;
 	int fd = -1;
-	int ret = files_msg_recv(w->sock, w->in, &len, &fd, 0);
+	int ret = files_msg_recv(w->sock, w->in, &len, &fd, MSG_DONTWAIT);
 
 	if (ret != 0) {
 		return ret;
@@ -502,6 +504,21 @@ static int worker_serve(struct worker *w)
 	}
 }
 
+/* What there is, and no more than a bunch: there is more to do than this. */
+static int worker_serve_all(struct worker *w)
+{
+	unsigned int i = 0;
+	int ret = 0;
+
+	for (i = 0; ret == 0 && i < FILES_BUNCH; i++) {
+		ret = worker_serve(w);
+	}
+	if (ret != 0 && ret != EAGAIN) {
+		return ret;
+	}
+	return files_replies_send(&w->replies);
+}
+
 /* Until there is an error. */
 static int worker_loop(struct worker *w)
 {
@@ -519,8 +536,8 @@ static int worker_loop(struct worker *w)
 		if (pfd[1].revents != 0) {
 			ret = begin_settled(w);
 		}
-		if (ret == 0 && pfd[0].revents != 0) {
-			ret = worker_serve(w);
+		if (ret == 0) {
+			ret = worker_serve_all(w);
 		}
 	}
 	return ret;
@@ -534,6 +551,7 @@ int files_worker_run(int sock, const struct files_root *root,
 
 	if (ret == 0) {
 		w->sock = sock;
+		w->replies.sock = sock;
 		w->root = root;
 		w->spool_dir = spool_dir;
 		ret = worker_loop(w);

@@ -202,6 +202,9 @@ static void scan_join(struct scan *scan, struct scan_waiter *w)
 	if (scan->pool != NULL) {
 		queue_raise(&scan->pool->queue, &scan->queue);
 	}
+	if (scan->subreq != NULL) {
+		files_raise(scan->scans->files, scan->id);
+	}
 	if (scan->state == SCAN_QUEUED) {
 		scans_wake(scan->scans);
 	}

@@ -94,6 +94,7 @@ void scan_lookup(struct scan *scan)
 		.want_fd = true,
 		.if_needed = true,
 		.lock_max = scan_size_max(scan),
+		.lazy = scan_lazy(scan),
 	};
 
 	begin.signature_min = config_signature_min(s->config, scan->job);

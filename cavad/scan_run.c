@@ -136,6 +136,13 @@ void scan_go(struct scan *scan, const struct files_begun *begun)
 	scan_ask(scan);
 }
 
+unsigned int scan_lazy(const struct scan *scan)
+{
+	bool ahead = (scan->sources & SCAN_FROM(SCAN_AHEAD)) != 0;
+
+	return scan->urgent || ahead ? 0 : FILES_GATHER;
+}
+
 /* What one try begins with. */
 void scan_try(struct scan *scan)
 {
@@ -157,6 +164,7 @@ void scan_begin(struct scan *scan)
 		.path = scan->path,
 		.lock = !scan_is_stream(scan),
 		.want_fd = scan_wants_fd(scan),
+		.lazy = scan_lazy(scan),
 	};
 
 	scan->id = begin.scan_id;
@@ -181,6 +189,8 @@ static struct tevent_req *scan_end_send(TALLOC_CTX *mem_ctx,
 		.path = scan->path,
 		.before = scan->before,
 		.record = record,
+		/* whoever writes to it waits for what only lets go */
+		.lazy = record != NULL ? scan_lazy(scan) : 0,
 	};
 
 	return files_end_send(mem_ctx, scan->scans->ev, scan->scans->files,
@@ -249,6 +259,18 @@ static void scan_begun(struct tevent_req *subreq)
 
 /* End. */
 
+/*
+ * Its servers are done with it, and an end of which nobody waits takes its
+ * time: the next one has the place in the lane meanwhile.
+ */
+static void scan_leave_lane(struct scan *scan)
+{
+	if (scan_lazy(scan) > 0) {
+		queue_remove(&scan->pool->queue, &scan->queue);
+		scans_wake(scan->scans);
+	}
+}
+
 void scan_end(struct scan *scan)
 {
 	if (scan->fd != -1) {
@@ -256,6 +278,7 @@ void scan_end(struct scan *scan)
 		scan->fd = -1;
 	}
 	scan->state = SCAN_END;
+	scan_leave_lane(scan);
 	if (scan_is_stream(scan) && !scan->let_go) {
 		scan_store(scan);	/* of these bytes it is true for good */
 		return;
@@ -474,11 +497,28 @@ static void scan_pause(struct scan *scan)
 	tevent_req_set_callback(scan->subreq, scan_paused, scan);
 }
 
+/* scan_leave_lane() */
+static void scan_queue_again(struct scan *scan)
+{
+	enum queue_lane lane = scan->queue.lane;
+
+	if (scan->urgent && lane != QUEUE_SLOW) {
+		lane = QUEUE_FAST;
+	}
+	scan->state = SCAN_QUEUED;
+	queue_add(&scan->pool->queue, &scan->queue, lane, scan->urgent);
+	scans_wake(scan->scans);
+}
+
 static void scan_paused(struct tevent_req *subreq)
 {
 	struct scan *scan = tevent_req_callback_data(subreq, struct scan);
 
 	tevent_wakeup_recv(subreq);
 	TALLOC_FREE(scan->subreq);
-	scan_begin(scan);
+	if (scan->queue.state == QUEUE_OUT) {
+		scan_queue_again(scan);
+	} else {
+		scan_begin(scan);
+	}
 }

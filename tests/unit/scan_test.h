@@ -335,11 +335,21 @@ static inline void start_scans(struct test *t)
 	WAIT_FOR(t, !scan_spool_reading(t->scans));
 }
 
-/* As if cavad were killed and started again. */
+static inline void start_files(struct test *t)
+{
+	int ret = files_start(t, t->root, t->spool, &t->files);
+
+	assert_int_equal(ret, 0);
+	files_attach(t->files, t->ev, test_fatal, t);
+}
+
+/* As if cavad were killed and started again: ids of scans come again, too. */
 static inline void restart(struct test *t)
 {
 	TALLOC_FREE(t->scans);
 	TALLOC_FREE(t->store);
+	TALLOC_FREE(t->files);
+	start_files(t);
 	start_store(t);
 	start_scans(t);
 }
@@ -348,7 +358,6 @@ static inline struct test *set_up_test(void)
 {
 	struct test *t = talloc_zero(NULL, struct test);
 	char *error = NULL;
-	int ret;
 
 	t->ev = tevent_context_init(t);
 	snprintf(t->top, sizeof(t->top), "/tmp/test_scan.XXXXXX");
@@ -359,9 +368,7 @@ static inline struct test *set_up_test(void)
 	assert_int_equal(mkdir(t->root, 0755), 0);
 	assert_int_equal(mkdir(t->spool, 0700), 0);
 	assert_int_equal(mkdir(t->db, 0700), 0);
-	ret = files_start(t, t->root, t->spool, &t->files);
-	assert_int_equal(ret, 0);
-	files_attach(t->files, t->ev, test_fatal, t);
+	start_files(t);
 	assert_int_equal(config_load(t, NULL, &t->config, &error), 0);
 	t->config->settings.check_root = t->root;
 	t->config->settings.state_dir = t->top;

@@ -71,7 +71,7 @@ static void test_cancel_queued(void **p)
 		assert_true(tevent_req_poll(reqs[i], t->ev));
 		TALLOC_FREE(reqs[i]);	/* never received: closes the fd */
 	}
-	WAIT_FOR(t, t->files->workers[0].current == NULL);
+	WAIT_FOR(t, TAILQ_EMPTY(&t->files->workers[0].under_way));
 	assert_true(TAILQ_EMPTY(&t->files->waiting));
 	assert_int_equal(count_fds(t, getpid()), fds);
 }
@@ -181,7 +181,7 @@ static void test_worker_dies_at_work(void **p)
 
 	kill(w->pid, SIGSTOP);
 	req = files_begin_send(t, t->ev, t->files, &begin);
-	assert_ptr_not_equal(w->current, NULL);
+	assert_false(TAILQ_EMPTY(&w->under_way));
 	kill(w->pid, SIGKILL);
 	assert_true(tevent_req_poll(req, t->ev));
 	assert_int_equal(files_begin_recv(req, t, &begun), EPIPE);

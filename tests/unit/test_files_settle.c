@@ -152,7 +152,7 @@ static bool answered(struct test *t)
 	unsigned int i = 0;
 
 	for (i = 0; i < FILES_WORKERS; i++) {
-		if (t->files->workers[i].current != NULL) {
+		if (!TAILQ_EMPTY(&t->files->workers[i].under_way)) {
 			return false;
 		}
 	}

@@ -1,0 +1,36 @@
+/*
+ * The replies of a worker of the files process: what it is asked in a bunch
+ * is answered in one, so that cavad wakes up once. No reply is kept for more
+ * than FILES_REPLY_KEPT once the next one is there, so that of a bunch that
+ * takes its time cavad sees how far it is.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#ifndef CAVAD_FILES_REPLY_H
+#define CAVAD_FILES_REPLY_H
+
+#include "cavad/files_msg.h"
+
+#define FILES_REPLY_KEPT 5	/* ms */
+
+struct files_replies {
+	int sock;
+	int64_t since;		/* ms; that the first is kept */
+	unsigned int count;
+	struct files_reply {
+		uint8_t *data;
+		size_t len;
+		int fd;
+	} kept[FILES_BUNCH];
+};
+
+/*
+ * Keeps the reply for now, or sends it and what is kept. fd (or -1) is closed
+ * when it is sent. 0 or errno.
+ */
+int files_reply(struct files_replies *r, const struct buf *b, int fd);
+
+/* All that are kept. 0 or errno. */
+int files_replies_send(struct files_replies *r);
+
+#endif
