@@ -34,6 +34,9 @@ void debt_writer_came(struct debts *d, const struct ident *ident);
 void debt_writer_left(struct debts *d, const struct ident *ident);
 void debt_writer_gone(struct debts *d, const struct ident *ident);
 
+/* As scan_write() of scan.h. */
+void debts_write(struct debts *d);
+
 /* Room in memory, or debts in the store that nobody has taken up. */
 void debts_wake(struct debts *d);
 void debts_look(struct debts *d);

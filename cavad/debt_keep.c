@@ -10,7 +10,8 @@
  *    is committed before the notice ends.
  * 3. That a debt is paid has no hurry (the store's patience): a row too many
  *    costs one look at the record.
- * 4. At the end of cavad all are written: their smbd may be gone.
+ * 4. When the connection of an smbd ends all are written, and at the end of
+ *    cavad: who had sent the notice may not be there to send it again.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -21,7 +22,7 @@
 #include "cavad/debt_private.h"
 #include "common/log.h"
 
-#define DEBT_PATIENCE 10000	/* us */
+#define DEBT_PATIENCE 25000	/* us; the next bell of an smbd and a bit */
 
 /* One write of one debt, and the notices that wait for it. */
 struct debt_write {
@@ -183,8 +184,8 @@ static void debt_written(struct tevent_req *subreq)
 	debt_release(debt);
 }
 
-/* All of them: those that are not due yet would be soon. */
-static void debts_write(struct debts *d)
+/* Those that are not due yet would be soon. */
+void debts_write(struct debts *d)
 {
 	struct debt *debt = NULL;
 	int ret;

@@ -87,6 +87,7 @@ void ipc_peer_close(struct ipc_peer *peer)
 	ipc_peer_destructor(peer);
 	ipc_writers_gone(peer);
 	if (peer->hello && peer->role == 0) {
+		scan_write(peer->ipc->scans);
 		scan_spool_read(peer->ipc->scans);	/* what it has left */
 	}
 	while ((ask = TAILQ_FIRST(&peer->asks)) != NULL) {

@@ -732,6 +732,11 @@ void scan_writer_gone(struct scans *s, const struct ident *ident)
 	debt_writer_gone(s->debts, ident);
 }
 
+void scan_write(struct scans *s)
+{
+	debts_write(s->debts);
+}
+
 void scan_spool_read(struct scans *s)
 {
 	spooled_read(s->spooled);

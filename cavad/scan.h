@@ -176,6 +176,9 @@ void scan_writer_came(struct scans *s, const struct ident *ident);
 void scan_writer_left(struct scans *s, const struct ident *ident);
 void scan_writer_gone(struct scans *s, const struct ident *ident);
 
+/* What is owed goes to the disk now: an smbd that said so may be gone. */
+void scan_write(struct scans *s);
+
 /*
  * Read notices from the spool soon: an smbd that was without cavad is back.
  * While scan_spool_reading(), what is owed is not known for sure; fn is

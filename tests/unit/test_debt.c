@@ -8,7 +8,7 @@
 #include "cavad/scan_private.h"
 #include "tests/unit/scan_test.h"
 
-#include "cavad/debt.h"
+#include "cavad/debt_private.h"
 
 /* Pure: only a verdict, or that there is nothing to scan, pays. */
 static void test_after(void **p)
@@ -117,6 +117,23 @@ static void test_writer_gone(void **p)
 	turn_for(t, 30);
 	assert_int_equal(t->servers->asked, 1);
 	assert_int_equal(pending(t), 0);
+}
+
+/* Nothing is written while the smbd is there to say it again. */
+static void test_smbd_gone(void **p)
+{
+	struct test *t = *p;
+	const struct debts *debts = t->scans->debts;
+	struct tevent_req *req = notice_send(t, make_file(t, "a"),
+					     PROTO_KIND_CLOSE);
+
+	assert_false(TAILQ_EMPTY(&debts->unwritten));
+	scan_write(t->scans);
+	assert_true(TAILQ_EMPTY(&debts->unwritten));
+	WAIT_FOR(t, pending(t) == 1);
+	WAIT_FOR(t, !tevent_req_is_in_progress(req));
+	assert_int_equal(scan_notice_recv(req), 0);
+	talloc_free(req);
 }
 
 /* A handle that wrote is closed: as ipc_peer.c says it. */
@@ -345,7 +362,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_after),
 		TEST(test_close_is_paid_by_a_verdict), TEST(test_will_write),
-		TEST(test_writer_gone), TEST(test_writer_remains),
+		TEST(test_writer_gone), TEST(test_smbd_gone),
+		TEST(test_writer_remains),
 		TEST(test_will_write_after_close), TEST(test_newer_notice),
 		TEST(test_restart), TEST(test_kept_until_a_server_is_back),
 		TEST(test_failure_is_kept), TEST(test_gone_is_paid),
