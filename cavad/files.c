@@ -161,14 +161,19 @@ static struct files_job *job_create(struct files *f, uint32_t number,
 	return job;
 }
 
-/* Once more, on `queue`, unless nobody wants what it would say. */
-static void jobs_again(struct files_jobs *from, struct files_jobs *queue)
+/*
+ * Once more, what is lazy on that queue, unless nobody wants what it would
+ * say.
+ */
+static void jobs_again(struct files *f, struct files_jobs *from,
+		       struct files_jobs *lazy)
 {
 	struct files_job *job = NULL;
 
 	while ((job = files_jobs_first(from)) != NULL) {
 		if (job->slot != NULL || job->number == FILES_MSG_END) {
-			files_jobs_add(queue, job);
+			files_jobs_add(job->lazy != 0 ? lazy : &f->waiting,
+				       job);
 		} else {
 			talloc_free(job);
 		}
@@ -186,10 +191,10 @@ static void worker_close(struct files_worker *w)
 		close(w->sock);
 		w->sock = -1;
 	}
-	jobs_again(&w->waiting, &f->waiting);
-	jobs_again(&w->later, &f->waiting);
-	jobs_again(&w->lazy, &f->lazy);
-	jobs_again(&w->under_way, &f->again);
+	jobs_again(f, &w->waiting, &f->waiting);
+	jobs_again(f, &w->later, &f->waiting);
+	jobs_again(f, &w->lazy, &f->lazy);
+	jobs_again(f, &w->under_way, &f->again);
 }
 
 /* What a worker is at, if it is one thing only; or NULL. */
@@ -286,6 +291,9 @@ static struct files_jobs *worker_queue(struct files_worker *w)
 	}
 	if (!TAILQ_EMPTY(&w->waiting)) {
 		return &w->waiting;
+	}
+	if (!TAILQ_EMPTY(&f->waiting) && !TAILQ_EMPTY(&w->lazy)) {
+		return &w->lazy;	/* or it would be held for ever */
 	}
 	if (TAILQ_EMPTY(&f->waiting) && files_bunch_takes(w)) {
 		return &f->again;

@@ -239,9 +239,12 @@ static void files_begin_waited(struct tevent_req *subreq)
 {
 	struct tevent_req *req =
 		tevent_req_callback_data(subreq, struct tevent_req);
+	struct files_begin_state *state =
+		tevent_req_data(req, struct files_begin_state);
 
 	tevent_wakeup_recv(subreq);
 	TALLOC_FREE(subreq);
+	state->begin.lazy = 0;	/* it may have been raised meanwhile */
 	files_begin_try(req);
 }
 

@@ -9,7 +9,7 @@
  * A bunch goes to the last worker that is idle: the same one where it can
  * keep up, so that what it ends and what it begins make one bunch. The first
  * takes no more of them than the ends of what it holds, so that there is
- * always one for those who wait, and these never queue behind a bunch.
+ * always one for those who wait.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -167,5 +167,13 @@ void files_raise(struct files *f, uint64_t scan_id)
 	if (job != NULL) {
 		TAILQ_REMOVE(job->queue, job, entry);
 		files_job_urgent(f, job);
+		return;
+	}
+	/* should its worker be lost, it is not one of those that wait */
+	for (i = 0; job == NULL && i < FILES_WORKERS; i++) {
+		job = bunch_find(&f->workers[i].under_way, scan_id);
+	}
+	if (job != NULL) {
+		job->lazy = 0;
 	}
 }

@@ -28,6 +28,13 @@ static int reply_send(const struct files_replies *r, const struct buf *b,
 	return ret;
 }
 
+void files_replies_began(struct files_replies *r)
+{
+	if (r->count == 0) {
+		r->since = monotonic_ms();
+	}
+}
+
 int files_replies_send(struct files_replies *r)
 {
 	struct files_reply *reply = NULL;
@@ -43,25 +50,23 @@ int files_replies_send(struct files_replies *r)
 		free(reply->data);
 	}
 	r->count = 0;
+	files_replies_began(r);
 	return ret;
 }
 
 int files_reply(struct files_replies *r, const struct buf *b, int fd)
 {
-	int64_t now = monotonic_ms();
 	uint8_t *data = b->error == 0 ? malloc(b->pos) : NULL;
 
 	if (data == NULL) {
 		return reply_send(r, b, fd);
 	}
 	memcpy(data, b->data, b->pos);
-	if (r->count == 0) {
-		r->since = now;
-	}
 	r->kept[r->count++] = (struct files_reply){
 		.data = data, .len = b->pos, .fd = fd,
 	};
-	if (r->count == FILES_BUNCH || now - r->since >= FILES_REPLY_KEPT) {
+	if (r->count == FILES_BUNCH ||
+	    monotonic_ms() - r->since >= FILES_REPLY_KEPT) {
 		return files_replies_send(r);
 	}
 	return 0;

@@ -15,7 +15,7 @@
 
 struct files_replies {
 	int sock;
-	int64_t since;		/* ms; that the first is kept */
+	int64_t since;		/* ms; that the first was begun with */
 	unsigned int count;
 	struct files_reply {
 		uint8_t *data;
@@ -23,6 +23,9 @@ struct files_replies {
 		int fd;
 	} kept[FILES_BUNCH];
 };
+
+/* The work for a reply begins: from here on none is kept for too long. */
+void files_replies_began(struct files_replies *r);
 
 /*
  * Keeps the reply for now, or sends it and what is kept. fd (or -1) is closed

@@ -510,6 +510,7 @@ static int worker_serve_all(struct worker *w)
 	unsigned int i = 0;
 	int ret = 0;
 
+	files_replies_began(&w->replies);
 	for (i = 0; ret == 0 && i < FILES_BUNCH; i++) {
 		ret = worker_serve(w);
 	}
@@ -535,6 +536,8 @@ static int worker_loop(struct worker *w)
 		}
 		if (pfd[1].revents != 0) {
 			ret = begin_settled(w);
+			/* its reader has waited for long enough */
+			ret = ret == 0 ? files_replies_send(&w->replies) : ret;
 		}
 		if (ret == 0) {
 			ret = worker_serve_all(w);

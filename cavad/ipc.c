@@ -141,7 +141,7 @@ static void ipc_accept_again(struct tevent_context *ev,
 
 /* Owed or not. */
 
-/* 0, or ENOMEM: then nothing was read. */
+/* 0 or errno: then nothing was read. */
 static int ipc_drain(struct ipc *ipc)
 {
 	struct ipc_peer **peers = NULL;
@@ -149,7 +149,8 @@ static int ipc_drain(struct ipc *ipc)
 	struct pollfd *fds = NULL;
 	size_t count = 0;
 	size_t i;
-	int ready;
+	int ready = 0;
+	int ret = 0;
 
 	ipc_accept(ipc, IPC_BACKLOG);
 	TAILQ_FOREACH(peer, &ipc->peers, entry) {
@@ -169,8 +170,17 @@ static int ipc_drain(struct ipc *ipc)
 						   .events = POLLIN };
 		i++;
 	}
-	ready = poll(fds, 2 * count, 0);
-	for (i = 0; ready > 0 && i < count; i++) {
+	/* each has no more of them than there are descriptors */
+	ready = poll(fds, count, 0);
+	if (ready >= 0) {
+		ready = poll(fds + count, count, 0);
+	}
+	if (ready < 0) {
+		ret = errno;
+		talloc_free(fds);
+		return ret;
+	}
+	for (i = 0; i < count; i++) {
 		/* closed ones stay in memory until the loop turns */
 		if (fds[i].revents != 0) {
 			ipc_peer_read(peers[i], IPC_DRAIN);
@@ -182,6 +192,29 @@ static int ipc_drain(struct ipc *ipc)
 	}
 	talloc_free(fds);
 	return 0;
+}
+
+/* An smbd that is blocked in a system call rings no bell. */
+static void ipc_look(void *private_data)
+{
+	struct ipc *ipc = talloc_get_type_abort(private_data, struct ipc);
+	struct ipc_peer *peer = NULL;
+	struct ipc_peer *next = NULL;
+
+	for (peer = TAILQ_FIRST(&ipc->peers); peer != NULL; peer = next) {
+		next = TAILQ_NEXT(peer, entry);
+		if (peer->box != -1) {
+			ipc_look_soon(ipc);
+			ipc_box_read(peer);
+		}
+	}
+}
+
+void ipc_look_soon(struct ipc *ipc)
+{
+	if (!tick_is_set(ipc->look)) {
+		tick_in(ipc->look, IPC_LOOK);
+	}
 }
 
 void ipc_decide_soon(struct ipc *ipc)
@@ -266,10 +299,12 @@ int ipc_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev, int fd,
 	TAILQ_INIT(&ipc->undecided);
 	ipc->restamps = restamps_create(ipc, ev, files, counters);
 	ipc->decide = tevent_create_immediate(ipc);
+	ipc->look = tick_create(ipc, ev, ipc_look, ipc);
 	ipc->fde = tevent_add_fd(ev, ipc, fd, TEVENT_FD_READ, ipc_acceptable,
 				 ipc);
 	talloc_set_destructor(ipc, ipc_destructor);
-	if (ipc->restamps == NULL || ipc->decide == NULL || ipc->fde == NULL) {
+	if (ipc->restamps == NULL || ipc->decide == NULL ||
+	    ipc->look == NULL || ipc->fde == NULL) {
 		talloc_free(ipc);
 		return ENOMEM;
 	}

@@ -8,7 +8,8 @@
  *    connection ends, those that are left are treated as closed.
  * 3. Most notices come by the mailbox (client_notice.c has the other half).
  *    Nothing here waits for it: it is read when its connection brings a
- *    message, when that ends, in a drain (ipc.c), and at the end of cavad.
+ *    message, when that ends, in a drain (ipc.c), once in IPC_LOOK, and at
+ *    the end of cavad.
  *    All that is there is read, even with IPC_NOTICES_MAX under way: what
  *    was sent before the message must be known when that is served. That is
  *    no more than the kernel holds.
@@ -21,6 +22,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -170,6 +172,7 @@ static void ipc_noticed(struct tevent_req *subreq)
 	if (ret != 0) {
 		log_error("notices of smbd %d cannot be kept and go to its "
 			  "spool: %s", (int)peer->pid, strerror(ret));
+		ipc_box_read(peer);	/* its smbd may be gone */
 		ipc_peer_close(peer);
 		return;
 	}
@@ -264,6 +267,19 @@ bool ipc_box_fits(int fd)
 	return ipc_box_option(fd, SO_DOMAIN) == AF_UNIX &&
 		ipc_box_option(fd, SO_TYPE) == SOCK_SEQPACKET &&
 		getpeername(fd, (struct sockaddr *)&addr, &len) == 0;
+}
+
+/* Connections come first: one of the last descriptors is given back. */
+void ipc_box_begin(struct ipc_peer *peer)
+{
+	struct rlimit fds;
+
+	if (getrlimit(RLIMIT_NOFILE, &fds) == 0 &&
+	    (rlim_t)peer->box > fds.rlim_cur / 4 * 3) {
+		ipc_box_close(peer);
+		return;
+	}
+	ipc_look_soon(peer->ipc);
 }
 
 void ipc_box_read(struct ipc_peer *peer)

@@ -86,8 +86,10 @@ void ipc_peer_close(struct ipc_peer *peer)
 	}
 	ipc_peer_destructor(peer);
 	ipc_writers_gone(peer);
-	if (peer->hello && peer->role == 0) {
+	if (peer->hello) {
 		scan_write(peer->ipc->scans);
+	}
+	if (peer->hello && peer->role == 0) {
 		scan_spool_read(peer->ipc->scans);	/* what it has left */
 	}
 	while ((ask = TAILQ_FIRST(&peer->asks)) != NULL) {
@@ -254,6 +256,9 @@ static void ipc_hello(struct ipc_peer *peer, const struct proto_hello *m)
 	if (peer->box != -1 && !ipc_box_fits(peer->box)) {
 		ipc_peer_bad(peer, "a mailbox that is none");
 		return;
+	}
+	if (peer->box != -1) {
+		ipc_box_begin(peer);
 	}
 	peer->zone = talloc_strdup(peer, zone);
 	peer->share = talloc_strdup(peer, m->share);

@@ -14,6 +14,7 @@
 #include "cavad/restamp.h"
 #include "cavad/ipc.h"
 #include "common/proto.h"
+#include "common/tick.h"
 
 #define IPC_OUT_MAX 256		/* messages a peer has not taken */
 #define IPC_ASKS_MAX 1024	/* questions of a peer at a time */
@@ -23,6 +24,7 @@
 				 * most often there is no other */
 #define IPC_DRAIN 4096		/* messages of a peer in a drain */
 #define IPC_BOX_MAX 4096	/* more than fit into a mailbox */
+#define IPC_LOOK 1000000	/* us */
 
 struct ipc_ask {
 	TAILQ_ENTRY(ipc_ask) entry;	/* of the peer */
@@ -98,6 +100,7 @@ struct ipc {
 	struct tevent_fd *fde;
 	struct tevent_timer *pause;	/* of accepting */
 	struct tevent_immediate *decide;
+	struct tick *look;	/* at the mailboxes, while there are any */
 	TAILQ_HEAD(, ipc_peer) peers;
 	unsigned int peers_count;
 	struct ipc_asks undecided;	/* is a scan of it owed? */
@@ -106,6 +109,9 @@ struct ipc {
 /* From ipc.c. */
 
 int64_t ipc_now(void);
+
+/* Reads every mailbox within IPC_LOOK. */
+void ipc_look_soon(struct ipc *ipc);
 
 /* Decide soon what is undecided. */
 void ipc_decide_soon(struct ipc *ipc);
@@ -157,6 +163,9 @@ ssize_t ipc_box_receive(struct ipc_peer *peer, uint8_t data[PROTO_MAX],
 
 /* Can it be one? */
 bool ipc_box_fits(int fd);
+
+/* The peer keeps its mailbox, if there are descriptors enough. */
+void ipc_box_begin(struct ipc_peer *peer);
 
 /* Reads and serves all that is there; the peer may be closed after. */
 void ipc_box_read(struct ipc_peer *peer);

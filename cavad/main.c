@@ -163,7 +163,11 @@ static int cavad_as_root(struct cavad *cavad)
 		log_error("%s", error);
 		return ret;
 	}
-	(void)setrlimit(RLIMIT_NOFILE, &fds);
+	if (setrlimit(RLIMIT_NOFILE, &fds) == -1 &&
+	    getrlimit(RLIMIT_NOFILE, &fds) == 0) {
+		fds.rlim_cur = fds.rlim_max;	/* what there is, then */
+		(void)setrlimit(RLIMIT_NOFILE, &fds);
+	}
 	ret = rights_directory(s->state_dir, cavad->rights.uid,
 			       cavad->rights.gid, 0700);
 	if (ret != 0) {

@@ -146,7 +146,7 @@ static void spooled_notice(struct spooled *sp, const uint8_t *msg, size_t len)
 	struct timespec now;
 	int ret;
 
-	ret = proto_decode(msg, len, &m);
+	ret = proto_decode_kept(msg, len, &m);
 	if (ret != 0 || m.number != PROTO_NOTICE ||
 	    m.u.notice.kind > PROTO_KIND_RENAME) {
 		sp->bad++;
@@ -186,6 +186,7 @@ static void spooled_frames(struct spooled *sp, const uint8_t *data,
 		spooled_notice(sp, b.data + b.pos, size);
 		b.pos += size;
 	}
+	debts_write(sp->debts);		/* no smbd has them any more */
 }
 
 /* A chunk is committed, or was empty. */

@@ -120,7 +120,8 @@ size_t proto_encode(const struct proto_message *m, uint8_t buf[PROTO_MAX])
 	return b.pos;
 }
 
-int proto_decode(const uint8_t *data, size_t len, struct proto_message *m)
+static int proto_decode_since(const uint8_t *data, size_t len,
+			      uint16_t oldest, struct proto_message *m)
 {
 	struct buf b = buf_reader(data, len);
 	uint32_t length = buf_get_u32(&b);
@@ -130,12 +131,23 @@ int proto_decode(const uint8_t *data, size_t len, struct proto_message *m)
 	if (len < PROTO_HEADER || len > PROTO_MAX || length != len) {
 		return EBADMSG;
 	}
-	if (version != PROTO_VERSION) {
+	if (version < oldest || version > PROTO_VERSION) {
 		return EPROTONOSUPPORT;
 	}
 	m->number = buf_get_u16(&b);
 	proto_get(&b, m);
 	return buf_finish(&b) == 0 ? 0 : EBADMSG;
+}
+
+int proto_decode(const uint8_t *data, size_t len, struct proto_message *m)
+{
+	return proto_decode_since(data, len, PROTO_VERSION, m);
+}
+
+int proto_decode_kept(const uint8_t *data, size_t len,
+		      struct proto_message *m)
+{
+	return proto_decode_since(data, len, PROTO_VERSION_KEPT, m);
 }
 
 const char *proto_name(unsigned int number)

@@ -22,6 +22,7 @@
 #include "common/verdict.h"
 
 #define PROTO_VERSION 6
+#define PROTO_VERSION_KEPT 5	/* the first with today's NOTICE */
 #define PROTO_MAX 16384		/* bytes of a whole message */
 #define PROTO_STR_MAX 4200	/* PATH_MAX and a little */
 
@@ -103,6 +104,11 @@ size_t proto_encode(const struct proto_message *m, uint8_t buf[PROTO_MAX]);
  * `data` and live as long as it does.
  */
 int proto_decode(const uint8_t *data, size_t len, struct proto_message *m);
+
+/* The same of what was kept in a spool, maybe by a version before an update:
+ * from PROTO_VERSION_KEPT on it is taken. */
+int proto_decode_kept(const uint8_t *data, size_t len,
+		      struct proto_message *m);
 
 /* "ASK", or "?" for a number that is none of ours. */
 const char *proto_name(unsigned int number);

@@ -57,7 +57,8 @@ static bool ahead_scans(struct cava *cava, int fd, struct cava_seen *seen)
 	}
 	gate_saw(&g, seen);
 	d = gate_decide(&g);
-	return d.action == FILTER_ASK && !tiered_is_stub(fd) &&
+	return d.action == FILTER_ASK && !gate_asked(&g) &&
+		!tiered_is_stub(fd) &&
 		faccessat(fd, "", R_OK, AT_EACCESS | AT_EMPTY_PATH) == 0;
 }
 
@@ -69,7 +70,8 @@ void cava_ahead(struct cava *cava, const struct smb_filename *name,
 	int fd = -1;
 
 	if (create->req == NULL || create->req->smb2req == NULL ||
-	    !ahead_reads(create, access_mask)) {
+	    !ahead_reads(create, access_mask) ||
+	    cava_is_parked(cava, create->req)) {
 		return;
 	}
 	fd = ahead_fd(cava, name);

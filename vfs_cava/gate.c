@@ -62,8 +62,7 @@ static bool gate_tiered(const struct gate *g)
 	return (attributes & FILE_ATTRIBUTE_OFFLINE) != 0;
 }
 
-/* Does the file itself not tell what cavad would say at the open? */
-static bool gate_asked(const struct gate *g)
+bool gate_asked(const struct gate *g)
 {
 	return g->database || (g->state == VERDICT_STATE_INFECTED &&
 			       g->cava->filter.allows);

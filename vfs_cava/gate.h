@@ -50,6 +50,9 @@ void gate_saw(struct gate *g, const struct cava_seen *seen);
 /* Both; what create_file has seen already is not looked at again. */
 int gate_facts(struct gate *g, struct cava_seen *seen);
 
+/* Does the file itself not tell what cavad would say at the open? */
+bool gate_asked(const struct gate *g);
+
 /* By what has been looked at. Sets tiered. */
 struct filter_decision gate_decide(struct gate *g);
 

@@ -56,8 +56,9 @@ static int notice_ident(struct cava_file *file, int fd, struct ident *ident)
 
 /*
  * To ask the kernel is dear. That of the WILL_WRITE will do for the CLOSE,
- * unless smbd itself has renamed the file, or was told of it: the path is a
- * hint, which anybody else may make stale at any time.
+ * unless smbd itself has renamed the file, or was told of it: where a file
+ * can be opened by its handle the path is a hint, which anybody may make
+ * stale at any time.
  */
 static const char *notice_path(TALLOC_CTX *mem_ctx, struct cava_file *file,
 			       int fd, enum proto_kind kind)
@@ -65,6 +66,7 @@ static const char *notice_path(TALLOC_CTX *mem_ctx, struct cava_file *file,
 	const char *path = "";
 
 	if (file != NULL && kind == PROTO_KIND_CLOSE && file->path != NULL &&
+	    file->identified && file->ident.handle_len > 0 &&
 	    file->path_name == file->fsp->name_hash) {
 		return talloc_move(mem_ctx, &file->path);
 	}

@@ -70,6 +70,18 @@ static struct cava_park *park_find(struct cava *cava,
 	return NULL;
 }
 
+bool cava_is_parked(const struct cava *cava, const struct smb_request *req)
+{
+	const struct cava_park *park = NULL;
+
+	for (park = cava->parks; park != NULL; park = park->next) {
+		if (park->req == req) {
+			return true;
+		}
+	}
+	return false;
+}
+
 /* The request of this open, if it is one that can be parked. */
 static struct smb_request *park_request(struct cava *cava,
 					const struct files_struct *fsp)

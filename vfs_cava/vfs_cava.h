@@ -223,6 +223,9 @@ void cava_ahead(struct cava *cava, const struct smb_filename *name,
 
 /* --- park.c --- */
 
+/* Does an open of this request wait? */
+bool cava_is_parked(const struct cava *cava, const struct smb_request *req);
+
 /* What a data open has found out about its file. */
 struct cava_opened {
 	bool cleared;		/* .content may be read through the handle */

@@ -88,4 +88,7 @@ def test_no_scan_is_forgotten(chaos):
     print("descriptors and MiB: %s" % looks)
     for part in PARTS:
         assert looks[-1][part][0] <= looks[-2][part][0], part
-        assert looks[-1][part][1] < looks[0][part][1] + GROWTH, part
+        # from the first look at as many: a client may come back late
+        base = next(look[part][1] for look in looks
+                    if look[part][0] >= looks[-1][part][0])
+        assert looks[-1][part][1] < base + GROWTH, part

@@ -285,6 +285,33 @@ static void test_hangs(void **p)
 	talloc_free(end);
 }
 
+/* Who joined a scan of the bunch is not the last of those that are left. */
+static void test_raised_under_way(void **p)
+{
+	struct test *t = *p;
+	char *a = make_file(t, "a");
+	struct tevent_req *reqs[FILES_BUNCH - 1];
+	struct tevent_req *end = NULL;
+	struct files_begun begun;
+	unsigned int i = 0;
+
+	t->files->stuck = 200;
+	end = stop_in_bunch(t, a, reqs);
+	for (i = 1; i < LAST; i++) {
+		kill(t->files->workers[i].pid, SIGSTOP);
+	}
+	files_raise(t->files, FILES_BUNCH - 1);
+	assert_begun(t, reqs[FILES_BUNCH - 2]);
+	assert_false(TAILQ_EMPTY(&t->files->again));
+	for (i = 0; i < FILES_BUNCH - 2; i++) {
+		assert_true(tevent_req_poll(reqs[i], t->ev));
+		(void)files_begin_recv(reqs[i], t, &begun);
+		talloc_free(reqs[i]);
+	}
+	assert_true(tevent_req_poll(end, t->ev));
+	talloc_free(end);
+}
+
 /* The test in the place of the last worker; *kept is what it had. */
 static int be_worker(struct test *t, int *kept)
 {
@@ -407,6 +434,7 @@ int main(void)
 		TEST(ends),
 		TEST(dies),
 		TEST(hangs),
+		TEST(raised_under_way),
 		TEST(slow),
 		TEST(freed_within),
 		TEST(cancelled),

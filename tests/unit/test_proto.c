@@ -330,6 +330,15 @@ static void test_version(void **p)
 				 0 : EPROTONOSUPPORT);
 		assert_int_equal(decode(data, len - 1), EBADMSG);
 	}
+	m = fill(PROTO_NOTICE);
+	len = proto_encode(&m, data);
+	for (version = 0; version <= PROTO_VERSION + 1; version++) {
+		data[4] = (uint8_t)version;
+		assert_int_equal(proto_decode_kept(data, len, &m),
+				 version >= PROTO_VERSION_KEPT &&
+				 version <= PROTO_VERSION ?
+				 0 : EPROTONOSUPPORT);
+	}
 	data[4] = PROTO_VERSION + 1;
 	data[5] = 0;
 	set_length(data, HEADER);
