@@ -13,7 +13,7 @@ from impacket.smbconnection import SMBConnection
 
 from channel import First, Second
 from compound import CREATE, Compound
-from lab import (ACCESS_DENIED, EICAR, READ, SHARE_ALL, VIRUS_INFECTED,
+from lab import (ACCESS_DENIED, EICAR, READ, SHARE_ALL, VIRUS_INFECTED, WRITE,
                  InThread, wait_for)
 
 TEXT = b"readable, once somebody has looked at it\n" * 20
@@ -250,7 +250,9 @@ def test_odx_is_not_there(lab):
     """FSCTL_OFFLOAD_READ and _WRITE: smbd has none, so no way around."""
     smb = Compound(lab)
     lab.write_local("odx.txt", TEXT)
-    handle = smb.low.create(smb.tree, "odx.txt", READ, SHARE_ALL, 0, 1, 0x80)
+    # one that can write: its open alone begins no scan
+    handle = smb.low.create(smb.tree, "odx.txt", READ | WRITE,
+                            SHARE_ALL, 0, 1, 0x80)
     for code in (0x94264, 0x98268):
         with pytest.raises(SessionError) as error:
             smb.low.ioctl(smb.tree, handle, code, 1, b"\0" * 32)
