@@ -24,7 +24,7 @@
 				 * most often there is no other */
 #define IPC_DRAIN 4096		/* messages of a peer in a drain */
 #define IPC_BOX_MAX 4096	/* more than fit into a mailbox */
-#define IPC_LOOK 1000000	/* us */
+#define IPC_LOOK 30000000	/* us */
 
 struct ipc_ask {
 	TAILQ_ENTRY(ipc_ask) entry;	/* of the peer */

@@ -10,7 +10,8 @@
  *  b. before it says of any file that no scan is owed, those of all smbds;
  *  c. when the connection ends, however that came about;
  *  d. when it is rung for: CLIENT_BELL after the first notice that nothing
- *     was sent behind.
+ *     was sent behind;
+ *  e. once in half a minute, for an smbd that is blocked and rings no bell.
  *
  * What is sent is in the kernel, with cavad's end of the socket: once
  * client_notice() returns, a write may follow, and smbd may be killed. The

@@ -1,8 +1,8 @@
 """Notices that come by the mailbox, with a test in the place of smbd.
 
 That nobody has read a notice yet needs no luck: cavad does not wait for a
-mailbox, so it lies there until something else happens, and /status answers
-meanwhile.
+mailbox, so it lies there until something else happens, or half a minute has
+passed since there was a first mailbox, and /status answers meanwhile.
 
 SPDX-License-Identifier: GPL-3.0-or-later
 """
@@ -63,6 +63,17 @@ def test_nobody_is_woken_before_the_bell(own):
         own.clamd.go.set()
         verdict_comes(path)
         assert peer.silent()    # no ACK wakes anybody either
+
+
+def test_looked_at_without_a_bell(own):
+    """As of an smbd that is blocked in a system call."""
+    path = own.file("blocked", b"hold")
+    with Peer(own, mailbox=True) as peer:
+        last = peer.notice(CLOSE, path)
+        assert own.clamd.held.acquire(timeout=90)
+        own.clamd.go.set()
+        peer.acked(last)
+        verdict_comes(path)
 
 
 # A process that writes a file and is killed before it rings.
