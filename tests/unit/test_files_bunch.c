@@ -220,6 +220,37 @@ static void test_ends(void **p)
 	assert_int_equal(state_of(a), VERDICT_STATE_CLEAN);
 }
 
+/* An end has its turn though there are always some who wait. */
+static void test_ends_beside_who_waits(void **p)
+{
+	struct test *t = *p;
+	char *a = make_file(t, "a");
+	struct tevent_req *reqs[FILES_WORKERS + 2];
+	struct tevent_req *end = NULL;
+	struct files_begun begun;
+	unsigned int i = 0;
+
+	assert_int_equal(begun_of(t, lazy_begin(t, 101, a, 1), &begun), 0);
+	for (i = 0; i < FILES_WORKERS; i++) {
+		kill(t->files->workers[i].pid, SIGSTOP);
+	}
+	gather(t, reqs, FILES_WORKERS, 0);
+	end = lazy_end(t, 101, &begun);
+	for (i = FILES_WORKERS; i < FILES_WORKERS + 2; i++) {
+		reqs[i] = lazy_begin(t, i + 1, make_file(t, "more"), 0);
+	}
+	assert_int_equal(count(&t->files->waiting), 2);
+	kill(t->files->workers[LAST].pid, SIGCONT);
+	assert_ended(t, end);
+	assert_int_equal(count(&t->files->waiting), 1);
+	for (i = 0; i < LAST; i++) {
+		kill(t->files->workers[i].pid, SIGCONT);
+	}
+	for (i = 0; i < FILES_WORKERS + 2; i++) {
+		assert_begun(t, reqs[i]);
+	}
+}
+
 /* A bunch that the last worker has, stopped: an end, and begins. */
 static struct tevent_req *stop_in_bunch(struct test *t, const char *path,
 					struct tevent_req **reqs)
@@ -432,6 +463,7 @@ int main(void)
 		TEST(who_waits_overtakes),
 		TEST(last_resort),
 		TEST(ends),
+		TEST(ends_beside_who_waits),
 		TEST(dies),
 		TEST(hangs),
 		TEST(raised_under_way),
