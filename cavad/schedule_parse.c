@@ -418,7 +418,8 @@ static void parse_yearly(struct parser *p)
 			return;
 		}
 		if (n > month_days[month]) {
-			fail(p, "%s has at most %u days, and %u weekdays",
+			fail(p, "%s has at most %u days, and %u weekdays; "
+			     "the last of them comes each year",
 			     month_names[month], month_days[month],
 			     month_days[month] - 8);
 		}

@@ -166,7 +166,8 @@ static void test_errors(void **p)
 		  "many: at most 29" },
 		{ "yearly on the 31st of June", "June has at most 30 days" },
 		{ "yearly on the 22nd weekday of February",
-		  "February has at most 29 days, and 21 weekdays" },
+		  "February has at most 29 days, and 21 weekdays; the last "
+		  "of them comes each year" },
 		{ "yearly on 3 January", "\"3\" is not understood; accepted "
 		  "here: a month" },
 		{ "every hour between 20:00 and 4:00", "it would end (04:00) "
