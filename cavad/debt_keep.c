@@ -22,7 +22,7 @@
 #include "cavad/debt_private.h"
 #include "common/log.h"
 
-#define DEBT_PATIENCE 25000	/* us; the next bell of an smbd and a bit */
+#define DEBT_PATIENCE 150000	/* us; the next bell of an smbd and a bit */
 
 /* One write of one debt, and the notices that wait for it. */
 struct debt_write {

@@ -345,7 +345,7 @@ struct tevent_req *scan_send(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 		return tevent_req_post(req, ev);
 	}
 	scan_join(scan, w);
-	scan_lookup(scan);
+	scan_start(scan);
 	return req;
 }
 
@@ -506,7 +506,7 @@ static void scan_again_for(struct scans *s, struct scan *old)
 
 	if (scan != NULL) {
 		scan_take_waiters(scan, old);
-		scan_lookup(scan);
+		scan_start(scan);
 		return;
 	}
 	while ((w = TAILQ_FIRST(&old->late)) != NULL) {

@@ -2,7 +2,9 @@
  * The first step of a scan: is there a current verdict already, on the file
  * or in the store, which overrides it? If not, the scan waits in a queue; or,
  * when it would not have to, what was looked at is locked by the same request
- * and the scan goes on from there. Nothing stays locked while it waits.
+ * and the scan goes on from there. Nothing stays locked while it waits. What
+ * only a notice asks for waits first: it is looked at once, when it has its
+ * place in the lane.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -65,6 +67,12 @@ static enum queue_lane scan_lane(const struct scan *scan, uint64_t size)
 	return queue_lane_of(size, scan->urgent, owed);
 }
 
+/* Does it have a place in a lane? */
+static bool scan_is_running(const struct scan *scan)
+{
+	return scan->queue.state == QUEUE_RUNNING;
+}
+
 /* Would it be begun as soon as it is known that there is none? */
 static bool scan_starts_at_once(const struct scan *scan)
 {
@@ -72,7 +80,7 @@ static bool scan_starts_at_once(const struct scan *scan)
 
 	return !scan_is_stream(scan) && !scan->ignore_previous &&
 		!(scan->have_ident && scan_busy(scan) != NULL) &&
-		scan_pool_is_free(scan, lane);
+		(scan_is_running(scan) || scan_pool_is_free(scan, lane));
 }
 
 static uint64_t scan_size_max(const struct scan *scan)
@@ -106,6 +114,24 @@ void scan_lookup(struct scan *scan)
 		return;
 	}
 	tevent_req_set_callback(scan->subreq, scan_looked_up, scan);
+}
+
+void scan_start(struct scan *scan)
+{
+	enum queue_lane lane = scan_lane(scan, 0);
+
+	if (lane != QUEUE_OWED || !scan_pool_guess(scan)) {
+		scan_lookup(scan);
+		return;
+	}
+	if (scan_pool_is_free(scan, lane)) {
+		queue_run(&scan->pool->queue, &scan->queue, lane, false);
+		scan_lookup(scan);
+		return;
+	}
+	scan->state = SCAN_QUEUED;
+	queue_add(&scan->pool->queue, &scan->queue, lane, false);
+	scans_wake(scan->scans);
 }
 
 /* Is there a current verdict? It is in *v then, with the content of now. */
@@ -190,15 +216,34 @@ static void scan_known(struct scan *scan, const struct ident *ident,
 	scan_store(scan);
 }
 
+/* Has it a place in that lane, or is there one? */
+static bool scan_runs(struct scan *scan, enum queue_lane lane)
+{
+	struct queue *queue = &scan->pool->queue;
+
+	if (scan_is_running(scan) && scan->queue.lane == lane) {
+		return true;
+	}
+	if (scan_is_running(scan)) {	/* another one may have its place */
+		queue_remove(queue, &scan->queue);
+		scans_wake(scan->scans);
+	}
+	if (!scan->locked || !scan_pool_is_free(scan, lane)) {
+		return false;
+	}
+	queue_run(queue, &scan->queue, lane, scan->urgent);
+	return true;
+}
+
 /* What was locked goes on at once, if it still may. */
 static void scan_queue(struct scan *scan, const struct files_begun *begun)
 {
 	enum queue_lane lane = scan->tiered ? QUEUE_SLOW :
 		scan_lane(scan, begun->content.size);
-	struct queue *queue = &scan->pool->queue;
+	bool runs = scan_runs(scan, lane);
 
-	if (scan->locked && scan_pool_is_free(scan, lane)) {
-		queue_run(queue, &scan->queue, lane, scan->urgent);
+	scan->looked = true;
+	if (runs && scan->locked) {
 		scan_try(scan);
 		scan_waiters_in_time(scan);
 		scan_go(scan, begun);
@@ -210,9 +255,13 @@ static void scan_queue(struct scan *scan, const struct files_begun *begun)
 		close(scan->fd);
 		scan->fd = -1;
 	}
+	if (runs) {
+		scan_begin(scan);
+		return;
+	}
 	scan->state = SCAN_QUEUED;
 	scan_waiters_in_time(scan);
-	queue_add(queue, &scan->queue, lane, scan->urgent);
+	queue_add(&scan->pool->queue, &scan->queue, lane, scan->urgent);
 	scans_wake(scan->scans);
 }
 

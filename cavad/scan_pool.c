@@ -53,9 +53,26 @@ static struct scan_pool *scan_pool_of(const struct scan *scan)
 	return scan_pool_get(s, name);
 }
 
+bool scan_pool_guess(struct scan *scan)
+{
+	scan->pool_guessed = scan->pool == NULL;
+	scan->pool = scan_pool_of(scan);
+	return scan->pool != NULL;
+}
+
 void scan_pool_choose(struct scan *scan)
 {
+	struct scan_pool *guessed = scan->pool_guessed ? scan->pool : NULL;
+
+	if (guessed != NULL) {
+		scan->pool_guessed = false;
+		scan->pool = NULL;
+	}
 	scan->pool = scan_pool_of(scan);
+	if (guessed != NULL && guessed != scan->pool) {
+		queue_remove(&guessed->queue, &scan->queue);
+		scans_wake(scan->scans);
+	}
 }
 
 const char *scan_share(const struct scan *scan)
@@ -147,7 +164,11 @@ void scan_pool_run(struct scans *s, struct scan_pool *pool)
 		struct scan *scan = (struct scan *)
 			((char *)e - offsetof(struct scan, queue));
 
-		scan_begin(scan);
+		if (scan->looked) {
+			scan_begin(scan);
+		} else {
+			scan_lookup(scan);
+		}
 	}
 }
 

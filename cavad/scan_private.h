@@ -60,8 +60,10 @@ struct scan {
 	LIST_ENTRY(scan) bucket;
 	bool hashed;
 	struct scan_pool *pool;	/* NULL: not known yet */
+	bool pool_guessed;	/* by the path of the question */
 	struct queue_entry queue;
 	enum scan_state state;
+	bool looked;		/* there is no current verdict */
 
 	bool have_ident;
 	struct ident ident;
@@ -209,7 +211,16 @@ uint64_t scans_room(const struct scans *s, enum scan_source source);
 /* That of the name, made if it is new. NULL = no memory. */
 struct scan_pool *scan_pool_get(struct scans *s, const char *name);
 
-/* By the path, unless the question said it. scan->pool NULL = no memory. */
+/*
+ * Before the file was looked at: by the path of the question, which may be
+ * an old one. False = no memory.
+ */
+bool scan_pool_guess(struct scan *scan);
+
+/*
+ * By the path, unless the question said it. If that was guessed otherwise the
+ * scan leaves the queue that it is in. scan->pool NULL = no memory.
+ */
 void scan_pool_choose(struct scan *scan);
 
 /* Would it start at once, as things stand? */
@@ -280,6 +291,9 @@ void scan_cleared(struct scan *scan, enum threat_state state,
 		  const char *why);
 
 /* From scan_look.c. */
+
+/* Begins, or waits for its turn to. */
+void scan_start(struct scan *scan);
 
 /* Is there a current verdict? The first step of each scan. */
 void scan_lookup(struct scan *scan);

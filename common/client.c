@@ -151,7 +151,7 @@ int client_send(struct client *c, const uint8_t *data, size_t len)
 				 MSG_NOSIGNAL | MSG_DONTWAIT);
 		} while (n == -1 && errno == EINTR);
 		if (n == (ssize_t)len) {
-			c->unrung = false;
+			c->unrung = 0;
 			return 0;
 		}
 		if (errno != EAGAIN && errno != EWOULDBLOCK) {
@@ -166,7 +166,7 @@ int client_send(struct client *c, const uint8_t *data, size_t len)
 	if (!ok) {
 		return ENOBUFS;
 	}
-	c->unrung = false;
+	c->unrung = 0;
 	TEVENT_FD_WRITEABLE(c->fde);
 	return 0;
 }

@@ -10,7 +10,7 @@
  *  b. before it says of any file that no scan is owed, those of all smbds;
  *  c. when the connection ends, however that came about;
  *  d. when it is rung for: CLIENT_BELL after the first notice that nothing
- *     was sent behind;
+ *     was sent behind, or when there are CLIENT_BELL_NOTICES of them;
  *  e. once in half a minute, for an smbd that is blocked and rings no bell.
  *
  * What is sent is in the kernel, with cavad's end of the socket: once
@@ -36,7 +36,8 @@
 #include <unistd.h>
 
 #define CLIENT_UNACKED_MAX 1024	/* notices; the oldest go to the spool */
-#define CLIENT_BELL 10000	/* us */
+#define CLIENT_BELL 100000	/* us */
+#define CLIENT_BELL_NOTICES 128	/* half of what there is room for */
 #define CLIENT_BOX_SIZE 131072	/* bytes; a notice takes about 800 */
 #define CLIENT_ACK_MAX 64	/* bytes; it has 16 */
 
@@ -75,7 +76,7 @@ static void client_box_drop(struct client *c)
 	}
 	c->box = -1;
 	c->box_taken = false;
-	c->unrung = false;
+	c->unrung = 0;
 }
 
 /* 0 or errno: then HELLO was not said. */
@@ -181,7 +182,7 @@ void client_ring(void *private_data)
 	uint8_t msg[PROTO_MAX];
 	size_t len = 0;
 
-	if (c->fd == -1 || !client_box_look(c) || !c->unrung) {
+	if (c->fd == -1 || !client_box_look(c) || c->unrung == 0) {
 		return;
 	}
 	m.u.ring.seq = c->boxed;
@@ -222,8 +223,10 @@ static bool client_box_put(struct client *c, uint64_t seq, const uint8_t *msg,
 		return true;
 	}
 	c->boxed = seq;
-	c->unrung = true;
-	if (!tick_is_set(c->bell)) {
+	c->unrung++;
+	if (c->unrung >= CLIENT_BELL_NOTICES) {
+		client_ring(c);
+	} else if (!tick_is_set(c->bell)) {
 		tick_in(c->bell, CLIENT_BELL);
 	}
 	return true;
