@@ -5,11 +5,16 @@
  *    inode that the directory listed, and is still under that name after its
  *    record was read. Whatever is not exactly that is not current here, and
  *    is looked at again by who opens it.
- * 2. There is one thread beside the one that asks. Both take LOOK_BLOCK names
+ * 2. A file whose list of attributes has no record is to be scanned, whatever
+ *    file it is by then. That it has no streams is true if nothing was renamed
+ *    to that name since, nor got any: either would move ctime, so that has to
+ *    be older than the look. (A file system that does not list records makes
+ *    work: who is to scan the file reads its record first.)
+ * 3. There is one thread beside the one that asks. Both take LOOK_BLOCK names
  *    at a time until there are none; who asks waits for no more than the
  *    block that the other one has in hand. So a thread that is late, or was
  *    never made, costs nothing.
- * 3. The thread knows names and the working directory, which all threads of
+ * 4. The thread knows names and the working directory, which all threads of
  *    a process share: it opens nothing, and keeps nothing.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
@@ -43,12 +48,17 @@ struct looker {
 	bool stop;
 };
 
-int64_t look_clock(void)
+static int64_t clock_ns(clockid_t clock)
 {
 	struct timespec ts = { 0 };
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * INT64_C(1000) + ts.tv_nsec / 1000000;
+	clock_gettime(clock, &ts);
+	return ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
+}
+
+int64_t look_clock(void)
+{
+	return clock_ns(CLOCK_MONOTONIC) / 1000000;
 }
 
 uint64_t look_dev(uint32_t major, uint32_t minor)
@@ -56,26 +66,45 @@ uint64_t look_dev(uint32_t major, uint32_t minor)
 	return (uint64_t)major << 32 | minor;
 }
 
-/* Rule 1; *size is the file's. */
-static bool look_is_current(const struct look *look, const struct name *name,
-			    uint64_t *size)
+/* The inode that the directory listed, as it is now. */
+static bool look_stat(const struct look *look, const struct name *name,
+		      struct content *now)
 {
 	struct statx stx = { 0 };
-	struct content now;
-	struct verdict v;
 
-	if (stream_perhaps(name->text) ||
-	    verdict_read_name(name->text, &v) != 0 ||
-	    statx(AT_FDCWD, name->text, AT_SYMLINK_NOFOLLOW,
+	if (statx(AT_FDCWD, name->text, AT_SYMLINK_NOFOLLOW,
 		  STATX_BASIC_STATS, &stx) == -1 ||
 	    !S_ISREG(stx.stx_mode) || stx.stx_ino != name->ino ||
 	    look->dev != look_dev(stx.stx_dev_major, stx.stx_dev_minor)) {
 		return false;
 	}
-	content_of_statx(&stx, &now);
+	content_of_statx(&stx, now);
+	return true;
+}
+
+/* Rules 1 and 2; *size is the file's. */
+static enum look_says look_at_name(const struct look *look,
+				   const struct name *name, uint64_t *size)
+{
+	int64_t before = clock_ns(CLOCK_REALTIME_COARSE);
+	struct content now;
+	struct verdict v;
+	bool record = false;
+
+	if (stream_perhaps(name->text, &record)) {
+		return LOOK_OPEN;
+	}
+	record = record && !look->ignore_previous;
+	if ((record && verdict_read_name(name->text, &v) != 0) ||
+	    !look_stat(look, name, &now)) {
+		return LOOK_OPEN;
+	}
 	*size = now.size;
+	if (!record) {
+		return now.ctime < before ? LOOK_NEW : LOOK_OPEN;
+	}
 	return verdict_state(&v, &now, look->signature_min) ==
-		VERDICT_STATE_CLEAN;
+		VERDICT_STATE_CLEAN ? LOOK_CURRENT : LOOK_OPEN;
 }
 
 static void look_at_names(const struct look *look, size_t first, size_t count)
@@ -86,8 +115,7 @@ static void look_at_names(const struct look *look, size_t first, size_t count)
 		struct name *name = &look->names[i];
 
 		if (name->type == DT_REG) {
-			name->current = look_is_current(look, name,
-							&name->size);
+			name->looks = look_at_name(look, name, &name->size);
 			name->batch = look->batch;
 		}
 	}

@@ -1,6 +1,6 @@
 /*
- * Which files of a directory have a clean and current record and no streams:
- * by name, many at a time, by two threads.
+ * Which files of a directory have no streams and a clean and current record,
+ * or none: by name, many at a time, by two threads.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -9,10 +9,17 @@
 
 #include "cavad/files_names.h"
 
+enum look_says {
+	LOOK_OPEN = 0,		/* nothing: it is to be opened */
+	LOOK_CURRENT,		/* clean and current */
+	LOOK_NEW		/* its content is to be scanned */
+};
+
 struct look {
 	struct name *names;	/* type DT_REG is looked at, nothing else */
 	size_t count;
 	uint64_t dev;		/* of the directory, as look_dev() has it */
+	bool ignore_previous;	/* what has a record is new, too */
 	int64_t signature_min;	/* of verdict_state() */
 	int64_t end;		/* look_clock(); then no more are begun */
 	uint32_t batch;		/* put into each name that was looked at */

@@ -15,10 +15,10 @@
 struct name {
 	char *text;
 	ino_t ino;
-	uint64_t size;		/* of the file, if current */
+	uint64_t size;		/* of the file, unless LOOK_OPEN */
 	uint32_t batch;		/* that looked at it (files_look.h), or 0 */
 	unsigned char type;	/* DT_* */
-	bool current;		/* said that look */
+	unsigned char looks;	/* enum look_says of that look */
 };
 
 struct names {

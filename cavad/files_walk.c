@@ -18,11 +18,11 @@
  *    other_mounts; one that is the same directory as one above it always is.
  *    The cursor's directory may have gone meanwhile: then what remains of it
  *    is behind the cursor, and nothing more is to be seen of the rest.
- * 4. What the record says is clean and current, and what has no streams, is
- *    passed over by name (files_look.h), three system calls a file. Names
- *    are looked at ahead, as many as this batch will come to, and what was
- *    seen of them is not good for another one: between batches there may be
- *    hours, between the look and the name there is WALK_TIME at most.
+ * 4. What has no streams, and no record or one that says clean and current,
+ *    is dealt with by name (files_look.h): two or three system calls a file.
+ *    Names are looked at ahead, as many as this batch will come to, and what
+ *    was seen of them is not good for another one: between batches there may
+ *    be hours, between the look and the name there is WALK_TIME at most.
  *    Everything else is opened, with O_PATH alone: no device wakes, no lease
  *    breaks.
  * 5. What has named streams (common/stream.h) is handed over whatever its
@@ -219,6 +219,13 @@ static bool is_excluded(struct walk *w)
 		filter_rules(&w->ask->rules, &facts) != VERDICT_REASON_NONE;
 }
 
+static void candidate_add(struct walk *w, struct files_candidate *candidate)
+{
+	candidate->path = w->path;
+	files_msg_put_candidate(w->out, candidate);
+	w->walked.count++;
+}
+
 /* Rule 5; of w->path, which is fd. */
 static void candidate_put(struct walk *w, int fd,
 			  struct files_candidate *candidate)
@@ -230,11 +237,9 @@ static void candidate_put(struct walk *w, int fd,
 	if (ret != 0) {
 		count_error(w, ret);
 	}
-	candidate->path = w->path;
 	candidate->streams = len > 0;
 	if (candidate->content || candidate->streams) {
-		files_msg_put_candidate(w->out, candidate);
-		w->walked.count++;
+		candidate_add(w, candidate);
 	}
 }
 
@@ -258,12 +263,12 @@ static bool file_wanted(struct walk *w, int fd, const struct content *now)
 	int ret = 0;
 
 	c->bytes += now->size;
-	ret = verdict_read_path(fd, &v);
-	state = verdict_state(ret == 0 ? &v : NULL, now,
-			      w->ask->signature_min);
 	if (w->ask->ignore_previous) {
 		return true;
 	}
+	ret = verdict_read_path(fd, &v);
+	state = verdict_state(ret == 0 ? &v : NULL, now,
+			      w->ask->signature_min);
 	switch (state) {
 	case VERDICT_STATE_INFECTED:
 		return true;	/* unless the allow-list has it: who knows */
@@ -315,6 +320,7 @@ static void look_ahead(struct walk *w, const struct walk_level *l,
 		.names = name,
 		.count = l->names.list + l->names.count - name,
 		.dev = l->dev,
+		.ignore_previous = w->ask->ignore_previous,
 		.signature_min = w->ask->signature_min,
 		.end = w->end,
 		.batch = w->batch,
@@ -327,24 +333,31 @@ static void look_ahead(struct walk *w, const struct walk_level *l,
 	looker_look(w->looker, &look);
 }
 
-/* Rule 4: clean and current, and counted. False: nothing is known. */
+/* Rule 4: counted, and a candidate if it is new. False: nothing is known. */
 static bool look_by_name(struct walk *w, const struct walk_level *l,
 			 struct name *name)
 {
+	struct files_candidate candidate = { .content = true };
 	struct walk_counts *c = &w->walked.counts;
 
-	if (name->type != DT_REG || w->ask->ignore_previous) {
+	if (name->type != DT_REG) {
 		return false;
 	}
 	if (name->batch != w->batch && walk_here(w, l)) {
 		look_ahead(w, l, name);
 	}
-	if (name->batch != w->batch || !name->current || is_excluded(w)) {
+	if (name->batch != w->batch || name->looks == LOOK_OPEN ||
+	    is_excluded(w)) {
 		return false;
 	}
 	c->files++;
-	c->current++;
 	c->bytes += name->size;
+	if (name->looks == LOOK_CURRENT) {
+		c->current++;
+		return true;
+	}
+	candidate.size = name->size;
+	candidate_add(w, &candidate);
 	return true;
 }
 

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "common/digest.h"
+#include "common/verdict.h"
 
 #define STREAM_PREFIX "user.DosStream."
 #define STREAM_TYPE ":$DATA"
@@ -126,19 +127,22 @@ static bool stream_is_metadata(int fd, const char *attribute)
 	return len > 0 && stream_is_finder_info(value, (size_t)len);
 }
 
-bool stream_perhaps(const char *file)
+bool stream_perhaps(const char *file, bool *record)
 {
 	char names[1024];
 	ssize_t size = llistxattr(file, names, sizeof(names));
 	ssize_t at = 0;
+	bool streams = size == -1;
 
+	*record = size == -1;
 	for (at = 0; at < size; at += strlen(names + at) + 1) {
-		if (strncmp(names + at, STREAM_PREFIX,
-			    strlen(STREAM_PREFIX)) == 0) {
-			return true;
-		}
+		const char *name = names + at;
+
+		*record = *record || strcmp(name, VERDICT_XATTR) == 0;
+		streams = streams || strncmp(name, STREAM_PREFIX,
+					     strlen(STREAM_PREFIX)) == 0;
 	}
-	return size == -1;
+	return streams;
 }
 
 int stream_list(int fd, char names[STREAM_LIST_MAX], size_t *len)

@@ -49,10 +49,10 @@ void stream_token(const char *attribute, char token[STREAM_TOKEN_MAX]);
 bool stream_is_finder_info(const uint8_t *value, size_t len);
 
 /*
- * Has a name in the working directory any? True also where that cannot be
- * said; no link is followed.
+ * Has a name in the working directory any? And has it a record (verdict.h)?
+ * True also where that cannot be said; no link is followed.
  */
-bool stream_perhaps(const char *name);
+bool stream_perhaps(const char *name, bool *record);
 
 /*
  * The attributes of fd that are such streams and are scanned, each with its

@@ -5,15 +5,19 @@
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
+#include "common/stream.h"
 #include "common/verdict.h"
 
 static int read_name(const char *name, struct verdict *v);
+static bool perhaps(const char *name, bool *record);
 
 #define LOOK_BLOCK 1
 #define LOOK_ALONE 3
 #define verdict_read_name read_name
+#define stream_perhaps perhaps
 #include "cavad/files_look.c"
 #undef verdict_read_name
+#undef stream_perhaps
 
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
@@ -31,6 +35,12 @@ static struct {
 	unsigned int by_main, by_other;
 } readers = { .lock = PTHREAD_MUTEX_INITIALIZER,
 	      .moved = PTHREAD_COND_INITIALIZER };
+
+/* Run once after the attributes of that name were listed. */
+static struct {
+	const char *name;
+	void (*run)(void);
+} meanwhile;
 
 struct dir {
 	char top[64];
@@ -60,6 +70,17 @@ static int read_name(const char *name, struct verdict *v)
 	}
 	pthread_mutex_unlock(&readers.lock);
 	return verdict_read_name(name, v);
+}
+
+static bool perhaps(const char *name, bool *record)
+{
+	bool streams = stream_perhaps(name, record);
+
+	if (meanwhile.name != NULL && strcmp(name, meanwhile.name) == 0) {
+		meanwhile.name = NULL;
+		meanwhile.run();
+	}
+	return streams;
 }
 
 static void put_record(const char *name)
@@ -130,7 +151,7 @@ static unsigned int count_current(const struct dir *d)
 
 	for (i = 0; i < NAMES; i++) {
 		assert_int_equal(d->names[i].batch, 7);
-		n += d->names[i].current;
+		n += d->names[i].looks == LOOK_CURRENT;
 	}
 	return n;
 }
@@ -158,7 +179,7 @@ static void test_again(void **p)
 		looker_look(d->looker, &d->look);
 		assert_int_equal(count_current(d), NAMES);
 		for (i = 0; i < NAMES; i++) {
-			d->names[i].current = false;
+			d->names[i].looks = LOOK_OPEN;
 			d->names[i].batch = 0;
 		}
 	}
@@ -182,7 +203,7 @@ static void test_few(void **p)
 	d->look.count = LOOK_ALONE;
 	looker_look(d->looker, &d->look);
 	assert_false(d->looker->have_thread);
-	assert_true(d->names[LOOK_ALONE - 1].current);
+	assert_int_equal(d->names[LOOK_ALONE - 1].looks, LOOK_CURRENT);
 	assert_int_equal(d->names[LOOK_ALONE].batch, 0);
 }
 
@@ -216,7 +237,8 @@ static void test_others(void **p)
 	d->names[7].batch = 7;
 	looker_look(d->looker, &d->look);
 	assert_int_equal(count_current(d), NAMES - 7);
-	assert_false(d->names[3].current || d->names[4].current);
+	assert_int_equal(d->names[3].looks, LOOK_OPEN);
+	assert_int_equal(d->names[4].looks, LOOK_OPEN);
 
 	d->look.signature_min = 101;
 	looker_look(d->looker, &d->look);
@@ -225,6 +247,85 @@ static void test_others(void **p)
 	d->look.dev++;
 	looker_look(d->looker, &d->look);
 	assert_int_equal(count_current(d), 0);
+}
+
+/* Until what was done to files so far is of another tick. */
+static void let_age(void)
+{
+	struct timespec ts = { .tv_nsec = 30000000 };
+
+	nanosleep(&ts, NULL);
+}
+
+/* Without a record it is new, unless it is so young that nobody can say. */
+static void test_new(void **p)
+{
+	struct dir *d = *p;
+
+	assert_int_equal(removexattr("f00", VERDICT_XATTR), 0);
+	assert_int_equal(removexattr("f01", VERDICT_XATTR), 0);
+	assert_int_equal(setxattr("f01", "user.DosStream.s:$DATA", "x", 2, 0),
+			 0);
+	looker_look(d->looker, &d->look);
+	assert_int_equal(d->names[0].looks, LOOK_OPEN);
+	let_age();
+	looker_look(d->looker, &d->look);
+	assert_int_equal(d->names[0].looks, LOOK_NEW);
+	assert_int_equal(d->names[0].size, 4);
+	assert_int_equal(d->names[1].looks, LOOK_OPEN);
+	assert_int_equal(count_current(d), NAMES - 2);
+
+	d->look.ignore_previous = true;
+	readers.by_main = readers.by_other = 0;
+	looker_look(d->looker, &d->look);
+	assert_int_equal(d->names[1].looks, LOOK_OPEN);
+	assert_int_equal(d->names[2].looks, LOOK_NEW);
+	assert_int_equal(count_current(d), 0);
+	assert_int_equal(readers.by_main + readers.by_other, 0);
+}
+
+static void rename_back(void)
+{
+	assert_int_equal(rename("with", "f00"), 0);
+}
+
+static void replace(void)
+{
+	assert_int_equal(rename("f02", "f01"), 0);
+}
+
+static void put_stream(void)
+{
+	assert_int_equal(setxattr("f03", "user.DosStream.s:$DATA", "x", 2, 0),
+			 0);
+}
+
+/* What was listed is one file, what is there another. */
+static void test_renamed(void **p)
+{
+	struct dir *d = *p;
+
+	d->look.ignore_previous = true;
+	assert_int_equal(setxattr("f00", "user.DosStream.s:$DATA", "x", 2, 0),
+			 0);
+	assert_int_equal(rename("f00", "with"), 0);
+	write_file("f00", "bait");
+	let_age();
+	meanwhile.name = "f00";
+	meanwhile.run = rename_back;
+	looker_look(d->looker, &d->look);
+	assert_int_equal(d->names[0].looks, LOOK_OPEN);
+
+	meanwhile.name = "f01";
+	meanwhile.run = replace;
+	looker_look(d->looker, &d->look);
+	assert_int_equal(d->names[1].looks, LOOK_OPEN);
+
+	meanwhile.name = "f03";
+	meanwhile.run = put_stream;
+	looker_look(d->looker, &d->look);
+	assert_int_equal(d->names[3].looks, LOOK_OPEN);
+	assert_null(meanwhile.name);
 }
 
 #define LOOK_TEST(name) cmocka_unit_test_setup_teardown(name, dir_up, dir_down)
@@ -238,6 +339,8 @@ int main(void)
 		LOOK_TEST(test_few),
 		LOOK_TEST(test_time),
 		LOOK_TEST(test_others),
+		LOOK_TEST(test_new),
+		LOOK_TEST(test_renamed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -396,6 +396,37 @@ static void test_streams(void **p)
 			    "e(streams)\ne/1\ne/2\ne/3\ne/4\n");
 }
 
+/* What is no longer young is dealt with by name: no other candidates. */
+static void test_new(void **p)
+{
+	struct timespec ts = { .tv_nsec = 30000000 };
+	struct tree *t = *p;
+
+	tree_file(t, "a");
+	tree_file(t, "b.tmp");
+	tree_file(t, "c");
+	put_stream(t, "c", "user.DosStream.s:$DATA");
+	mark(t, "clean", VERDICT_CLEAN);
+	mark(t, "infected", VERDICT_INFECTED);
+	nanosleep(&ts, NULL);
+	t->ask.rules.extensions = (struct filter_list) { "*.tmp", 6 };
+	walk_all(t, true);
+	assert_string_equal(t->seen, "a\nc\ninfected\n");
+	assert_int_equal(t->sum.files, 5);
+	assert_int_equal(t->sum.bytes, 4 * 4);
+	assert_int_equal(t->sum.excluded, 1);
+	assert_int_equal(t->sum.current, 1);
+
+	t->ask.ignore_previous = true;
+	t->sum = (struct walk_counts) { .files = 0 };
+	t->seen[0] = t->cursor[0] = '\0';
+	walk_all(t, true);
+	assert_string_equal(t->seen, "a\nc\nclean\ninfected\n");
+	assert_int_equal(t->sum.files, 5);
+	assert_int_equal(t->sum.bytes, 4 * 4);
+	assert_int_equal(t->sum.current, 0);
+}
+
 /* cmocka's would go on with the tests, in the child. */
 static void check_at(bool ok, int line)
 {
@@ -490,6 +521,7 @@ int main(void)
 		WALK_TEST(current),
 		WALK_TEST(ahead),
 		WALK_TEST(streams),
+		WALK_TEST(new),
 		WALK_TEST(mounts),
 		WALK_TEST(deep),
 	};
