@@ -22,12 +22,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "cavad/files_open.h"
@@ -145,6 +147,7 @@ static enum files_status status_of_open(struct files_found *found, int error)
 static enum files_status found_facts(const struct ident *want,
 				     struct files_found *found)
 {
+	struct statfs fs;
 	struct statx stx;
 	int ret = 0;
 
@@ -161,8 +164,12 @@ static enum files_status found_facts(const struct ident *want,
 	}
 	content_of_statx(&stx, &found->content);
 	found->stub = tiered_is_short(stx.stx_blocks, stx.stx_size);
-	ret = ident_of_statx(found->fd, &stx, want, &found->ident);
-	return ret == 0 ? FILES_OK : found_io(found, ret);
+	ret = ident_of_statx(found->fd, &stx, want, &fs, &found->ident);
+	if (ret != 0) {
+		return found_io(found, ret);
+	}
+	found->fuse = fs.f_type == FUSE_SUPER_MAGIC;
+	return FILES_OK;
 }
 
 /* The kernel's name of fd, without symlinks. 0 or errno. */

@@ -21,6 +21,7 @@ struct files_found {
 	int error;			/* errno with FILES_IO */
 	bool any_type;			/* directories have streams too */
 	bool stub;			/* less on the disk than it has */
+	bool fuse;			/* on a file system of a program */
 	struct ident ident;
 	struct content content;		/* when it was found */
 	char path[FILES_PATH_MAX];	/* below root->configured */

@@ -18,13 +18,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "cavad/files_held.h"
@@ -72,15 +70,13 @@ static enum files_status io_error(int *result, int error)
  */
 static bool begin_is_quiet(const struct beginning *b)
 {
-	struct statfs fs = { 0 };
 	int64_t due = 0;
 
 	if (__builtin_add_overflow(b->begun.content.ctime, FILES_STAMP_AHEAD,
 				   &due)) {
 		return false;
 	}
-	return files_record_due(due) && fstatfs(b->fd, &fs) == 0 &&
-		fs.f_type != FUSE_SUPER_MAGIC;
+	return files_record_due(due) && !b->found.fuse;
 }
 
 /*

@@ -48,23 +48,23 @@ static void ident_handle(int fd, struct ident *id)
 int ident_of_fd(int fd, struct ident *id)
 {
 	struct statx stx;
+	struct statfs fs;
 	int ret = statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &stx);
 
-	return ret == 0 ? ident_of_statx(fd, &stx, NULL, id) : errno;
+	return ret == 0 ? ident_of_statx(fd, &stx, NULL, &fs, id) : errno;
 }
 
 int ident_of_statx(int fd, const struct statx *stx, const struct ident *known,
-		   struct ident *id)
+		   struct statfs *fs, struct ident *id)
 {
-	struct statfs fs;
 	int ret = 0;
 
 	memset(id, 0, sizeof(*id));
-	ret = fstatfs(fd, &fs);
+	ret = fstatfs(fd, fs);
 	if (ret != 0) {
 		return errno;
 	}
-	memcpy(&id->fsid, &fs.f_fsid, sizeof(id->fsid));
+	memcpy(&id->fsid, &fs->f_fsid, sizeof(id->fsid));
 	if (id->fsid == 0) {
 		id->fsid = (uint64_t)stx->stx_dev_major << 32 |
 			stx->stx_dev_minor;

@@ -44,12 +44,13 @@ int ident_of_fd(int fd, struct ident *id);
 
 /*
  * The same of a file that was asked for IDENT_STATX already. known may be
- * NULL; if it is that file, its handle is taken over.
+ * NULL; if it is that file, its handle is taken over. *fs is what it is on.
  */
 #define IDENT_STATX (STATX_BASIC_STATS | STATX_BTIME)
+struct statfs;
 struct statx;
 int ident_of_statx(int fd, const struct statx *stx, const struct ident *known,
-		   struct ident *id);
+		   struct statfs *fs, struct ident *id);
 
 /* 0 or errno; `fd` may be O_PATH. */
 int content_of_fd(int fd, struct content *c);
