@@ -67,7 +67,8 @@ void files_jobs_add(struct files_jobs *queue, struct files_job *job)
 	TAILQ_INSERT_TAIL(queue, job, entry);
 }
 
-struct files_job *files_jobs_first(struct files_jobs *queue)
+/* Taken from the queue; or NULL. */
+static struct files_job *jobs_first(struct files_jobs *queue)
 {
 	struct files_job *job = TAILQ_FIRST(queue);
 
@@ -170,7 +171,7 @@ static void jobs_again(struct files *f, struct files_jobs *from,
 {
 	struct files_job *job = NULL;
 
-	while ((job = files_jobs_first(from)) != NULL) {
+	while ((job = jobs_first(from)) != NULL) {
 		if (job->slot != NULL || job->number == FILES_MSG_END) {
 			files_jobs_add(job->lazy != 0 ? lazy : &f->waiting,
 				       job);
@@ -255,30 +256,28 @@ bool files_worker_idle(const struct files_worker *w)
 	return w->sock != -1 && TAILQ_EMPTY(&w->under_way);
 }
 
-bool files_worker_give(struct files_worker *w, struct files_job *job,
-		       struct files_jobs *from)
+void files_worker_give(struct files_worker *w, struct files_bunch *bunch)
 {
 	struct files *f = w->files;
-	struct buf b = buf_writer(job->data, job->len);
+	struct files_job *job = NULL;
 	int ret = ENOMEM;
 
-	b.pos = job->len;
 	if (worker_watch(w)) {
-		ret = files_msg_send(w->sock, &b, -1, MSG_DONTWAIT);
+		ret = files_out_send(&bunch->out, w->sock, MSG_DONTWAIT);
 	}
 	if (ret == 0) {
-		TAILQ_INSERT_TAIL(&w->under_way, job, entry);
-		return true;
+		TAILQ_FOREACH(job, &bunch->jobs, entry) {
+			job->queue = NULL;
+		}
+		TAILQ_CONCAT(&w->under_way, &bunch->jobs, entry);
+		return;
 	}
-	job->queue = from;
-	TAILQ_INSERT_HEAD(from, job, entry);
+	files_bunch_undo(bunch);
+	TALLOC_FREE(w->stuck);
 	if (ret != ENOMEM) {
 		worker_close(w);
 		files_push(f);
-	} else if (TAILQ_EMPTY(&w->under_way)) {
-		TALLOC_FREE(w->stuck);
 	}
-	return false;
 }
 
 /* What it is to do next, on the queue; or NULL. */
@@ -305,8 +304,7 @@ static struct files_jobs *worker_queue(struct files_worker *w)
 static void files_push(struct files *f)
 {
 	struct files_worker *w = NULL;
-	struct files_jobs *queue = NULL;
-	struct files_job *job = NULL;
+	struct files_bunch one;
 	unsigned int i = 0;
 
 	for (i = 0; i < FILES_PROCESSES; i++) {
@@ -314,10 +312,9 @@ static void files_push(struct files *f)
 		if (!files_worker_idle(w)) {
 			continue;
 		}
-		queue = worker_queue(w);
-		job = files_jobs_first(queue);
-		if (job != NULL) {
-			files_worker_give(w, job, queue);
+		files_bunch_start(&one);
+		if (files_bunch_take(&one, worker_queue(w))) {
+			files_worker_give(w, &one);
 		}
 	}
 	files_bunch_push(f, false);
@@ -405,31 +402,17 @@ static void worker_replied(struct files_worker *w, struct files_job *job,
 	}
 }
 
-/* One message. False: there is none, or the worker is lost. */
-static bool worker_message(struct files_worker *w)
+/* One message; fd is ours. */
+static void worker_message(struct files_worker *w, struct buf *b, int fd)
 {
 	struct files *f = w->files;
 	struct files_job *job = NULL;
-	struct buf b;
-	uint32_t number = 0;
-	uint32_t id = 0;
-	size_t len = 0;
-	int fd = -1;
-	int ret = 0;
+	uint32_t number = buf_get_u32(b);
+	uint32_t id = buf_get_u32(b);
 
-	ret = files_msg_recv(w->sock, f->msg, &len, &fd, MSG_DONTWAIT);
-	if (ret != 0) {
-		if (ret != EAGAIN) {
-			worker_lost(w, EPIPE);
-		}
-		return false;
-	}
-	b = buf_reader(f->msg, len);
-	number = buf_get_u32(&b);
-	id = buf_get_u32(&b);
 	if (number == FILES_MSG_LOG && fd == -1) {
-		files_msg_logged(&b);
-		return true;
+		files_msg_logged(b);
+		return;
 	}
 	if (number == FILES_MSG_LATER && fd == -1) {
 		job = worker_take(w, id, FILES_MSG_BEGIN);
@@ -437,15 +420,15 @@ static bool worker_message(struct files_worker *w)
 	if (job != NULL) {
 		TAILQ_INSERT_TAIL(&w->later, job, entry);
 		files_push(f);
-		return true;
+		return;
 	}
 	job = worker_take(w, id, number);
 	if (job == NULL) {
 		job = job_take(&w->later, id, number);
 	}
 	if (job != NULL) {
-		worker_replied(w, job, &b, fd);
-		return true;
+		worker_replied(w, job, b, fd);
+		return;
 	}
 	log_error("files process: worker %d sent what nobody asked for; it is "
 		  "not listened to any more. Please report this.",
@@ -454,30 +437,39 @@ static bool worker_message(struct files_worker *w)
 		close(fd);
 	}
 	worker_lost(w, EPIPE);
-	return false;
 }
 
-/* All that there is of a bunch. */
+/* One packet: all or some of a bunch. */
 static void worker_readable(struct tevent_context *ev, struct tevent_fd *fde,
 			    uint16_t flags, void *private_data)
 {
 	struct files_worker *w = private_data;
+	struct files *f = w->files;
+	struct buf b;
 	bool freed = false;
-	bool more = true;
-	unsigned int i = 0;
+	int fd = -1;
+	int ret = files_in_recv(&f->in, w->sock, MSG_DONTWAIT);
 
 	(void)ev;
 	(void)fde;
 	(void)flags;
-	w->files->freed = &freed;
-	for (i = 0; more && i < FILES_BUNCH; i++) {
-		more = worker_message(w);
+	if (ret != 0) {
+		if (ret != EAGAIN) {
+			worker_lost(w, EPIPE);
+		}
+		return;
+	}
+	f->freed = &freed;
+	while (files_in_next(&f->in, &b, &fd)) {
+		worker_message(w, &b, fd);
 		if (freed) {
 			return;
 		}
-		more = more && !files_worker_idle(w);
+		if (w->sock == -1) {
+			files_in_drop(&f->in);	/* others do it again */
+		}
 	}
-	w->files->freed = NULL;
+	f->freed = NULL;
 }
 
 static void worker_stuck(struct tevent_context *ev, struct tevent_timer *te,
@@ -603,14 +595,13 @@ static void control_readable(struct tevent_context *ev,
 	struct files *f = private_data;
 	struct buf b;
 	uint32_t number = 0;
-	size_t len = 0;
 	int fd = -1;
 	int ret = 0;
 
 	(void)ev;
 	(void)fde;
 	(void)flags;
-	ret = files_msg_recv(f->control, f->msg, &len, &fd, MSG_DONTWAIT);
+	ret = files_msg_recv(f->control, &f->in, &b, &fd, MSG_DONTWAIT);
 	if (ret == EAGAIN) {
 		return;
 	}
@@ -618,7 +609,6 @@ static void control_readable(struct tevent_context *ev,
 		control_ended(f);
 		return;
 	}
-	b = buf_reader(f->msg, len);
 	number = buf_get_u32(&b);
 	buf_get_u32(&b);
 	if (number == FILES_MSG_WORKER) {
@@ -662,6 +652,7 @@ static int files_destructor(struct files *f)
 	if (f->freed != NULL) {
 		*f->freed = true;
 	}
+	files_in_drop(&f->in);
 	jobs_detach(&f->waiting);
 	jobs_detach(&f->lazy);
 	jobs_detach(&f->again);
@@ -685,16 +676,14 @@ static int wait_started(struct files *f)
 	struct buf b;
 	uint32_t number = 0;
 	unsigned int missing = FILES_PROCESSES;
-	size_t len = 0;
 	int fd = -1;
 	int ret = 0;
 
 	while (missing > 0) {
-		ret = files_msg_recv(f->control, f->msg, &len, &fd, 0);
+		ret = files_msg_recv(f->control, &f->in, &b, &fd, 0);
 		if (ret != 0) {
 			return ret;
 		}
-		b = buf_reader(f->msg, len);
 		number = buf_get_u32(&b);
 		buf_get_u32(&b);
 		switch (number) {

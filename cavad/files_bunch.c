@@ -4,7 +4,7 @@
  * Each request is a wake-up of a worker and each answer one of cavad, which
  * for a small file is most of what it costs. So begins and ends of which
  * nobody waits are gathered until there are FILES_BUNCH of them, or one of
- * them has waited for as long as it may, and go out together.
+ * them has waited for as long as it may, and go out together, in one packet.
  *
  * A bunch goes to the last worker that is idle: the same one where it can
  * keep up, so that what it ends and what it begins make one bunch. The first
@@ -14,6 +14,36 @@
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 #include "cavad/files_private.h"
+
+void files_bunch_start(struct files_bunch *bunch)
+{
+	TAILQ_INIT(&bunch->jobs);
+	bunch->out.count = 0;
+	bunch->out.len = 0;
+}
+
+bool files_bunch_take(struct files_bunch *bunch, struct files_jobs *queue)
+{
+	struct files_job *job = TAILQ_FIRST(queue);
+
+	if (job == NULL ||
+	    !files_out_add(&bunch->out, job->data, job->len, -1)) {
+		return false;
+	}
+	TAILQ_REMOVE(queue, job, entry);
+	TAILQ_INSERT_TAIL(&bunch->jobs, job, entry);
+	return true;
+}
+
+void files_bunch_undo(struct files_bunch *bunch)
+{
+	struct files_job *job = NULL;
+
+	while ((job = TAILQ_LAST(&bunch->jobs, files_jobs)) != NULL) {
+		TAILQ_REMOVE(&bunch->jobs, job, entry);
+		TAILQ_INSERT_HEAD(job->queue, job, entry);
+	}
+}
 
 bool files_bunch_takes(const struct files_worker *w)
 {
@@ -45,33 +75,24 @@ static unsigned int jobs_count(const struct files_jobs *queue)
 	return count;
 }
 
-static void bunch_give(struct files_worker *w, struct files_jobs *queue,
-		       unsigned int count)
-{
-	bool given = true;
-
-	while (given && count-- > 0) {
-		given = files_worker_give(w, files_jobs_first(queue), queue);
-	}
-}
-
 /* What there is for this worker, or nothing as long as it is not enough. */
 static void bunch_push_to(struct files_worker *w, bool due)
 {
 	struct files *f = w->files;
-	unsigned int ends = jobs_count(&w->lazy);
-	unsigned int begins = files_bunch_takes(w) ? jobs_count(&f->lazy) : 0;
+	struct files_bunch bunch;
+	bool begins = files_bunch_takes(w);
 
-	if (!due && ends + begins < FILES_BUNCH) {
+	if (!due && jobs_count(&w->lazy) +
+	    (begins ? jobs_count(&f->lazy) : 0) < FILES_BUNCH) {
 		return;
 	}
-	if (begins > FILES_BUNCH - ends) {
-		begins = FILES_BUNCH - ends;
+	files_bunch_start(&bunch);
+	while (files_bunch_take(&bunch, &w->lazy)) {
 	}
-	bunch_give(w, &w->lazy, ends);
-	/* unless it is gone by now */
-	if (w->sock != -1) {
-		bunch_give(w, &f->lazy, begins);
+	while (begins && files_bunch_take(&bunch, &f->lazy)) {
+	}
+	if (!TAILQ_EMPTY(&bunch.jobs)) {
+		files_worker_give(w, &bunch);
 	}
 }
 

@@ -1,6 +1,6 @@
 /*
  * Messages between cavad, the files parent and its workers: bytes to
- * structs and back, and one packet with at most one descriptor.
+ * structs and back.
  *
  * Enumerations come as numbers and are checked here, so that no reader
  * above has to; a number out of range makes the whole message an error.
@@ -12,10 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
-#include <unistd.h>
 
-#include "cavad/files_msg.h"
+#include "cavad/files_packet.h"
 
 #define FILES_CANDIDATE_MIN 13	/* bytes: size, what, an empty path */
 
@@ -370,74 +368,6 @@ void files_msg_get_walked(struct buf *b, TALLOC_CTX *mem_ctx,
 			b->error = ENOMEM;
 		}
 	}
-}
-
-int files_msg_send(int sock, const struct buf *b, int fd, int flags)
-{
-	union {
-		struct cmsghdr align;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control = { .space = { 0 } };
-	struct iovec iov = { .iov_base = b->data, .iov_len = b->pos };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	struct cmsghdr *cmsg = NULL;
-	ssize_t sent = 0;
-
-	if (b->error != 0) {
-		return b->error;
-	}
-	if (fd != -1) {
-		msg.msg_control = control.space;
-		msg.msg_controllen = sizeof(control.space);
-		cmsg = CMSG_FIRSTHDR(&msg);
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
-	}
-	do {
-		sent = sendmsg(sock, &msg, flags | MSG_NOSIGNAL);
-	} while (sent == -1 && errno == EINTR);
-	return sent == -1 ? errno : 0;
-}
-
-int files_msg_recv(int sock, uint8_t *data, size_t *len, int *fd, int flags)
-{
-	union {
-		struct cmsghdr align;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control = { .space = { 0 } };
-	struct iovec iov = { .iov_base = data, .iov_len = FILES_MSG_MAX };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1,
-			      .msg_control = control.space,
-			      /* LEN, not SPACE: padding fits a second one */
-			      .msg_controllen = CMSG_LEN(sizeof(int)) };
-	struct cmsghdr *cmsg = NULL;
-	ssize_t got = 0;
-
-	*fd = -1;
-	do {
-		got = recvmsg(sock, &msg, flags | MSG_CMSG_CLOEXEC);
-	} while (got == -1 && errno == EINTR);
-	if (got == -1) {
-		return errno;
-	}
-	cmsg = CMSG_FIRSTHDR(&msg);
-	if (cmsg != NULL && cmsg->cmsg_level == SOL_SOCKET &&
-	    cmsg->cmsg_type == SCM_RIGHTS &&
-	    cmsg->cmsg_len == CMSG_LEN(sizeof(int))) {
-		memcpy(fd, CMSG_DATA(cmsg), sizeof(int));
-	}
-	if (got >= FILES_MSG_HEAD &&
-	    (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0) {
-		*len = got;
-		return 0;
-	}
-	if (*fd != -1) {
-		close(*fd);
-		*fd = -1;
-	}
-	return got == 0 ? EPIPE : EBADMSG;
 }
 
 void files_msg_log(int sock, enum log_level level, const char *fmt, ...)

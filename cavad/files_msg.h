@@ -1,11 +1,12 @@
 /*
  * Messages between cavad, the files parent and its workers.
  *
- * SOCK_SEQPACKET socketpairs, one packet is one message: u32 number, u32 id
- * (a reply repeats the id of its request), the fields. A descriptor may ride
- * along. Both ends are the same binary, so there is no version; cavad has no
- * rights while the other end is root, so everything is decoded as if a
- * stranger had sent it, and what does not decode ends the worker.
+ * SOCK_SEQPACKET socketpairs, and in a packet (files_packet.h) one message or
+ * some: u32 number, u32 id (a reply repeats the id of its request), the
+ * fields. A descriptor may ride along. Both ends are the same binary, so there
+ * is no version; cavad has no rights while the other end is root, so
+ * everything is decoded as if a stranger had sent it, and what does not decode
+ * ends the worker.
  *
  * The files process has no way to the log of its own (it closes every other
  * descriptor): it sends its lines as LOG, and cavad writes them.
@@ -95,15 +96,6 @@ void files_msg_put_candidate(struct buf *b, const struct files_candidate *c);
 /* All of it is on mem_ctx. */
 void files_msg_get_walked(struct buf *b, TALLOC_CTX *mem_ctx,
 			  struct files_walked *walked);
-
-/* fd -1 = none. Never raises SIGPIPE. flags: 0 or MSG_DONTWAIT. 0 or errno */
-int files_msg_send(int sock, const struct buf *b, int fd, int flags);
-
-/*
- * Takes one message into data[FILES_MSG_MAX]. 0; EPIPE (the other end is
- * gone); EBADMSG; errno. *fd is -1 or close-on-exec and the caller's.
- */
-int files_msg_recv(int sock, uint8_t *data, size_t *len, int *fd, int flags);
 
 /* Sends a LOG line; one that does not fit into the socket is dropped. */
 void files_msg_log(int sock, enum log_level level, const char *fmt, ...)

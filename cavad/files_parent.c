@@ -34,6 +34,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cavad/files_packet.h"
 #include "cavad/files_parent.h"
 #include "cavad/files_rights.h"
 #include "cavad/files_walk.h"
@@ -55,6 +56,7 @@ struct parent {
 	struct slot slots[FILES_PROCESSES];
 	unsigned int dying;
 	uint8_t msg[FILES_MSG_MAX];
+	struct files_in in;
 };
 
 static int64_t monotonic_ms(void)
@@ -222,9 +224,8 @@ static int parent_serve(struct parent *p)
 	uint32_t number = 0;
 	uint32_t index = 0;
 	uint32_t incarnation = 0;
-	size_t len = 0;
 	int fd = -1;
-	int ret = files_msg_recv(p->control, p->msg, &len, &fd, 0);
+	int ret = files_msg_recv(p->control, &p->in, &in, &fd, 0);
 
 	if (ret != 0) {
 		return ret;
@@ -233,7 +234,6 @@ static int parent_serve(struct parent *p)
 		close(fd);
 		return EBADMSG;
 	}
-	in = buf_reader(p->msg, len);
 	number = buf_get_u32(&in);
 	buf_get_u32(&in);
 	index = buf_get_u32(&in);

@@ -1,6 +1,6 @@
 /*
- * What files.c (who gets which request) and files_bunch.c (what nobody waits
- * for) share, and nobody else.
+ * What files.c (who gets which request) and files_bunch.c (what goes together
+ * and what nobody waits for) share, and nobody else.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "cavad/files_job.h"
+#include "cavad/files_packet.h"
 
 #define FILES_SCAN_BUCKETS 256
 
@@ -18,7 +19,8 @@ TAILQ_HEAD(files_jobs, files_job);
 
 struct files_job {
 	TAILQ_ENTRY(files_job) entry;
-	struct files_jobs *queue;	/* NULL = a worker has it */
+	struct files_jobs *queue;	/* NULL = a worker has it; of one that
+					 * is to be given: where it is from */
 	struct files_job **slot;	/* NULL = nobody wants the answer */
 	files_job_done done;
 	void *private_data;
@@ -72,30 +74,40 @@ struct files {
 	uint32_t last_id;
 	unsigned int stuck;		/* ms */
 	bool *freed;			/* set when this is */
-	uint8_t msg[FILES_MSG_MAX];
+	struct files_in in;		/* nothing is left in it */
+};
+
+/* What a worker is about to be given, all at once. */
+struct files_bunch {
+	struct files_jobs jobs;
+	struct files_out out;
 };
 
 /* From files.c. */
 
 void files_jobs_add(struct files_jobs *queue, struct files_job *job);
 
-/* Taken from the queue; or NULL. */
-struct files_job *files_jobs_first(struct files_jobs *queue);
-
 /* It has a socket, and nothing under way. */
 bool files_worker_idle(const struct files_worker *w);
 
 /*
- * False: the job, with which nobody has begun, is back at the head of `from`,
- * and the worker may be gone. Calls no callback.
+ * It is idle. If that fails the jobs, with which nobody has begun, are where
+ * they were, and the worker may be gone. Calls no callback.
  */
-bool files_worker_give(struct files_worker *w, struct files_job *job,
-		       struct files_jobs *from);
+void files_worker_give(struct files_worker *w, struct files_bunch *bunch);
 
 /* It is on no queue. Somebody waits for it now. */
 void files_job_urgent(struct files *f, struct files_job *job);
 
 /* From files_bunch.c. */
+
+void files_bunch_start(struct files_bunch *bunch);
+
+/* The first one of that queue. False: there is none, or no room. */
+bool files_bunch_take(struct files_bunch *bunch, struct files_jobs *queue);
+
+/* All of them are where they were. */
+void files_bunch_undo(struct files_bunch *bunch);
 
 /* May it have what nobody waits for, besides the ends of what it holds? */
 bool files_bunch_takes(const struct files_worker *w);

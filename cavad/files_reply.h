@@ -1,27 +1,23 @@
 /*
  * The replies of a worker of the files process: what it is asked in a bunch
- * is answered in one, so that cavad wakes up once. No reply is kept for more
- * than FILES_REPLY_KEPT once the next one is there, so that of a bunch that
- * takes its time cavad sees how far it is.
+ * is answered in one packet, so that cavad wakes up once. No reply is kept
+ * for more than FILES_REPLY_KEPT once the next one is there, so that of a
+ * bunch that takes its time cavad sees how far it is.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 #ifndef CAVAD_FILES_REPLY_H
 #define CAVAD_FILES_REPLY_H
 
-#include "cavad/files_msg.h"
+#include "cavad/files_packet.h"
 
 #define FILES_REPLY_KEPT 5	/* ms */
 
 struct files_replies {
 	int sock;
 	int64_t since;		/* ms; that the first was begun with */
-	unsigned int count;
-	struct files_reply {
-		uint8_t *data;
-		size_t len;
-		int fd;
-	} kept[FILES_BUNCH];
+	struct files_out kept;
+	uint8_t data[FILES_PACKET_MAX];
 };
 
 /* The work for a reply begins: from here on none is kept for too long. */

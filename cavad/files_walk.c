@@ -41,6 +41,7 @@
 #include <unistd.h>
 
 #include "cavad/files_look.h"
+#include "cavad/files_packet.h"
 #include "cavad/files_walk.h"
 #include "common/stream.h"
 
@@ -568,15 +569,14 @@ void walk_end(struct walk *w)
 
 static int walker_serve(struct walk *w, int sock)
 {
-	static uint8_t in[FILES_MSG_MAX];
+	static struct files_in in;
 	static uint8_t out[FILES_MSG_MAX];
 	struct files_walk ask;
 	struct buf b;
 	uint32_t number = 0;
 	uint32_t id = 0;
-	size_t len = 0;
 	int fd = -1;
-	int ret = files_msg_recv(sock, in, &len, &fd, 0);
+	int ret = files_msg_recv(sock, &in, &b, &fd, 0);
 
 	if (ret != 0) {
 		return ret;
@@ -585,7 +585,6 @@ static int walker_serve(struct walk *w, int sock)
 		close(fd);
 		return EBADMSG;
 	}
-	b = buf_reader(in, len);
 	number = buf_get_u32(&b);
 	id = buf_get_u32(&b);
 	files_msg_get_walk(&b, &ask);

@@ -54,7 +54,7 @@ struct worker {
 	struct files_held held;
 	struct files_settle *settle;
 	struct files_replies replies;
-	uint8_t in[FILES_MSG_MAX];
+	struct files_in in;
 	uint8_t out[FILES_MSG_MAX];
 };
 
@@ -462,58 +462,49 @@ static int handle_streams(struct worker *w, uint32_t id, struct buf *in)
 	return files_reply(&w->replies, &out, -1);
 }
 
-/* One request. EAGAIN: there is none. */
-static int worker_serve(struct worker *w)
+/* One request. */
+static int worker_serve(struct worker *w, struct buf *in)
 {
-	struct buf in;
-	uint32_t number = 0;
-	uint32_t id = 0;
-	size_t len = 0;
-	int fd = -1;
-	int ret = files_msg_recv(w->sock, w->in, &len, &fd, MSG_DONTWAIT);
+	uint32_t number = buf_get_u32(in);
+	uint32_t id = buf_get_u32(in);
 
-	if (ret != 0) {
-		return ret;
-	}
-	if (fd != -1) {
-		close(fd);
-		return EBADMSG;
-	}
-	in = buf_reader(w->in, len);
-	number = buf_get_u32(&in);
-	id = buf_get_u32(&in);
 	switch (number) {
 	case FILES_MSG_BEGIN:
-		return handle_begin(w, id, &in);
+		return handle_begin(w, id, in);
 	case FILES_MSG_END:
-		return handle_end(w, id, &in);
+		return handle_end(w, id, in);
 	case FILES_MSG_SPOOL:
-		return handle_spool(w, id, &in);
+		return handle_spool(w, id, in);
 	case FILES_MSG_SPOOL_DONE:
-		return handle_spool_done(w, id, &in);
+		return handle_spool_done(w, id, in);
 	case FILES_MSG_RESPOND:
-		return handle_respond(w, id, &in);
+		return handle_respond(w, id, in);
 	case FILES_MSG_STREAMS:
-		return handle_streams(w, id, &in);
+		return handle_streams(w, id, in);
 	default:
 		return EBADMSG;
 	}
 }
 
-/* What there is, and no more than a bunch: there is more to do than this. */
+/* One, or a bunch, as they came. */
 static int worker_serve_all(struct worker *w)
 {
-	unsigned int i = 0;
-	int ret = 0;
+	struct buf in;
+	int fd = -1;
+	int ret = files_in_recv(&w->in, w->sock, MSG_DONTWAIT);
 
 	files_replies_began(&w->replies);
-	for (i = 0; ret == 0 && i < FILES_BUNCH; i++) {
-		ret = worker_serve(w);
+	while (ret == 0 && files_in_next(&w->in, &in, &fd)) {
+		if (fd != -1) {
+			close(fd);
+			return EBADMSG;
+		}
+		ret = worker_serve(w, &in);
 	}
-	if (ret != 0 && ret != EAGAIN) {
-		return ret;
+	if (ret == EAGAIN) {
+		return 0;
 	}
-	return files_replies_send(&w->replies);
+	return ret == 0 ? files_replies_send(&w->replies) : ret;
 }
 
 /* Until there is an error. */
@@ -535,7 +526,7 @@ static int worker_loop(struct worker *w)
 			/* its reader has waited for long enough */
 			ret = ret == 0 ? files_replies_send(&w->replies) : ret;
 		}
-		if (ret == 0) {
+		if (ret == 0 && pfd[0].revents != 0) {
 			ret = worker_serve_all(w);
 		}
 	}

@@ -343,6 +343,8 @@ static void test_raised_under_way(void **p)
 	talloc_free(end);
 }
 
+static struct files_in worker_in;
+
 /* The test in the place of the last worker; *kept is what it had. */
 static int be_worker(struct test *t, int *kept)
 {
@@ -351,6 +353,7 @@ static int be_worker(struct test *t, int *kept)
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0,
 				    pair), 0);
+	files_in_drop(&worker_in);
 	TALLOC_FREE(w->fde);
 	*kept = w->sock;
 	w->sock = pair[0];
@@ -359,21 +362,65 @@ static int be_worker(struct test *t, int *kept)
 	return pair[1];
 }
 
-static void reply_to(int sock)
+static uint32_t next_id(int sock)
 {
-	static uint8_t msg[FILES_MSG_MAX];
-	struct files_begun begun = { .status = FILES_GONE, .path = "" };
+	struct files_in *in = &worker_in;
 	struct buf b;
-	size_t len = 0;
 	int fd = -1;
 
-	assert_int_equal(files_msg_recv(sock, msg, &len, &fd, MSG_DONTWAIT),
-			 0);
-	b = buf_reader(msg, len);
+	if (!files_in_next(in, &b, &fd)) {
+		assert_int_equal(files_in_recv(in, sock, MSG_DONTWAIT), 0);
+		assert_true(files_in_next(in, &b, &fd));
+	}
 	buf_get_u32(&b);
-	b = files_msg_start(msg, FILES_MSG_BEGIN, buf_get_u32(&b));
+	return buf_get_u32(&b);
+}
+
+static struct buf reply_message(uint32_t id)
+{
+	static uint8_t msg[FILES_BUNCH][FILES_MSG_MAX];
+	struct files_begun begun = { .status = FILES_GONE, .path = "" };
+	struct buf b = files_msg_start(msg[id % FILES_BUNCH], FILES_MSG_BEGIN,
+				       id);
+
 	files_msg_put_begun(&b, &begun);
+	return b;
+}
+
+static void reply_to(int sock)
+{
+	struct buf b = reply_message(next_id(sock));
+
 	assert_int_equal(files_msg_send(sock, &b, -1, 0), 0);
+}
+
+/*
+ * To three, in one packet, with a descriptor each. `odd` is added to the id
+ * of the second one. Returns a pipe that ends when those are closed.
+ */
+static int reply_to_three(int sock, uint32_t odd)
+{
+	struct files_out out = { .count = 0 };
+	struct buf b;
+	int ends[2] = { -1, -1 };
+	unsigned int i = 0;
+
+	assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+	for (i = 0; i < 3; i++) {
+		b = reply_message(next_id(sock) + (i == 1 ? odd : 0));
+		assert_true(files_out_add(&out, b.data, b.pos, ends[1]));
+	}
+	assert_int_equal(files_out_send(&out, sock, 0), 0);
+	close(ends[1]);
+	return ends[0];
+}
+
+static void assert_closed(int end)
+{
+	char c = 0;
+
+	assert_int_equal(read(end, &c, 1), 0);
+	close(end);
 }
 
 static void wait_ms(struct test *t, int64_t ms)
@@ -425,16 +472,40 @@ static void test_freed_within(void **p)
 	struct tevent_req *reqs[3];
 	int kept = -1;
 	int sock = be_worker(t, &kept);
-	unsigned int i = 0;
+	int end = -1;
 
 	gather(t, reqs, 3, 1);
 	tevent_req_set_callback(reqs[0], free_files, t);
 	WAIT_FOR(t, under_way(t, LAST) == 3);
-	for (i = 0; i < 3; i++) {
-		reply_to(sock);
-	}
+	end = reply_to_three(sock, 0);
 	WAIT_FOR(t, t->files == NULL);
 	assert_true(tevent_req_is_in_progress(reqs[1]));
+	talloc_free(reqs[0]);
+	assert_closed(end);
+	close(sock);
+	close(kept);
+}
+
+/* The second answer is to nobody: that one and the third are done again. */
+static void test_lost_within(void **p)
+{
+	struct test *t = *p;
+	struct tevent_req *reqs[3];
+	struct files_begun begun;
+	int kept = -1;
+	int sock = be_worker(t, &kept);
+	int end = -1;
+
+	gather(t, reqs, 3, 1);
+	WAIT_FOR(t, under_way(t, LAST) == 3);
+	end = reply_to_three(sock, 1000);
+	assert_int_equal(begun_of(t, reqs[0], &begun), 0);
+	assert_int_equal(begun.status, FILES_GONE);
+	close(begun.fd);
+	assert_int_equal(t->files->workers[LAST].sock, -1);
+	assert_begun(t, reqs[1]);
+	assert_begun(t, reqs[2]);
+	assert_closed(end);
 	close(sock);
 	close(kept);
 }
@@ -469,6 +540,7 @@ int main(void)
 		TEST(raised_under_way),
 		TEST(slow),
 		TEST(freed_within),
+		TEST(lost_within),
 		TEST(cancelled),
 	};
 

@@ -19,6 +19,7 @@
 
 struct test {
 	struct files_replies replies;
+	struct files_in in;
 	int sock;
 };
 
@@ -58,16 +59,16 @@ static void reply(struct test *t, uint32_t id, int fd)
 /* The id of the next one, or 0. */
 static uint32_t next(struct test *t, int *fd)
 {
-	static uint8_t msg[FILES_MSG_MAX];
 	struct buf b;
-	size_t len = 0;
-	int ret = files_msg_recv(t->sock, msg, &len, fd, MSG_DONTWAIT);
+	int ret = 0;
 
-	if (ret == EAGAIN) {
-		return 0;
+	while (!files_in_next(&t->in, &b, fd)) {
+		ret = files_in_recv(&t->in, t->sock, MSG_DONTWAIT);
+		if (ret == EAGAIN) {
+			return 0;
+		}
+		assert_int_equal(ret, 0);
 	}
-	assert_int_equal(ret, 0);
-	b = buf_reader(msg, len);
 	assert_int_equal(buf_get_u32(&b), FILES_MSG_LATER);
 	return buf_get_u32(&b);
 }
@@ -107,6 +108,27 @@ static void test_full(void **p)
 	}
 }
 
+/* Any reply has room, if need be in a packet of its own. */
+static void test_large(void **p)
+{
+	static uint8_t msg[FILES_MSG_MAX];
+	struct test *t = *p;
+	struct buf b = files_msg_start(msg, FILES_MSG_LATER, 2);
+	int fd = -1;
+
+	b.pos = FILES_MSG_MAX;
+	reply(t, 1, open("/dev/null", O_RDONLY | O_CLOEXEC));
+	assert_int_equal(files_reply(&t->replies, &b, -1), 0);
+	assert_int_equal(next(t, &fd), 1);
+	assert_int_not_equal(fd, -1);
+	close(fd);
+	assert_int_equal(next(t, &fd), 0);
+	reply(t, 3, -1);
+	assert_int_equal(files_replies_send(&t->replies), 0);
+	assert_int_equal(next(t, &fd), 2);
+	assert_int_equal(next(t, &fd), 3);
+}
+
 /* What takes its time keeps no reply that was there before. */
 static void test_slow(void **p)
 {
@@ -132,6 +154,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_together),
 		TEST(test_full),
+		TEST(test_large),
 		TEST(test_slow),
 	};
 
