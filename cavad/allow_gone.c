@@ -64,6 +64,7 @@ static void gone_slice(struct tevent_context *ev, struct tevent_immediate *im,
 	};
 	int ret = threats_each(g->threats, &range, gone_row, g, &g->from);
 
+	scan_write(g->scans);	/* no smbd keeps what is owed for these */
 	if (ret != 0) {
 		log_error("threats cannot be read: %d; what the allow-list "
 			  "let through is denied until it is scanned", ret);

@@ -228,11 +228,13 @@ static void explain_scan(struct explain_state *state)
 {
 	struct scans *scans = state->parts.scans;
 	const struct ident *ident = &state->begun.ident;
-	const char *step = scan_step(scans, ident);
+	const char *step = NULL;
 	struct store_pending *p = NULL;
-	int ret = store_pending_get(state->parts.store, state->result, ident,
-				    &p);
+	int ret;
 
+	scan_hear(scans);
+	step = scan_step(scans, ident);
+	ret = store_pending_get(state->parts.store, state->result, ident, &p);
 	state->judged.owed = scan_owed(scans, ident);
 	if (step != NULL) {
 		explain_add(state, "scan", "under way: %s", step);

@@ -194,7 +194,10 @@ static int ipc_drain(struct ipc *ipc)
 	return 0;
 }
 
-/* An smbd that is blocked in a system call rings no bell. */
+/*
+ * An smbd that is blocked in a system call rings no bell, and who is told
+ * what is owed does not wait for it.
+ */
 static void ipc_look(void *private_data)
 {
 	struct ipc *ipc = talloc_get_type_abort(private_data, struct ipc);
@@ -309,6 +312,7 @@ int ipc_create(TALLOC_CTX *mem_ctx, struct tevent_context *ev, int fd,
 		return ENOMEM;
 	}
 	scans_on_spool_read(scans, ipc_spool_read, ipc);
+	scans_on_hear(scans, ipc_look, ipc);
 	*result = ipc;
 	return 0;
 }

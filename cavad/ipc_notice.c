@@ -134,6 +134,9 @@ static void ipc_notice_send(struct ipc_peer *peer,
 	TAILQ_INSERT_TAIL(&peer->notices, notice, entry);
 	peer->notices_count++;
 	tevent_req_set_callback(subreq, ipc_noticed, notice);
+	if (peer->notices_count == IPC_NOTICES_MAX / 2) {
+		scan_write(peer->ipc->scans);	/* before it is full */
+	}
 	if (peer->notices_count == IPC_NOTICES_MAX) {
 		ipc_peer_flags(peer);
 	}

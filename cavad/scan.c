@@ -205,9 +205,7 @@ static void scan_join(struct scan *scan, struct scan_waiter *w)
 	if (scan->subreq != NULL) {
 		files_raise(scan->scans->files, scan->id);
 	}
-	if (scan->state == SCAN_QUEUED) {
-		scans_wake(scan->scans);
-	}
+	scans_wake(scan->scans);	/* it may leave another lane's place */
 }
 
 void scan_take_waiters(struct scan *scan, struct scan *from)
@@ -333,6 +331,7 @@ struct tevent_req *scan_send(TALLOC_CTX *mem_ctx, struct tevent_context *ev,
 	}
 	if (scan != NULL) {
 		scan_join(scan, w);
+		scan_hurry(scan);
 		return req;
 	}
 	if (!scans_room(s, request->source)) {
@@ -499,7 +498,8 @@ static void scan_again_for(struct scans *s, struct scan *old)
 		.user = old->user,
 		.client = old->client,
 		.share = old->share,
-		.pool = old->pool != NULL ? old->pool->name : NULL,
+		.pool = old->pool != NULL && !old->pool_guessed ?
+			old->pool->name : NULL,
 	};
 	struct scan_waiter *w = NULL;
 	struct scan *scan = scan_create(s, &request);
@@ -698,6 +698,20 @@ bool scan_was_infected(struct scans *s, const struct ident *ident)
 	return ret == 0 && known.result == VERDICT_INFECTED;
 }
 
+void scans_on_hear(struct scans *s, void (*fn)(void *private_data),
+		   void *private_data)
+{
+	s->hear_fn = fn;
+	s->hear_private = private_data;
+}
+
+void scan_hear(struct scans *s)
+{
+	if (s->hear_fn != NULL) {
+		s->hear_fn(s->hear_private);
+	}
+}
+
 bool scan_owed(struct scans *s, const struct ident *ident)
 {
 	return scan_find(s, ident) != NULL || debt_owed(s->debts, ident) ||
@@ -751,48 +765,4 @@ void scans_on_spool_read(struct scans *s, void (*fn)(void *private_data),
 			 void *private_data)
 {
 	spooled_on_read(s->spooled, fn, private_data);
-}
-
-/* What servers may fetch. */
-
-bool scan_outstanding(struct scans *s, const struct ident *ident,
-		      unsigned int i, struct scan_outstanding *o)
-{
-	return outstanding_find(s->outstanding, ident, i, o);
-}
-
-void scan_outstanding_paths(struct scans *s,
-			    void (*fn)(void *private_data, const char *path),
-			    void *private_data)
-{
-	outstanding_paths(s->outstanding, fn, private_data);
-}
-
-void scan_fetched(struct scans *s, const struct ident *ident)
-{
-	struct scan *scan = scan_asked_find(s, ident);
-
-	if (scan != NULL && scan->outstanding != NULL) {
-		scan->fetched = true;
-	}
-}
-
-const char *scan_alias(struct scans *s, const char *alias)
-{
-	return outstanding_target(s->outstanding, alias);
-}
-
-bool scan_wrong_file(struct scans *s, const char *path)
-{
-	struct scan *scan = NULL;
-	bool found = false;
-
-	LIST_FOREACH(scan, &s->all, entry) {
-		if (scan->outstanding != NULL &&
-		    strcmp(scan_asked_name(scan), path) == 0) {
-			scan->wrong_file = true;
-			found = true;
-		}
-	}
-	return found;
 }

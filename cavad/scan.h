@@ -149,6 +149,14 @@ int scans_watch(struct scans *s,
  */
 bool scan_owed(struct scans *s, const struct ident *ident);
 
+/*
+ * Before a person is told that none is: fn reads what smbds have said and
+ * nobody was woken for. (The open gate and readers ask by ipc.c.)
+ */
+void scans_on_hear(struct scans *s, void (*fn)(void *private_data),
+		   void *private_data);
+void scan_hear(struct scans *s);
+
 /* What a scan of it that is under way does, for people, or NULL. */
 const char *scan_step(const struct scans *s, const struct ident *ident);
 

@@ -1,5 +1,5 @@
 /*
- * Bytes that servers have read through CHECK$.
+ * What servers may fetch through CHECK$, and bytes that they have read there.
  *
  * smbd tells them when a handle is closed, which may be after the answer: as
  * long as the scan goes on they are its, and then, for check_grace, those of
@@ -7,6 +7,8 @@
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
+#include <string.h>
+
 #include "cavad/scan_private.h"
 
 void scan_bytes_fetched(struct scans *s, const struct ident *ident,
@@ -32,4 +34,46 @@ void scans_on_late_bytes(struct scans *s,
 {
 	s->late_fn = fn;
 	s->late_private = private_data;
+}
+
+bool scan_outstanding(struct scans *s, const struct ident *ident,
+		      unsigned int i, struct scan_outstanding *o)
+{
+	return outstanding_find(s->outstanding, ident, i, o);
+}
+
+void scan_outstanding_paths(struct scans *s,
+			    void (*fn)(void *private_data, const char *path),
+			    void *private_data)
+{
+	outstanding_paths(s->outstanding, fn, private_data);
+}
+
+void scan_fetched(struct scans *s, const struct ident *ident)
+{
+	struct scan *scan = scan_asked_find(s, ident);
+
+	if (scan != NULL && scan->outstanding != NULL) {
+		scan->fetched = true;
+	}
+}
+
+const char *scan_alias(struct scans *s, const char *alias)
+{
+	return outstanding_target(s->outstanding, alias);
+}
+
+bool scan_wrong_file(struct scans *s, const char *path)
+{
+	struct scan *scan = NULL;
+	bool found = false;
+
+	LIST_FOREACH(scan, &s->all, entry) {
+		if (scan->outstanding != NULL &&
+		    strcmp(scan_asked_name(scan), path) == 0) {
+			scan->wrong_file = true;
+			found = true;
+		}
+	}
+	return found;
 }

@@ -116,11 +116,24 @@ void scan_lookup(struct scan *scan)
 	tevent_req_set_callback(scan->subreq, scan_looked_up, scan);
 }
 
+/*
+ * Not what may be in another pool than is thought; nor when half of the room
+ * for what is owed is taken, some of it by what a look alone would end.
+ */
+static bool scan_may_wait(struct scan *scan)
+{
+	struct scans *s = scan->scans;
+
+	return scan_lane(scan, 0) == QUEUE_OWED && scan->path[0] != '\0' &&
+		scans_room(s, SCAN_NOTICE) > scans_most(s, SCAN_NOTICE) / 2 &&
+		scan_pool_guess(scan);
+}
+
 void scan_start(struct scan *scan)
 {
-	enum queue_lane lane = scan_lane(scan, 0);
+	enum queue_lane lane = QUEUE_OWED;
 
-	if (lane != QUEUE_OWED || !scan_pool_guess(scan)) {
+	if (!scan_may_wait(scan)) {
 		scan_lookup(scan);
 		return;
 	}
@@ -132,6 +145,14 @@ void scan_start(struct scan *scan)
 	scan->state = SCAN_QUEUED;
 	queue_add(&scan->pool->queue, &scan->queue, lane, false);
 	scans_wake(scan->scans);
+}
+
+void scan_hurry(struct scan *scan)
+{
+	if (scan->urgent && scan->state == SCAN_QUEUED && !scan->looked) {
+		queue_remove(&scan->pool->queue, &scan->queue);
+		scan_lookup(scan);
+	}
 }
 
 /* Is there a current verdict? It is in *v then, with the content of now. */
@@ -161,6 +182,7 @@ static bool scan_current(struct scan *scan, const struct files_begun *begun,
 /* Known by its path until now. True: another scan has taken over. */
 static bool scan_identified(struct scan *scan, const struct ident *ident)
 {
+	struct scans *s = scan->scans;
 	struct scan *other = NULL;
 
 	if (scan->have_ident) {
@@ -174,7 +196,9 @@ static bool scan_identified(struct scan *scan, const struct ident *ident)
 		return false;
 	}
 	scan_take_waiters(other, scan);
+	scan_hurry(other);
 	talloc_free(scan);
+	scans_wake(s);
 	return true;
 }
 
@@ -221,8 +245,10 @@ static bool scan_runs(struct scan *scan, enum queue_lane lane)
 {
 	struct queue *queue = &scan->pool->queue;
 
-	if (scan_is_running(scan) && scan->queue.lane == lane) {
-		return true;
+	if (scan_is_running(scan) && (scan->queue.lane == lane ||
+				      (scan->queue.lane == QUEUE_OWED &&
+				       lane == QUEUE_BATCH))) {
+		return true;	/* in that one, or owed and for a job, too */
 	}
 	if (scan_is_running(scan)) {	/* another one may have its place */
 		queue_remove(queue, &scan->queue);

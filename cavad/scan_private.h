@@ -141,6 +141,8 @@ struct scans {
 	void *pool_private;
 	const char *(*share_fn)(void *private_data, const char *path);
 	void *share_private;
+	void (*hear_fn)(void *private_data);
+	void *hear_private;
 	struct busy busy;
 	struct tevent_immediate *wake;
 	LIST_HEAD(, scan) all;
@@ -294,6 +296,9 @@ void scan_cleared(struct scan *scan, enum threat_state state,
 
 /* Begins, or waits for its turn to. */
 void scan_start(struct scan *scan);
+
+/* Who waits may need no server: it is looked at now. It may be gone then. */
+void scan_hurry(struct scan *scan);
 
 /* Is there a current verdict? The first step of each scan. */
 void scan_lookup(struct scan *scan);

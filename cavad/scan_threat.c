@@ -376,6 +376,7 @@ static void scan_owe(struct scan *scan)
 
 	talloc_free(scan_notice_send(scan, scan->scans->ev, scan->scans,
 				     &notice));
+	scan_write(scan->scans);	/* no smbd keeps it */
 }
 
 static char *scan_done_text(struct scan *scan,

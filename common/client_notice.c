@@ -10,7 +10,7 @@
  *  b. before it says of any file that no scan is owed, those of all smbds;
  *  c. when the connection ends, however that came about;
  *  d. when it is rung for: CLIENT_BELL after the first notice that nothing
- *     was sent behind, or when there are CLIENT_BELL_NOTICES of them;
+ *     was sent behind, or when it is half full of them;
  *  e. once in half a minute, for an smbd that is blocked and rings no bell.
  *
  * What is sent is in the kernel, with cavad's end of the socket: once
@@ -37,8 +37,8 @@
 
 #define CLIENT_UNACKED_MAX 1024	/* notices; the oldest go to the spool */
 #define CLIENT_BELL 100000	/* us */
-#define CLIENT_BELL_NOTICES 128	/* half of what there is room for */
-#define CLIENT_BOX_SIZE 131072	/* bytes; a notice takes about 800 */
+#define CLIENT_BOX_SIZE 131072	/* bytes; the kernel makes twice that of it */
+#define CLIENT_BOX_TAKES(len) (1024 + 2 * (len)) /* in it, or less */
 #define CLIENT_ACK_MAX 64	/* bytes; it has 16 */
 
 /* --- the mailbox --- */
@@ -223,8 +223,8 @@ static bool client_box_put(struct client *c, uint64_t seq, const uint8_t *msg,
 		return true;
 	}
 	c->boxed = seq;
-	c->unrung++;
-	if (c->unrung >= CLIENT_BELL_NOTICES) {
+	c->unrung += CLIENT_BOX_TAKES(len);
+	if (c->unrung >= CLIENT_BOX_SIZE) {
 		client_ring(c);
 	} else if (!tick_is_set(c->bell)) {
 		tick_in(c->bell, CLIENT_BELL);

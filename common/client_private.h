@@ -55,7 +55,7 @@ struct client {
 	uint64_t next_id;
 	int box;		/* the mailbox, or -1 */
 	bool box_taken;		/* cavad has said that it reads it */
-	unsigned int unrung;	/* notices in it that cavad was not told of */
+	size_t unrung;		/* bytes in it that cavad was not told of */
 	struct tick *bell;
 	uint64_t next_seq;	/* of notices; each connection counts anew */
 	uint64_t acked;

@@ -162,6 +162,7 @@ def test_copy_chunk(strict, raw, stack):
     plain = strict.connect(share=share)
     for name, content in (("evil", EICAR), ("fine", TEXT)):
         plain.savefile("copied.txt:" + name, content)
+    assert status_of(plain.loadfile, "copied.txt:evil") in DENIED
     source = smb.open("copied.txt:fine", READ)
     target = smb.open("copy.bin", ALL, CREATE)
     copy_chunk(smb, source, target, len(TEXT))

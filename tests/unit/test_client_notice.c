@@ -7,8 +7,6 @@
  */
 #include "tests/unit/client_test.h"
 
-#define HALF 128		/* notices that a mailbox has room for */
-
 #include <poll.h>
 
 /* HELLO, and the mailbox that it brings. */
@@ -128,8 +126,8 @@ static void test_no_bell_behind_a_message(void **p)
 }
 
 /*
- * Rung for when it is half full. No room: by the connection, and so do the
- * next ones, until it is known that cavad has come past that.
+ * No room: by the connection, and so do the next ones, until it is known that
+ * cavad has come past that. Before, it is rung for.
  */
 static void test_full(void **p)
 {
@@ -138,20 +136,23 @@ static void test_full(void **p)
 	int fd = begin_with(t, &box);
 	uint64_t last = 0;
 	uint64_t seq = 0;
+	unsigned int rings = 0;
+	struct proto_message m = { .number = PROTO_ACK };
 	struct pollfd room = { .fd = fd, .events = POLLIN };
+	bool full = false;
 
 	do {
-		if (last > 0 && last % HALF == 0) {
-			assert_int_equal(hear(fd, PROTO_RING).u.ring.seq,
-					 last);
-			hear_nothing(fd);
-		}
 		assert_int_equal(note(t, "/a"), 0);
 		last++;
 		assert_true(last < 1000);
-	} while (last % HALF == 0 || poll(&room, 1, 0) == 0);
-	assert_true(last > 2 * HALF);
-	assert_int_equal(hear_notice(fd), last);
+		full = poll(&room, 1, 0) == 1 && heard(fd, &m) &&
+			m.number == PROTO_NOTICE;
+		if (m.number == PROTO_RING && m.u.ring.seq == last) {
+			rings++;
+		}
+	} while (!full);
+	assert_true(last > 64 && rings > 1);
+	assert_int_equal(m.u.notice.seq, last);
 	for (seq = 1; seq < last; seq++) {
 		assert_int_equal(hear_notice(box), seq);
 	}
@@ -166,6 +167,36 @@ static void test_full(void **p)
 	hear_nothing(fd);
 	assert_int_equal(t->client->unacked.count, 1);
 	assert_int_equal(t->spooled, 0);
+	close(box);
+}
+
+/* It is rung for when there is room, however long paths are. */
+static void test_half_full(void **p)
+{
+	const size_t lengths[] = { 2, 200, 900, 2500, 4000 };
+	struct test *t = *p;
+	int box = -1;
+	int fd = begin_with(t, &box);
+	struct pollfd said = { .fd = fd, .events = POLLIN };
+	char path[4001] = "";
+	uint64_t last = 0;
+	size_t i = 0;
+
+	for (i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		memset(path, 'a', lengths[i]);
+		path[0] = '/';
+		path[lengths[i]] = '\0';
+		do {
+			assert_int_equal(note(t, path), 0);
+			last++;
+		} while (poll(&said, 1, 0) == 0);
+		assert_int_equal(hear(fd, PROTO_RING).u.ring.seq, last);
+		say_ack(box, last);
+		while (poll(&(struct pollfd) { .fd = box, .events = POLLIN },
+			    1, 0) == 1) {
+			(void)hear_notice(box);
+		}
+	}
 	close(box);
 }
 
@@ -378,6 +409,7 @@ int main(void)
 		TEST(test_bell),
 		TEST(test_no_bell_behind_a_message),
 		TEST(test_full),
+		TEST(test_half_full),
 		TEST(test_stuck),
 		TEST(test_cavad_killed),
 		TEST(test_killed_unseen),
