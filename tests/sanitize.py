@@ -27,10 +27,11 @@ OPTIONS = {
 
 DAEMON_TESTS = ("api", "cavactl", "cavad", "cee_agent", "cee_agent_faults",
                 "cee_agent_kerberos", "cee_agent_service", "ipc", "jobs",
-                "server_probe", "servers")
+                "mailbox", "server_probe", "servers")
 THREAD_TESTS = ("api", "cavad", "ipc", "jobs", "server_probe", "servers")
 SMB_TESTS = ("story", "order", "compound", "operations", "streams", "zones",
-             "check_clean", "meta", "stores", "ahead", "read_now", "chaos")
+             "check_clean", "meta", "notices", "stores", "ahead", "read_now",
+             "chaos")
 # Programs and module come from build/out: here that is ours. There is no
 # filter of system calls under a sanitizer, which test_rights would miss.
 PYTEST = ("mount --bind %s build/out && exec "

@@ -490,6 +490,10 @@ def test_worm(places, name):
         smb.savefile("young.txt", TEXT)
         assert status_of(smb.rename, "young.txt", "kept.txt",
                          True) == ACCESS_DENIED
+        young = str(place.dir / "young.txt")
+        wait_for("what its close owes to be done",
+                 lambda: "security.cava" in os.listxattr(young) and
+                 lab.status()["pending_scans"] == 0)
     count = Count(lab)
     assert place.read("kept.txt") == TEXT
     assert count.since() == (0, 0)
