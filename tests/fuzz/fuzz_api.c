@@ -1,7 +1,8 @@
 /* includes: cavad/api.c cavad/api_allow.c cavad/api_apply.c
  * cavad/api_avvendor.c cavad/api_events.c cavad/api_explain.c
  * cavad/api_jobs.c cavad/api_object.c cavad/api_page.c cavad/api_probe.c
- * cavad/api_quarantine.c cavad/api_scan.c cavad/api_threats.c */
+ * cavad/api_quarantine.c cavad/api_scan.c cavad/api_threats.c
+ * cavad/api_zones.c */
 /*
  * A request of the API: it gets one answer, in JSON, and what goes on to a
  * scan or to the database is what the fields promise. Input: a method, a
@@ -37,7 +38,8 @@
 #define api_session_view fuzz_status
 #define api_session_close fuzz_status
 #define api_selftest fuzz_status
-#define api_zones fuzz_zones
+#define zone_add_send fuzz_zone_add
+#define zone_remove_send fuzz_zone_remove
 #define explain_send fuzz_explain_send
 #define servers_count fuzz_servers_count
 #define servers_status fuzz_servers_status
@@ -78,6 +80,7 @@
 #include "cavad/api_quarantine.c"
 #include "cavad/api_scan.c"
 #include "cavad/api_threats.c"
+#include "cavad/api_zones.c"
 #include "tests/fuzz/fuzz.h"
 
 #define FUZZ_CONF "[server av]\nserver_uri = null:\n[filter System]\n" \
@@ -225,9 +228,13 @@ int64_t fuzz_job_last(struct jobs *jobs, const struct job_object *job)
 bool fuzz_zone(const struct zones *z, unsigned int i,
 	       struct zone_status *status)
 {
+	static const struct zone_share shares[] = {
+		{ .name = "s", .root = "/srv/\xff" }, { .name = NULL }
+	};
+
 	(void)z;
 	*status = (struct zone_status) { .name = i == 0 ? "System" : "s",
-					 .id = i + 1 };
+					 .id = i + 1, .shares = shares };
 	return i < 2;
 }
 
@@ -275,9 +282,28 @@ void fuzz_status(struct api_call *call)
 	api_reply(call, 200, json_object());
 }
 
-void fuzz_zones(struct api_call *call)
+struct tevent_req *fuzz_zone_add(TALLOC_CTX *mem_ctx,
+				 struct tevent_context *ev, struct zones *z,
+				 const char *name, char **why)
 {
-	api_reply(call, 200, json_object());
+	(void)ev;
+	(void)z;
+	if (strlen(name) > 255) {
+		abort();
+	}
+	*why = name[0] == 's' ? talloc_strdup(mem_ctx, "there is one") : NULL;
+	return NULL;
+}
+
+struct tevent_req *fuzz_zone_remove(TALLOC_CTX *mem_ctx,
+				    struct tevent_context *ev,
+				    struct zones *z, const char *name,
+				    char **why)
+{
+	(void)ev;
+	(void)z;
+	*why = name[0] == 's' ? talloc_strdup(mem_ctx, "it stays") : NULL;
+	return NULL;
 }
 
 bool fuzz_tiered(const struct zones *z, const char *path)
@@ -644,6 +670,9 @@ size_t fuzz_seed(unsigned int i, uint8_t data[FUZZ_MAX])
 		"POST /platform/11/avscan/allow\n{\"kind\": \"file\", "
 			"\"file\": \"/srv/a\", \"reason\": \"r\"}",
 		"DELETE /platform/11/avscan/allow/7\n",
+		"GET /platform/11/avscan/zones\n",
+		"POST /platform/11/avscan/zones\n{\"zone_name\": \"z\"}",
+		"DELETE /platform/11/avscan/zones/s\n",
 		NULL };
 
 	return fuzz_seed_text(texts, i, data);
