@@ -295,6 +295,38 @@ def fds_of(world):
     return len(os.listdir("/proc/%d/fd" % world.cavad.popen.pid))
 
 
+@pytest.fixture
+def few():
+    """A cavad that has no more than 128 descriptors, nor the right to more."""
+    world = World()
+    world.start(prefix=("prlimit", "--nofile=128:128", "setpriv",
+                        "--bounding-set=-sys_resource"))
+    yield world
+    world.close()
+
+
+def test_given_back(few):
+    """Near the limit of descriptors, where connections come first."""
+    peers = [Peer(few, mailbox=True)]
+    while peers[-1].mailbox_taken == 1:
+        before = fds_of(few)
+        peers.append(Peer(few, mailbox=True))
+    last = peers.pop()
+    assert 96 <= fds_of(few) == before + 1
+    assert peers and last.box.recv(1) == b""
+    last.box = None
+    path = few.file("given-back")
+    last.acked(last.notice(CLOSE, path))
+    verdict_comes(path)
+    for _ in range(4):      # a scan may have taken some, for longer
+        peers.pop().close()
+    wait_for("their end", lambda: fds_of(few) <= before - 4)
+    with Peer(few, mailbox=True) as peer:
+        assert peer.mailbox_taken == 1
+    for peer in [last, *peers]:
+        peer.close()
+
+
 def test_no_descriptor_stays(own):
     """Of several that come with a message, or with a later one, none but the
     mailbox is kept, and that not for longer than the connection."""
