@@ -8,6 +8,7 @@
  */
 #include "tests/unit/scan_test.h"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -140,6 +141,64 @@ static void test_service_disabled(void **p)
 	assert_int_equal(m.u.answer.reason, VERDICT_REASON_DISABLED);
 	assert_int_equal(t->servers->asked, 0);
 	close(fd);
+}
+
+#define PEERS 40
+
+/* What is open stays usable, but poll() takes no more than so many. */
+static void limit_descriptors(rlim_t max)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = max < limit.rlim_max ? max : limit.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+static void ask_if_owed(int fd, const char *path, const struct ident *ident,
+			uint64_t id)
+{
+	const struct proto_message m = {
+		.number = PROTO_ASK,
+		.u.ask = { .id = id, .ident = *ident, .path = path,
+			   .user = "", .client = "", .wait_ms = LONG,
+			   .owed_only = PROTO_OWED_ONLY },
+	};
+
+	say(fd, &m);
+}
+
+/* "Not owed" is said when all smbds were heard; if they cannot be, not. */
+static void test_nobody_can_be_heard(void **p)
+{
+	struct test *t = *p;
+	char *path = make_file(t, "a");
+	const struct ident ident = ident_at(path);
+	struct proto_message m;
+	struct rlimit before;
+	int fds[PEERS];
+	int i;
+
+	for (i = 0; i < PEERS; i++) {
+		fds[i] = hello(t, 0, "");
+		(void)hear(t, fds[i]);
+	}
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	limit_descriptors(PEERS + 5);	/* connections and mailboxes are more */
+	ask_if_owed(fds[0], path, &ident, 1);
+	m = hear(t, fds[0]);
+	assert_int_equal(m.u.answer.reason, VERDICT_REASON_NOT_OWED);
+	limit_descriptors(PEERS - 5);
+	ask_if_owed(fds[0], path, &ident, 2);
+	WAIT_FOR(t, scan_step(t->scans, &ident) != NULL);
+	limit_descriptors(before.rlim_cur);
+	t->servers->at_once = true;
+	m = hear(t, fds[0]);
+	assert_int_equal(m.u.answer.id, 2);
+	assert_int_equal(m.u.answer.result, VERDICT_CLEAN);
+	for (i = 0; i < PEERS; i++) {
+		close(fds[i]);
+	}
 }
 
 static void put_vendor(struct test *t, const char *name)
@@ -317,6 +376,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_config_changed), TEST(test_service_disabled),
+		TEST(test_nobody_can_be_heard),
 		TEST(test_long_listing), TEST(test_filters_file),
 		TEST(test_module_of_another_version),
 	};
