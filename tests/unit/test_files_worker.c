@@ -32,6 +32,9 @@ static void test_settled_is_told_first(void **p)
 	int fd = memfd_create("settles", MFD_CLOEXEC);
 
 	(void)p;
+	assert_non_null(w);
+	assert_non_null(b);
+	assert_non_null(in);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0,
 				    pair), 0);
 	assert_int_equal(files_settle_create(&w->settle), 0);
