@@ -8,7 +8,8 @@
  *    it. Who comes while a record is being looked up, or once the comparison
  *    at the end was asked for, is late: the next scan is theirs, and it
  *    starts with a look at the record, so that it costs little. A notice is
- *    late whenever a server may have begun to read.
+ *    late whenever a server may have begun to read. Nobody is late for what
+ *    waits for its turn to be looked at.
  * 3. Scans outlive those that wait. Requests end through
  *    tevent_req_defer_callback(), so that no callback disturbs a walk.
  * 4. Readers of what is clean do not wait for its record to be written where

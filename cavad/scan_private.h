@@ -300,7 +300,7 @@ void scan_start(struct scan *scan);
 /* Who waits may need no server: it is looked at now. It may be gone then. */
 void scan_hurry(struct scan *scan);
 
-/* Is there a current verdict? The first step of each scan. */
+/* Is there a current verdict? */
 void scan_lookup(struct scan *scan);
 
 /* From scan_run.c. */
@@ -331,7 +331,7 @@ void scan_store(struct scan *scan);
 /* The file is free for everybody. */
 void scan_let_go(struct scan *scan);
 
-/* It left the queue. */
+/* It has its place in a lane. */
 void scan_begin(struct scan *scan);
 
 /* Compares, records scan->verdict unless let_go, lets go of the file. */

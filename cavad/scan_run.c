@@ -2,7 +2,8 @@
  * The life of one scan: look up, queue, begin, ask, end.
  *
  *   lookup   Is there a verdict already? scan_look.c.
- *   queue    See queue.h.
+ *   queue    See queue.h. What only a notice asks for has been here before it
+ *            is looked up, and need not come back.
  *   begin    The files process opens the file by its identity, leases it,
  *            and says what it is now. When the scan would not have to wait in
  *            a queue, the look-up has done that as well.

@@ -65,6 +65,19 @@ def test_nobody_is_woken_before_the_bell(own):
         assert peer.silent()    # no ACK wakes anybody either
 
 
+def test_who_asks_why_is_told(own):
+    """An administrator, between the close and the bell."""
+    path = own.file("why", b"hold")
+    with Peer(own, mailbox=True) as peer:
+        peer.notice(CLOSE, path)
+        told = own.cavactl("explain", str(path)).stdout.decode()
+        assert "under way" in told, told
+        assert "none is owed" not in told
+        assert own.clamd.held.acquire(timeout=20)
+        own.clamd.go.set()
+        verdict_comes(path)
+
+
 def test_looked_at_without_a_bell(own):
     """As of an smbd that is blocked in a system call."""
     path = own.file("blocked", b"hold")

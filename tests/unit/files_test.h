@@ -304,4 +304,16 @@ static inline bool can_write(const char *path)
 	(geteuid() == 0 ? cmocka_run_group_tests(tests, NULL, NULL) : \
 	 (fprintf(stderr, "needs root\n"), 77))
 
+/* Until ctime of what was done to files so far is before any of from now on. */
+static inline void let_age(void)
+{
+	struct timespec now, tick;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	do {
+		clock_gettime(CLOCK_REALTIME_COARSE, &tick);
+	} while (tick.tv_sec < now.tv_sec || (tick.tv_sec == now.tv_sec &&
+					      tick.tv_nsec <= now.tv_nsec));
+}
+
 #endif

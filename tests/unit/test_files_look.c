@@ -249,14 +249,6 @@ static void test_others(void **p)
 	assert_int_equal(count_current(d), 0);
 }
 
-/* Until what was done to files so far is of another tick. */
-static void let_age(void)
-{
-	struct timespec ts = { .tv_nsec = 30000000 };
-
-	nanosleep(&ts, NULL);
-}
-
 /* Without a record it is new, unless it is so young that nobody can say. */
 static void test_new(void **p)
 {

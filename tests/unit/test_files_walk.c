@@ -399,7 +399,6 @@ static void test_streams(void **p)
 /* What is no longer young is dealt with by name: no other candidates. */
 static void test_new(void **p)
 {
-	struct timespec ts = { .tv_nsec = 30000000 };
 	struct tree *t = *p;
 
 	tree_file(t, "a");
@@ -408,7 +407,7 @@ static void test_new(void **p)
 	put_stream(t, "c", "user.DosStream.s:$DATA");
 	mark(t, "clean", VERDICT_CLEAN);
 	mark(t, "infected", VERDICT_INFECTED);
-	nanosleep(&ts, NULL);
+	let_age();
 	t->ask.rules.extensions = (struct filter_list) { "*.tmp", 6 };
 	walk_all(t, true);
 	assert_string_equal(t->seen, "a\nc\ninfected\n");
