@@ -166,22 +166,32 @@ class Bench:
         for what, count, size, _clients in self.sets:
             wrote = {w: [] for w in ways}
             clean = {w: [] for w in ways}
+            used = {w: [] for w in ways}
+            scans = {w: [] for w in ways}
             for r, way in self.turns(ways):
                 names = self.new_names(way, "w%d-%s" % (r, what), count)
                 with load.Clients(self.lab, self.shares.name(way)) as smb:
+                    before = load.cpu(self.lab)
+                    cavad = load.cpu(self.lab, "cavad.pid")
                     start = time.monotonic()
                     wrote[way].append(smb.run(
                         "write", [(n, size) for n in names])[0])
                     self.until_clean(way, names)
                     clean[way].append(time.monotonic() - start)
+                    used[way].append((load.cpu(self.lab) - before) * 1000 /
+                                     count)
+                    scans[way].append((load.cpu(self.lab, "cavad.pid") -
+                                       cavad) * 1000 / count)
                 load.empty(self.shares.directory(way), names)
             base = med(wrote["plain"])
             rows += [[what, w, med(wrote[w]), med(wrote[w]) / base,
-                      med(clean[w])] for w in ways]
+                      med(clean[w]), med(used[w]), med(scans[w])]
+                     for w in ways]
         self.table("Writes, scanned on close", [
-            "files", "way", "s", "/ plain", "s until all have a verdict"],
+            "files", "way", "s", "/ plain", "s until all have a verdict",
+            "CPU ms a file", "of it cavad"],
             rows, "virusfilter scans inside close, and has no verdict that "
-            "one could wait for.")
+            "one could wait for. CPU: of all server programs, until then.")
 
     def new_names(self, way, name, count):
         """Files to be made, in a directory of their own: smbd lists it for
