@@ -17,7 +17,8 @@
  *    lost.
  * 4. Operations call each other (an NT ACL sets a mode and an attribute):
  *    only the outermost is looked at.
- * 5. What was written through the handle is scanned after its close.
+ * 5. What was written through the handle is scanned after its close, and
+ *    what it made has no record.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -116,7 +117,7 @@ static void meta_begin(struct cava *cava, struct files_struct *fsp,
 		return;
 	}
 	file = cava_file_fetch(cava, fsp);
-	if (file != NULL && file->modified) {
+	if (file != NULL && (file->modified || file->made)) {
 		return;		/* rule 5 */
 	}
 	if (!meta_is_current(cava, m)) {

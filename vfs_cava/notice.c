@@ -55,52 +55,47 @@ static int notice_ident(struct cava_file *file, int fd, struct ident *ident)
 }
 
 /*
- * To ask the kernel is dear. That of the WILL_WRITE will do for the CLOSE,
- * unless smbd itself has renamed the file, or was told of it: where a file
- * can be opened by its handle the path is a hint, which anybody may make
- * stale at any time.
+ * To ask the kernel is dear. Where a file can be opened by its handle the
+ * path is a hint, which anybody may make stale at any time: the name that
+ * smbd has for it will do, which is the kernel's unless a link leads there
+ * or another module has names of its own.
  */
-static const char *notice_path(TALLOC_CTX *mem_ctx, struct cava_file *file,
-			       int fd, enum proto_kind kind)
+static const char *notice_path(TALLOC_CTX *mem_ctx, struct cava *cava,
+			       struct files_struct *fsp, int fd,
+			       const struct ident *ident)
 {
-	const char *path = "";
+	const char *path = NULL;
 
-	if (file != NULL && kind == PROTO_KIND_CLOSE && file->path != NULL &&
-	    file->identified && file->ident.handle_len > 0 &&
-	    file->path_name == file->fsp->name_hash) {
-		return talloc_move(mem_ctx, &file->path);
+	if (fsp == NULL || ident->handle_len == 0 || cava->renames ||
+	    fsp_is_alternate_stream(fsp)) {
+		return cava_fd_path(mem_ctx, fd);
 	}
-	path = cava_fd_path(mem_ctx, fd);
-	if (file != NULL && kind == PROTO_KIND_WILL_WRITE) {
-		talloc_free(file->path);
-		file->path = talloc_strdup(file->cava, path);
-		file->path_name = file->fsp->name_hash;
-	}
-	return path;
+	path = talloc_asprintf(mem_ctx, "%s/%s",
+			       strcmp(cava->root, "/") == 0 ? "" : cava->root,
+			       fsp->fsp_name->base_name);
+	return path == NULL ? "" : path;
 }
 
-/* file: that of the handle, or NULL */
-static bool notice_fill(struct cava *cava, TALLOC_CTX *mem_ctx,
-			struct cava_file *file, int fd, enum proto_kind kind,
-			struct proto_notice *notice)
+/* file: that of the handle, or NULL; on talloc_tos(). */
+static bool notice_fill(struct cava *cava, struct cava_file *file, int fd,
+			enum proto_kind kind, struct proto_notice *notice)
 {
 	int ret = 0;
 
 	*notice = (struct proto_notice) {
 		.kind = kind,
-		.path = notice_path(mem_ctx, file, fd, kind),
-		.user = talloc_strdup(mem_ctx, cava_user(cava)),
+		.user = cava_user(cava),
 		.client = cava->client_addr,
 	};
 	ret = notice_ident(file, fd, &notice->ident);
+	notice->path = notice_path(talloc_tos(), cava,
+				   file == NULL ? NULL : file->fsp, fd,
+				   &notice->ident);
 	if (ret != 0) {
 		DBG_ERR("cava: %s cannot be identified: %s; it was written "
 			"and no scan follows\n", cava_shown(notice->path),
 			strerror(ret));
 		return false;
-	}
-	if (notice->user == NULL) {
-		notice->user = "";
 	}
 	return true;
 }
@@ -113,9 +108,12 @@ static void notice_send(struct cava *cava, const struct proto_notice *notice)
 
 /*
  * Is a scan owed after this operation? `result`: what the record says, for
- * no rule holds for what is infected.
+ * no rule holds for what is infected. A file that the handle made has one
+ * only if others were quick; while a scan is owed anyway it does not count,
+ * since there was nothing in the file and its size changes.
  */
 static struct filter_decision notice_decide(struct cava *cava, int fd,
+					    bool made,
 					    enum filter_operation operation,
 					    enum verdict_result *result)
 {
@@ -126,7 +124,7 @@ static struct filter_decision notice_decide(struct cava *cava, int fd,
 	};
 	struct filter_decision d;
 	struct verdict v;
-	int ret = verdict_read(fd, &v);
+	int ret = made ? ENODATA : verdict_read(fd, &v);
 
 	*result = ret == 0 ? v.result :
 		  ret == ENODATA ? VERDICT_NONE : VERDICT_FAILED;
@@ -137,6 +135,9 @@ static struct filter_decision notice_decide(struct cava *cava, int fd,
 	cava_filter_facts(cava, fd, &facts);
 	d = filter_decide(&cava->filter, &facts);
 	TALLOC_FREE(frame);
+	if (made && d.action != FILTER_NOTIFY) {
+		return notice_decide(cava, fd, false, operation, result);
+	}
 	return d;
 }
 
@@ -165,7 +166,7 @@ static void notice_will_write(struct cava_file *file)
 
 	/* first: while it is sent, the connection may turn out to be lost */
 	file->told = cava->generation;
-	ok = notice_fill(cava, frame, file, cava_fd(file->fsp),
+	ok = notice_fill(cava, file, cava_fd(file->fsp),
 			 PROTO_KIND_WILL_WRITE, &notice);
 	if (ok) {
 		notice_send(cava, &notice);
@@ -179,8 +180,8 @@ static void notice_first_write(struct cava_file *file)
 {
 	int fd = cava_fd(file->fsp);
 	enum verdict_result result = VERDICT_NONE;
-	struct filter_decision d = notice_decide(file->cava, fd, FILTER_CLOSE,
-						 &result);
+	struct filter_decision d = notice_decide(file->cava, fd, file->made,
+						 FILTER_CLOSE, &result);
 
 	if (result != VERDICT_INFECTED) {
 		if (notice_is_left_out(d.reason)) {
@@ -290,13 +291,15 @@ bool cava_repairs(struct cava *cava, struct files_struct *fsp)
 void cava_written(struct cava *cava, struct files_struct *fsp)
 {
 	struct cava_file *file = cava_file_fetch(cava, fsp);
-	int ret = 0;
+	int ret = EBUSY;
 
 	if (file == NULL || !file->own) {
 		return;
 	}
-	ret = content_of_fd(cava_fd(fsp), &file->content);
-	if (ret != 0 || !notice_exclusive(file, fsp)) {
+	if (notice_exclusive(file, fsp)) {
+		ret = content_of_fd(cava_fd(fsp), &file->content);
+	}
+	if (ret != 0) {
 		file->own = false;
 		file->cleared = 0;
 	}
@@ -348,7 +351,8 @@ struct proto_notice *cava_closing(struct cava *cava, struct files_struct *fsp)
 		fd = cava_fd(fsp);
 	}
 	if (!file->announced) {
-		d = notice_decide(cava, fd, FILTER_CLOSE, &result);
+		d = notice_decide(cava, fd, false, FILTER_CLOSE,
+				  &result);
 		if (d.action != FILTER_NOTIFY) {
 			cava_count(cava, fd, d.reason);
 			return NULL;
@@ -358,7 +362,7 @@ struct proto_notice *cava_closing(struct cava *cava, struct files_struct *fsp)
 	if (notice == NULL) {
 		return NULL;	/* WILL_WRITE is still owed */
 	}
-	ok = notice_fill(cava, notice, file, fd, PROTO_KIND_CLOSE, notice);
+	ok = notice_fill(cava, file, fd, PROTO_KIND_CLOSE, notice);
 	if (!ok) {
 		TALLOC_FREE(notice);
 	}
@@ -378,8 +382,7 @@ void cava_tell_renamed(struct cava *cava, int fd)
 {
 	TALLOC_CTX *frame = talloc_stackframe();
 	struct proto_notice notice;
-	bool ok = notice_fill(cava, frame, NULL, fd, PROTO_KIND_RENAME,
-			      &notice);
+	bool ok = notice_fill(cava, NULL, fd, PROTO_KIND_RENAME, &notice);
 
 	if (ok) {
 		notice_send(cava, &notice);
@@ -390,8 +393,8 @@ void cava_tell_renamed(struct cava *cava, int fd)
 static void notice_renamed(struct cava *cava, int fd)
 {
 	enum verdict_result result = VERDICT_NONE;
-	struct filter_decision d = notice_decide(cava, fd, FILTER_RENAME,
-						 &result);
+	struct filter_decision d = notice_decide(cava, fd, false,
+						 FILTER_RENAME, &result);
 
 	if (d.action != FILTER_NOTIFY) {
 		cava_count(cava, fd, d.reason);

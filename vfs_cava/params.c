@@ -247,6 +247,7 @@ int cava_connect(struct vfs_handle_struct *handle, struct cava **result)
 		return ret;
 	}
 	cava_addresses(cava);
+	cava->renames = cava_store_renames(handle->conn);
 	cava->worm = COMPAT_CTIME && cava_store_beside(handle->conn, "worm");
 
 	/* CHECK$ is never open to all, whatever cava:enabled says. */

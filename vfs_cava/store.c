@@ -149,6 +149,21 @@ bool cava_store_beside(struct connection_struct *conn, const char *module)
 	return false;
 }
 
+bool cava_store_renames(struct connection_struct *conn)
+{
+	static const char *const names[] = {
+		"cap", "catia", "media_harmony", "unityed_media",
+	};
+	size_t i = 0;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		if (cava_store_beside(conn, names[i])) {
+			return true;
+		}
+	}
+	return false;
+}
+
 void cava_store_unconnected(struct connection_struct *conn)
 {
 	bool fits = cava_store_fits(conn);

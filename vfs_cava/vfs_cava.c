@@ -48,10 +48,7 @@
 
 struct cava *cava_of(struct vfs_handle_struct *handle)
 {
-	if (handle->data == NULL) {
-		return NULL;
-	}
-	return talloc_get_type_abort(handle->data, struct cava);
+	return (struct cava *)handle->data;
 }
 
 bool cava_on(const struct cava *cava)
@@ -73,7 +70,6 @@ static void cava_file_destroy(void *p)
 	cava_stream_forget(file);
 	TALLOC_FREE(file->listing);
 	TALLOC_FREE(file->repair);
-	TALLOC_FREE(file->path);
 	if (file->modified) {
 		DLIST_REMOVE(file->cava->written, file);
 	}
@@ -283,6 +279,24 @@ static int cava_open_unblocked(struct vfs_handle_struct *handle,
 	return fd;
 }
 
+static void cava_was_opened(struct cava *cava, struct files_struct *fsp,
+			    const struct cava_opened *opened)
+{
+	struct cava_file *file = NULL;
+
+	if (opened->cleared || opened->made) {
+		file = cava_file_make(cava, fsp);
+	}
+	if (file == NULL) {
+		return;
+	}
+	file->made = opened->made;
+	if (opened->cleared) {
+		file->cleared = cava->filter_number;
+		file->content = opened->content;
+	}
+}
+
 static int cava_openat_fn(struct vfs_handle_struct *handle,
 			  const struct files_struct *dirfsp,
 			  const struct smb_filename *smb_fname,
@@ -290,7 +304,6 @@ static int cava_openat_fn(struct vfs_handle_struct *handle,
 			  const struct vfs_open_how *how)
 {
 	struct cava *cava = cava_of(handle);
-	struct cava_file *file = NULL;
 	struct cava_opened opened = { .cleared = false };
 	int pathref_fd = -1;
 	int ret = 0;
@@ -328,11 +341,9 @@ static int cava_openat_fn(struct vfs_handle_struct *handle,
 		return -1;
 	}
 	cava_stream_carried(cava, fsp, fd);
-	file = opened.cleared ? cava_file_make(cava, fsp) : NULL;
-	if (file != NULL) {
-		file->cleared = cava->filter_number;
-		file->content = opened.content;
-	}
+	opened.made = pathref_fd == -1 && (how->flags & O_EXCL) != 0 &&
+		      !fsp_is_alternate_stream(fsp);
+	cava_was_opened(cava, fsp, &opened);
 	return fd;
 }
 

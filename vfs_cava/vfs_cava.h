@@ -50,6 +50,7 @@ struct cava {
 	struct proto_count count;	/* not yet sent */
 	struct tevent_timer *count_timer;
 	struct client *client;	/* NULL when not enabled */
+	bool renames;		/* a module has names of its own; store.c */
 	bool worm;		/* vfs_worm looks at ctime; worm.c */
 	bool database;		/* no attribute can be set here; store.c */
 	struct cava_mount {
@@ -105,6 +106,7 @@ struct cava_create {
 struct cava_file {
 	uint32_t cleared;	/* the filter_number by which content equal
 				 * to .content may be read, or 0 */
+	bool made;		/* there was no such file before its open */
 	bool own;		/* .content was made by this handle alone */
 	bool alone;		/* its share mode keeps other writers out */
 	unsigned int writing;	/* our own writes that are under way */
@@ -122,8 +124,6 @@ struct cava_file {
 	struct cava_repair *repair;	/* check: clean.c */
 	struct ident ident;	/* once it wrote */
 	bool identified;
-	char *path;		/* at its WILL_WRITE, of cava; or NULL */
-	uint32_t path_name;	/* the name_hash that fsp had then */
 	struct ident fetch;	/* check: what a scanner reads, and how
 				 * much of it */
 	bool fetches;
@@ -175,6 +175,9 @@ bool cava_store_place(struct vfs_handle_struct *handle);
 
 /* Is the module in vfs objects? */
 bool cava_store_beside(struct connection_struct *conn, const char *module);
+
+/* Does a module have other names for files than smbd, or the kernel? */
+bool cava_store_renames(struct connection_struct *conn);
 
 /* The tree connect never came here: says so. */
 void cava_store_unconnected(struct connection_struct *conn);
@@ -228,6 +231,7 @@ bool cava_is_parked(const struct cava *cava, const struct smb_request *req);
 
 /* What a data open has found out about its file. */
 struct cava_opened {
+	bool made;		/* there was no such file */
 	bool cleared;		/* .content may be read through the handle */
 	struct content content;
 };
