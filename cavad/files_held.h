@@ -15,6 +15,7 @@ struct held {
 	struct ident ident;
 	int fd;
 	bool leased;
+	bool bare;		/* no record, unless ctime has moved since */
 	bool settling;		/* ended; waits for T */
 	int64_t started;	/* settling: monotonic ms */
 	struct files_written written;

@@ -174,7 +174,7 @@ static enum files_status keep_of_writer(int fd, const struct content *before,
 
 enum files_status files_record_write(int fd, const struct content *before,
 				     const struct verdict *record,
-				     bool written_to,
+				     bool written_to, bool bare,
 				     struct files_ended *ended,
 				     struct files_written *written)
 {
@@ -183,7 +183,7 @@ enum files_status files_record_write(int fd, const struct content *before,
 	struct verdict there;
 	bool again = true;
 	int tries = 0;
-	int ret = verdict_read(fd, &there);
+	int ret = bare ? ENODATA : verdict_read(fd, &there);
 
 	ended->record = *record;
 	ended->record.changed = ret == 0 && there.changed != 0 &&

@@ -18,11 +18,13 @@ struct files_written {
  * Writes `record` if ended->content, as fd was found to be, is still
  * `before`. FILES_OK fills in `written`; in every case but FILES_IO
  * ended->content is what is there now, and with FILES_NO_ATTRIBUTE
- * ended->record fits it.
+ * ended->record fits it. written_to: somebody has the file open for writing.
+ * bare: `before` was seen without a record, by who knows that ctime would
+ * have moved since.
  */
 enum files_status files_record_write(int fd, const struct content *before,
 				     const struct verdict *record,
-				     bool written_to,
+				     bool written_to, bool bare,
 				     struct files_ended *ended,
 				     struct files_written *written);
 

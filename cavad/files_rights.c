@@ -85,6 +85,7 @@ static const struct {
 	{ SCMP_SYS(fsetxattr), BOTH },
 	{ SCMP_SYS(fremovexattr), BOTH },
 	{ SCMP_SYS(memfd_create), BOTH },
+	{ SCMP_SYS(sched_yield), BOTH },
 
 	/* the spool */
 	{ SCMP_SYS(flock), BOTH },

@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -86,8 +87,11 @@ static bool begin_is_quiet(const struct beginning *b)
 static int begin_lock(struct worker *w, struct beginning *b)
 {
 	struct held *h = NULL;
-	int ret = files_reopen(b->found.fd, &b->fd);
+	int ret = 0;
 
+	if (b->fd == -1) {
+		ret = files_reopen(b->found.fd, &b->fd);
+	}
 	if (ret != 0) {
 		return ret;
 	}
@@ -127,7 +131,8 @@ static enum files_status begin_failed(struct worker *w, struct beginning *b,
 
 static void begin_read_record(struct beginning *b)
 {
-	int ret = verdict_read_path(b->found.fd, &b->begun.record);
+	int ret = b->fd != -1 ? verdict_read(b->fd, &b->begun.record) :
+		  verdict_read_path(b->found.fd, &b->begun.record);
 
 	b->begun.have_record = ret == 0;
 	b->read = b->begun.content;
@@ -146,12 +151,15 @@ static enum files_status begin_finish(struct worker *w, struct beginning *b,
 	if (ret != 0) {
 		return begin_failed(w, b, ret);
 	}
-	if (b->fd != -1 && !b->held) {
-		close(b->fd);
-	}
 	/* a record that comes or goes moves ctime */
 	if (!content_equal(&b->read, &b->begun.content)) {
 		begin_read_record(b);
+	}
+	if (b->held) {
+		held_find(&w->held, b->scan_id)->bare =
+			b->begun.quiet && !b->begun.have_record;
+	} else if (b->fd != -1) {
+		close(b->fd);
 	}
 	b->begun.tiered = b->found.stub && tiered_of_fd(b->found.fd);
 	return FILES_OK;
@@ -168,6 +176,8 @@ static bool begin_needs_lock(const struct files_begin *begin,
 	    (b->found.stub && tiered_of_fd(b->found.fd))) {
 		return false;
 	}
+	/* as a rule it is: by its descriptor the record is read faster */
+	(void)files_reopen(b->found.fd, &b->fd);
 	begin_read_record(b);
 	return !verdict_state_current(verdict_state(
 		b->begun.have_record ? &b->begun.record : NULL,
@@ -307,7 +317,7 @@ static enum files_status worker_end(struct worker *w,
 	status = end_facts(h, end, &ended->content, &ended->error);
 	if (status == FILES_OK) {
 		status = files_record_write(h->fd, &end->before, end->record,
-					    ret == EAGAIN, ended,
+					    ret == EAGAIN, h->bare, ended,
 					    &h->written);
 	}
 	if (status != FILES_OK) {
@@ -500,6 +510,8 @@ static int worker_serve_all(struct worker *w)
 			return EBADMSG;
 		}
 		ret = worker_serve(w, &in);
+		/* of a bunch nobody waits for the next one */
+		(void)sched_yield();
 	}
 	if (ret == EAGAIN) {
 		return 0;

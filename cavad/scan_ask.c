@@ -294,6 +294,13 @@ static void scan_asked(struct tevent_req *subreq)
 				 VERDICT_REASON_SERVER_ERROR);
 		return;
 	}
+	if (answer.reason == VERDICT_REASON_NO_SERVER && scan->fd == -1 &&
+	    scan_wants_fd(scan) && scan_may_void(scan)) {
+		/* the pool has others since it began */
+		scan->again = true;
+		scan_end_without(scan, VERDICT_FAILED, answer.reason);
+		return;
+	}
 	scan->bytes_sent += answer.sent;
 	scan->bytes_passed += answer.passed;
 	if (scan->wrong_file) {

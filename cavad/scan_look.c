@@ -99,7 +99,7 @@ void scan_lookup(struct scan *scan)
 		.ident = scan->ident,
 		.path = scan->path,
 		.lock = scan_starts_at_once(scan),
-		.want_fd = true,
+		.want_fd = scan_wants_fd(scan),
 		.if_needed = true,
 		.lock_max = scan_size_max(scan),
 		.lazy = scan_lazy(scan),
@@ -267,9 +267,10 @@ static void scan_queue(struct scan *scan, const struct files_begun *begun)
 	enum queue_lane lane = scan->tiered ? QUEUE_SLOW :
 		scan_lane(scan, begun->content.size);
 	bool runs = scan_runs(scan, lane);
+	bool served = scan->fd != -1 || !scan_wants_fd(scan);
 
 	scan->looked = true;
-	if (runs && scan->locked) {
+	if (runs && scan->locked && served) {
 		scan_try(scan);
 		scan_waiters_in_time(scan);
 		scan_go(scan, begun);
@@ -278,8 +279,10 @@ static void scan_queue(struct scan *scan, const struct files_begun *begun)
 	if (scan->locked) {
 		scan->locked = false;
 		scan_let_go(scan);
-		close(scan->fd);
-		scan->fd = -1;
+		if (scan->fd != -1) {
+			close(scan->fd);
+			scan->fd = -1;
+		}
 	}
 	if (runs) {
 		scan_begin(scan);

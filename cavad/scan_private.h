@@ -308,6 +308,9 @@ void scan_lookup(struct scan *scan);
 /* ms that its requests may wait for others; 0 while somebody waits for it. */
 unsigned int scan_lazy(const struct scan *scan);
 
+/* Will the engine that may be asked want a descriptor of the content? */
+bool scan_wants_fd(const struct scan *scan);
+
 /* Ends without a verdict: the files process did not answer at all, or said
  * why. */
 void scan_fail_error(struct scan *scan, int error);

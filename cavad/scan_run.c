@@ -98,13 +98,10 @@ bool scan_too_large(const struct scan *scan, uint64_t size)
 
 /* Begin. */
 
-/* What is infected is hashed, by whoever scanned it. */
-static bool scan_wants_fd(const struct scan *scan)
+bool scan_wants_fd(const struct scan *scan)
 {
-	const struct scans *s = scan->scans;
-
-	return s->threats != NULL ||
-		servers_want_fd(s->servers, scan->pool->name);
+	return scan->pool == NULL ||
+		servers_want_fd(scan->scans->servers, scan->pool->name);
 }
 
 /* The path as it is now; the hint stays when there is no memory for it. */

@@ -3,7 +3,8 @@
  * the zone's threat_response says, and kept as a threat.
  *
  * 1. The hash is taken while the lock of the scan is held, so it is that of
- *    what was scanned as surely as the verdict is.
+ *    what was scanned as surely as the verdict is. Where the engine was handed
+ *    no descriptor the file is opened for it.
  * 2. A quarantine is written with the verdict. What destroys the content is
  *    done afterwards, and only to what the record is about: a file that has
  *    changed since is scanned again and answered then.
@@ -25,6 +26,7 @@
 #include "common/log.h"
 #include "common/proto.h"
 
+static void scan_opened(struct tevent_req *subreq);
 static void scan_hashed(struct tevent_req *subreq);
 static void scan_responded(struct tevent_req *subreq);
 
@@ -148,25 +150,78 @@ static void scan_judged(struct scan *scan)
 	scan_end(scan);
 }
 
-void scan_judge(struct scan *scan)
+/* The engine has had no need of a descriptor. */
+static void scan_open(struct scan *scan)
 {
 	struct scans *s = scan->scans;
+	const struct files_begin begin = {
+		.scan_id = scan->id,
+		.have_ident = true,
+		.ident = scan->ident,
+		.path = scan->path,
+		.want_fd = true,
+	};
 
-	scan->said = scan->verdict.result;
-	scan->digested = false;
-	if (scan->said != VERDICT_INFECTED) {
-		scan_answer_readers(scan);
-		scan_end(scan);
+	scan->subreq = files_begin_send(scan, s->ev, s->files, &begin);
+	if (scan->subreq == NULL) {
+		scan_judged(scan);
 		return;
 	}
-	if (s->threats != NULL && scan->fd != -1) {
-		scan->subreq = hash_send(scan, s->ev, scan->fd);
-	}
+	tevent_req_set_callback(scan->subreq, scan_opened, scan);
+}
+
+static void scan_digest(struct scan *scan)
+{
+	scan->subreq = hash_send(scan, scan->scans->ev, scan->fd);
 	if (scan->subreq == NULL) {
 		scan_judged(scan);
 		return;
 	}
 	tevent_req_set_callback(scan->subreq, scan_hashed, scan);
+}
+
+void scan_judge(struct scan *scan)
+{
+	scan->said = scan->verdict.result;
+	scan->digested = false;
+	if (scan->said != VERDICT_INFECTED) {
+		scan_answer_readers(scan);
+		scan_end(scan);
+	} else if (scan->scans->threats == NULL) {
+		scan_judged(scan);
+	} else if (scan->fd == -1) {
+		scan_open(scan);
+	} else {
+		scan_digest(scan);
+	}
+}
+
+static void scan_unhashed(struct scan *scan, int error)
+{
+	log_info("%s is infected, and has no hash: %s", scan_name(scan),
+		 strerror(error));
+	scan_judged(scan);
+}
+
+static void scan_opened(struct tevent_req *subreq)
+{
+	struct scan *scan = tevent_req_callback_data(subreq, struct scan);
+	struct files_begun begun = { .fd = -1 };
+	int ret = files_begin_recv(subreq, scan, &begun);
+
+	TALLOC_FREE(scan->subreq);
+	talloc_free(begun.path);
+	scan->fd = begun.fd;
+	if (ret == 0 && scan->fd == -1) {
+		ret = begun.error != 0 ? begun.error : ENOENT;
+	} else if (ret == 0 && !content_equal(&begun.content, &scan->before)) {
+		ret = ESTALE;
+	}
+	if (ret != 0) {
+		scan_unhashed(scan, ret);
+		return;
+	}
+	scan_digest(scan);
 }
 
 static void scan_hashed(struct tevent_req *subreq)
@@ -175,11 +230,11 @@ static void scan_hashed(struct tevent_req *subreq)
 	int ret = hash_recv(subreq, scan->digest);
 
 	TALLOC_FREE(scan->subreq);
-	scan->digested = ret == 0;
 	if (ret != 0) {
-		log_info("%s is infected, and has no hash: %s",
-			 scan_name(scan), strerror(ret));
+		scan_unhashed(scan, ret);
+		return;
 	}
+	scan->digested = true;
 	scan_judged(scan);
 }
 

@@ -329,7 +329,7 @@ static void test_no_leases_here(void **p)
 
 	assert_int_equal(content_of_fd(fd, &before), 0);
 	ended.content = before;
-	assert_int_equal(files_record_write(fd, &before, &clean, false,
+	assert_int_equal(files_record_write(fd, &before, &clean, false, false,
 					    &ended, &written), FILES_OK);
 	files_record_check(fd, &written);
 	assert_int_equal(state_of(a), VERDICT_STATE_CLEAN);
