@@ -85,7 +85,6 @@ static const struct {
 	{ SCMP_SYS(fsetxattr), BOTH },
 	{ SCMP_SYS(fremovexattr), BOTH },
 	{ SCMP_SYS(memfd_create), BOTH },
-	{ SCMP_SYS(sched_yield), BOTH },
 
 	/* the spool */
 	{ SCMP_SYS(flock), BOTH },

@@ -19,7 +19,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -510,8 +509,6 @@ static int worker_serve_all(struct worker *w)
 			return EBADMSG;
 		}
 		ret = worker_serve(w, &in);
-		/* of a bunch nobody waits for the next one */
-		(void)sched_yield();
 	}
 	if (ret == EAGAIN) {
 		return 0;
