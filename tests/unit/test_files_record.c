@@ -6,6 +6,7 @@
 #include <linux/fs.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/xattr.h>
 
 #include "cavad/files_record.h"
 #include "tests/unit/files_test.h"
@@ -215,6 +216,31 @@ static void test_changed(void **p)
 	assert_int_equal(ended.content.mtime, begun.content.mtime);
 	assert_int_equal(ended.status, FILES_CHANGED);
 	assert_int_equal(state_of(a), VERDICT_STATE_NONE);
+	close(fd);
+}
+
+/* A file that began without a record is not asked for it again. */
+static void test_quarantined_meanwhile(void **p)
+{
+	struct test *t = *p;
+	char *a = make_file(t, "a");
+	int fd = open_file(a, O_RDONLY);
+	struct verdict v = verdict_of(VERDICT_INFECTED);
+	struct files_begun begun = begin_path(t, a);
+	uint8_t rec[VERDICT_RECORD_MAX];
+	size_t len = 0;
+
+	wait_settled(t, begun.content.ctime + FILES_STAMP_AHEAD);
+	begun = begin_lock(t, 1, a);
+	assert_true(begun.quiet && !begun.have_record);
+	v.reason = VERDICT_REASON_QUARANTINED;
+	v.content = begun.content;
+	v.stamp = now_ns(CLOCK_REALTIME);
+	len = verdict_encode(&v, rec, sizeof(rec));
+	assert_int_equal(fsetxattr(fd, VERDICT_XATTR, rec, len, 0), 0);
+	assert_int_equal(end_with(t, 1, &begun, VERDICT_CLEAN).status,
+			 FILES_CHANGED);
+	assert_int_equal(state_of(a), VERDICT_STATE_QUARANTINED);
 	close(fd);
 }
 
@@ -431,6 +457,7 @@ int main(void)
 		TEST(lease_of_others),
 		TEST(begin_twice),
 		TEST(changed),
+		TEST(quarantined_meanwhile),
 		TEST(removed_meanwhile),
 		TEST(renamed_meanwhile),
 		TEST(no_lease),

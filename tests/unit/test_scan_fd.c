@@ -1,0 +1,153 @@
+/*
+ * Which scans are handed a descriptor of the file, and what is done where the
+ * engine had no need of one. Servers are the test's (scan_test.h), files
+ * process and store the real ones.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include "tests/unit/scan_test.h"
+
+#include "cavad/threat.h"
+
+static void nothing(void *private_data, const struct allow *entry,
+		    bool there, const char *why)
+{
+	(void)private_data;
+	(void)entry;
+	(void)there;
+	(void)why;
+}
+
+static struct threats *use_threats(struct test *t)
+{
+	struct threats *threats = NULL;
+	struct allows *allows = NULL;
+
+	assert_int_equal(threats_create(t, t->ev, t->store, t->events,
+					&threats), 0);
+	assert_int_equal(allows_create(t, t->ev, t->store, nothing, NULL,
+				       &allows), 0);
+	scans_use_threats(t->scans, threats, allows, NULL, NULL);
+	return threats;
+}
+
+/* As an smbd asks, whose zone says in which pool. */
+static struct tevent_req *ask_in_pool(struct test *t, const char *path)
+{
+	const struct scan_request request = {
+		.source = SCAN_ON_ACCESS,
+		.have_ident = true,
+		.ident = ident_at(path),
+		.path = path,
+		.pool = SERVER_POOL,
+	};
+	struct tevent_req *req = scan_send(t, t->ev, t->scans, &request);
+
+	assert_non_null(req);
+	return req;
+}
+
+static struct tevent_req *scan_infected(struct test *t, const char *path)
+{
+	struct tevent_req *req = ask_in_pool(t, path);
+
+	RUNNING(t, 1);
+	assert_false(t->servers->running[0]->has_fd);
+	fake_end(t->servers, VERDICT_INFECTED);
+	return req;
+}
+
+/* The row of it, or a failure. */
+static struct threat *row_of(struct test *t, struct threats *threats,
+			     const struct ident *ident)
+{
+	struct threat *row = threats_find(threats, t, ident, "Eicar");
+
+	assert_non_null(row);
+	return row;
+}
+
+/* It is opened for its hash, which is that of the content. */
+static void test_infected_is_hashed(void **p)
+{
+	struct test *t = *p;
+	struct threats *threats = use_threats(t);
+	char *path = make_file(t, "a");		/* "some text\n" */
+	struct ident ident = ident_at(path);
+	struct tevent_req *req = scan_infected(t, path);
+	struct threat *row = NULL;
+	uint8_t want[DIGEST_SIZE];
+
+	assert_int_equal(answer_of(t, req).verdict.result, VERDICT_INFECTED);
+	row = row_of(t, threats, &ident);
+	assert_true(row->hashed);
+	digest_of("some text\n", 10, want);
+	assert_memory_equal(row->digest, want, DIGEST_SIZE);
+}
+
+/* Who puts another file in its place has no say in what is hashed. */
+static void test_gone_has_no_hash(void **p)
+{
+	struct test *t = *p;
+	struct threats *threats = use_threats(t);
+	char *path = make_file(t, "a");
+	struct ident ident = ident_at(path);
+	struct tevent_req *req = ask_in_pool(t, path);
+	struct threat *row = NULL;
+
+	RUNNING(t, 1);
+	assert_int_equal(unlink(path), 0);
+	make_file(t, "a");
+	fake_end(t->servers, VERDICT_INFECTED);
+	(void)answer_of(t, req);
+	row = threats_find(threats, t, &ident, "Eicar");
+	assert_true(row == NULL || !row->hashed);
+}
+
+/* Between the look at the file and its turn an engine came that wants one. */
+static void test_begun_anew_with_one(void **p)
+{
+	struct test *t = *p;
+	struct tevent_req *req = ask_in_pool(t, make_file(t, "a"));
+
+	t->servers->wants_fd = true;	/* the look has been sent without */
+	RUNNING(t, 1);
+	assert_true(t->servers->running[0]->has_fd);
+	fake_end(t->servers, VERDICT_CLEAN);
+	assert_int_equal(answer_of(t, req).verdict.result, VERDICT_CLEAN);
+	assert_int_equal(t->servers->asked, 1);
+}
+
+/* Between its turn and the answer: no server is there that could take it. */
+static void test_asked_again_with_one(void **p)
+{
+	struct test *t = *p;
+	struct tevent_req *req = ask_in_pool(t, make_file(t, "a"));
+	struct fake_ask *first = NULL;
+
+	RUNNING(t, 1);
+	first = t->servers->running[0];
+	assert_false(first->has_fd);
+	t->servers->wants_fd = true;
+	first->answer.result = VERDICT_FAILED;
+	first->answer.reason = VERDICT_REASON_NO_SERVER;
+	tevent_req_done(first->req);
+	WAIT_FOR(t, t->servers->asked == 2);
+	assert_true(t->servers->running[0]->has_fd);
+	fake_end(t->servers, VERDICT_CLEAN);
+	assert_int_equal(answer_of(t, req).verdict.result, VERDICT_CLEAN);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_infected_is_hashed),
+		TEST(test_gone_has_no_hash),
+		TEST(test_begun_anew_with_one),
+		TEST(test_asked_again_with_one),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
