@@ -76,9 +76,10 @@ static const char *notice_path(TALLOC_CTX *mem_ctx, struct cava *cava,
 	return path == NULL ? "" : path;
 }
 
-/* file: that of the handle, or NULL; on talloc_tos(). */
-static bool notice_fill(struct cava *cava, struct cava_file *file, int fd,
-			enum proto_kind kind, struct proto_notice *notice)
+/* file: that of the handle, or NULL; .user is on talloc_tos(). */
+static bool notice_fill(struct cava *cava, TALLOC_CTX *mem_ctx,
+			struct cava_file *file, int fd, enum proto_kind kind,
+			struct proto_notice *notice)
 {
 	int ret = 0;
 
@@ -88,7 +89,7 @@ static bool notice_fill(struct cava *cava, struct cava_file *file, int fd,
 		.client = cava->client_addr,
 	};
 	ret = notice_ident(file, fd, &notice->ident);
-	notice->path = notice_path(talloc_tos(), cava,
+	notice->path = notice_path(mem_ctx, cava,
 				   file == NULL ? NULL : file->fsp, fd,
 				   &notice->ident);
 	if (ret != 0) {
@@ -166,7 +167,7 @@ static void notice_will_write(struct cava_file *file)
 
 	/* first: while it is sent, the connection may turn out to be lost */
 	file->told = cava->generation;
-	ok = notice_fill(cava, file, cava_fd(file->fsp),
+	ok = notice_fill(cava, frame, file, cava_fd(file->fsp),
 			 PROTO_KIND_WILL_WRITE, &notice);
 	if (ok) {
 		notice_send(cava, &notice);
@@ -362,7 +363,7 @@ struct proto_notice *cava_closing(struct cava *cava, struct files_struct *fsp)
 	if (notice == NULL) {
 		return NULL;	/* WILL_WRITE is still owed */
 	}
-	ok = notice_fill(cava, file, fd, PROTO_KIND_CLOSE, notice);
+	ok = notice_fill(cava, notice, file, fd, PROTO_KIND_CLOSE, notice);
 	if (!ok) {
 		TALLOC_FREE(notice);
 	}
@@ -382,7 +383,8 @@ void cava_tell_renamed(struct cava *cava, int fd)
 {
 	TALLOC_CTX *frame = talloc_stackframe();
 	struct proto_notice notice;
-	bool ok = notice_fill(cava, NULL, fd, PROTO_KIND_RENAME, &notice);
+	bool ok = notice_fill(cava, frame, NULL, fd, PROTO_KIND_RENAME,
+			      &notice);
 
 	if (ok) {
 		notice_send(cava, &notice);
