@@ -42,6 +42,7 @@ struct beginning {
 	bool held;		/* fd is that of a struct held */
 	int fd;			/* with lock: the file; -1 */
 	struct files_found found;
+	bool bare;		/* it surely had no record when it was read */
 	struct content read;	/* of what begun.record is the record; .size
 				 * UINT64_MAX = of nothing yet */
 	struct files_begun begun;
@@ -86,11 +87,8 @@ static bool begin_is_quiet(const struct beginning *b)
 static int begin_lock(struct worker *w, struct beginning *b)
 {
 	struct held *h = NULL;
-	int ret = 0;
+	int ret = files_reopen(b->found.fd, &b->fd);
 
-	if (b->fd == -1) {
-		ret = files_reopen(b->found.fd, &b->fd);
-	}
 	if (ret != 0) {
 		return ret;
 	}
@@ -130,10 +128,11 @@ static enum files_status begin_failed(struct worker *w, struct beginning *b,
 
 static void begin_read_record(struct beginning *b)
 {
-	int ret = b->fd != -1 ? verdict_read(b->fd, &b->begun.record) :
-		  verdict_read_path(b->found.fd, &b->begun.record);
+	bool quiet = begin_is_quiet(b);
+	int ret = verdict_read_path(b->found.fd, &b->begun.record);
 
 	b->begun.have_record = ret == 0;
+	b->bare = quiet && ret == ENODATA;
 	b->read = b->begun.content;
 }
 
@@ -156,7 +155,7 @@ static enum files_status begin_finish(struct worker *w, struct beginning *b,
 	}
 	if (b->held) {
 		held_find(&w->held, b->scan_id)->bare =
-			b->begun.quiet && !b->begun.have_record;
+			b->begun.quiet && b->bare;
 	} else if (b->fd != -1) {
 		close(b->fd);
 	}
@@ -175,8 +174,6 @@ static bool begin_needs_lock(const struct files_begin *begin,
 	    (b->found.stub && tiered_of_fd(b->found.fd))) {
 		return false;
 	}
-	/* as a rule it is: by its descriptor the record is read faster */
-	(void)files_reopen(b->found.fd, &b->fd);
 	begin_read_record(b);
 	return !verdict_state_current(verdict_state(
 		b->begun.have_record ? &b->begun.record : NULL,

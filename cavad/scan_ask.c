@@ -272,6 +272,19 @@ static void scan_was_wrong(struct scan *scan)
 	scan_end_without(scan, VERDICT_FAILED, VERDICT_REASON_WRONG_FILE);
 }
 
+/* True: the pool has other servers since it began, which want one. */
+static bool scan_lacks_fd(struct scan *scan,
+			  const struct engine_answer *answer)
+{
+	if (answer->result != VERDICT_FAILED || scan->fd != -1 ||
+	    !scan_wants_fd(scan) || !scan_may_void(scan)) {
+		return false;
+	}
+	scan->again = true;
+	scan_end_without(scan, VERDICT_FAILED, answer->reason);
+	return true;
+}
+
 static void scan_asked(struct tevent_req *subreq)
 {
 	struct scan *scan = tevent_req_callback_data(subreq, struct scan);
@@ -294,17 +307,13 @@ static void scan_asked(struct tevent_req *subreq)
 				 VERDICT_REASON_SERVER_ERROR);
 		return;
 	}
-	if (answer.reason == VERDICT_REASON_NO_SERVER && scan->fd == -1 &&
-	    scan_wants_fd(scan) && scan_may_void(scan)) {
-		/* the pool has others since it began */
-		scan->again = true;
-		scan_end_without(scan, VERDICT_FAILED, answer.reason);
-		return;
-	}
 	scan->bytes_sent += answer.sent;
 	scan->bytes_passed += answer.passed;
 	if (scan->wrong_file) {
 		scan_was_wrong(scan);
+		return;
+	}
+	if (scan_lacks_fd(scan, &answer)) {
 		return;
 	}
 	if (answer.result == VERDICT_FAILED && answer.detail[0] != '\0') {

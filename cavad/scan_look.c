@@ -279,10 +279,10 @@ static void scan_queue(struct scan *scan, const struct files_begun *begun)
 	if (scan->locked) {
 		scan->locked = false;
 		scan_let_go(scan);
-		if (scan->fd != -1) {
-			close(scan->fd);
-			scan->fd = -1;
-		}
+	}
+	if (scan->fd != -1) {	/* of a stream nothing is locked */
+		close(scan->fd);
+		scan->fd = -1;
 	}
 	if (runs) {
 		scan_begin(scan);

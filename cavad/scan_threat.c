@@ -137,13 +137,19 @@ static enum threat_response scan_response(const struct scan *scan)
 static void scan_judged(struct scan *scan)
 {
 	struct verdict *v = &scan->verdict;
+	enum allow_answer allowed = ALLOW_NO;
 
 	scan->allow = 0;
 	if (scan->scans->threats != NULL) {
-		(void)scan_allowed(scan, &v->content, v->threat,
-				   scan->digested ? scan->digest : NULL);
+		allowed = scan_allowed(scan, &v->content, v->threat,
+				       scan->digested ? scan->digest : NULL);
 	}
 	scan->response = scan_response(scan);
+	if (allowed == ALLOW_UNKNOWN &&
+	    (scan->response == THREAT_TRUNCATE ||
+	     scan->response == THREAT_DELETE)) {
+		scan->response = THREAT_DENY;	/* it may be allowed */
+	}
 	if (scan->response == THREAT_QUARANTINE) {
 		v->reason = VERDICT_REASON_QUARANTINED;
 	}
@@ -212,10 +218,15 @@ static void scan_opened(struct tevent_req *subreq)
 	TALLOC_FREE(scan->subreq);
 	talloc_free(begun.path);
 	scan->fd = begun.fd;
+	if ((ret != 0 || begun.status == FILES_IO) && scan_may_void(scan)) {
+		scan->again = true;
+		scan_end_without(scan, VERDICT_FAILED, VERDICT_REASON_IO);
+		return;
+	}
 	if (ret == 0 && scan->fd == -1) {
 		ret = begun.error != 0 ? begun.error : ENOENT;
 	} else if (ret == 0 && !content_equal(&begun.content, &scan->before)) {
-		ret = ESTALE;
+		ret = ESTALE;	/* which its end will see */
 	}
 	if (ret != 0) {
 		scan_unhashed(scan, ret);

@@ -55,24 +55,24 @@ static int notice_ident(struct cava_file *file, int fd, struct ident *ident)
 }
 
 /*
- * To ask the kernel is dear. Where a file can be opened by its handle the
- * path is a hint, which anybody may make stale at any time: the name that
- * smbd has for it will do, which is the kernel's unless a link leads there
- * or another module has names of its own.
+ * To ask the kernel is dear. Of a file that the handle has made smbd's name
+ * will do: there is no link in it. It may become stale, and is a hint where
+ * files can be opened by their handle.
  */
 static const char *notice_path(TALLOC_CTX *mem_ctx, struct cava *cava,
-			       struct files_struct *fsp, int fd,
+			       const struct cava_file *file, int fd,
 			       const struct ident *ident)
 {
+	const char *root = cava->handle->conn->connectpath;
 	const char *path = NULL;
 
-	if (fsp == NULL || ident->handle_len == 0 || cava->renames ||
-	    fsp_is_alternate_stream(fsp)) {
+	if (file == NULL || !file->made || ident->handle_len == 0 ||
+	    cava->renames) {
 		return cava_fd_path(mem_ctx, fd);
 	}
 	path = talloc_asprintf(mem_ctx, "%s/%s",
-			       strcmp(cava->root, "/") == 0 ? "" : cava->root,
-			       fsp->fsp_name->base_name);
+			       strcmp(root, "/") == 0 ? "" : root,
+			       file->fsp->fsp_name->base_name);
 	return path == NULL ? "" : path;
 }
 
@@ -89,9 +89,7 @@ static bool notice_fill(struct cava *cava, TALLOC_CTX *mem_ctx,
 		.client = cava->client_addr,
 	};
 	ret = notice_ident(file, fd, &notice->ident);
-	notice->path = notice_path(mem_ctx, cava,
-				   file == NULL ? NULL : file->fsp, fd,
-				   &notice->ident);
+	notice->path = notice_path(mem_ctx, cava, file, fd, &notice->ident);
 	if (ret != 0) {
 		DBG_ERR("cava: %s cannot be identified: %s; it was written "
 			"and no scan follows\n", cava_shown(notice->path),

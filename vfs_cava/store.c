@@ -152,7 +152,7 @@ bool cava_store_beside(struct connection_struct *conn, const char *module)
 bool cava_store_renames(struct connection_struct *conn)
 {
 	static const char *const names[] = {
-		"cap", "catia", "media_harmony", "unityed_media",
+		"cap", "catia", "media_harmony", "unityed_media", "widelinks",
 	};
 	size_t i = 0;
 
@@ -161,7 +161,7 @@ bool cava_store_renames(struct connection_struct *conn)
 			return true;
 		}
 	}
-	return false;
+	return lp_widelinks(SNUM(conn));
 }
 
 void cava_store_unconnected(struct connection_struct *conn)

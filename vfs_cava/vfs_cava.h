@@ -50,7 +50,7 @@ struct cava {
 	struct proto_count count;	/* not yet sent */
 	struct tevent_timer *count_timer;
 	struct client *client;	/* NULL when not enabled */
-	bool renames;		/* a module has names of its own; store.c */
+	bool renames;		/* smbd's names are not the kernel's; store.c */
 	bool worm;		/* vfs_worm looks at ctime; worm.c */
 	bool database;		/* no attribute can be set here; store.c */
 	struct cava_mount {
@@ -176,7 +176,7 @@ bool cava_store_place(struct vfs_handle_struct *handle);
 /* Is the module in vfs objects? */
 bool cava_store_beside(struct connection_struct *conn, const char *module);
 
-/* Does a module have other names for files than smbd, or the kernel? */
+/* Are smbd's names of files others than the kernel's? */
 bool cava_store_renames(struct connection_struct *conn);
 
 /* The tree connect never came here: says so. */

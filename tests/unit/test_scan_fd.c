@@ -5,7 +5,10 @@
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
+#include "cavad/files_private.h"
 #include "tests/unit/scan_test.h"
+
+#include <signal.h>
 
 #include "cavad/threat.h"
 
@@ -85,6 +88,31 @@ static void test_infected_is_hashed(void **p)
 	assert_memory_equal(row->digest, want, DIGEST_SIZE);
 }
 
+/* The worker that opens it dies: the scan begins anew, it is not judged. */
+static void test_worker_dies_at_it(void **p)
+{
+	struct test *t = *p;
+	struct threats *threats = use_threats(t);
+	char *path = make_file(t, "a");
+	struct ident ident = ident_at(path);
+	struct tevent_req *req = ask_in_pool(t, path);
+	unsigned int i;
+
+	RUNNING(t, 1);
+	for (i = 0; i < FILES_WORKERS; i++) {
+		assert_int_equal(kill(t->files->workers[i].pid, SIGSTOP), 0);
+	}
+	fake_end(t->servers, VERDICT_INFECTED);
+	turn_for(t, 30);
+	for (i = 0; i < FILES_WORKERS; i++) {
+		assert_int_equal(kill(t->files->workers[i].pid, SIGKILL), 0);
+	}
+	WAIT_FOR(t, t->servers->asked == 2);
+	fake_end(t->servers, VERDICT_INFECTED);
+	assert_int_equal(answer_of(t, req).verdict.result, VERDICT_INFECTED);
+	assert_true(row_of(t, threats, &ident)->hashed);
+}
+
 /* Who puts another file in its place has no say in what is hashed. */
 static void test_gone_has_no_hash(void **p)
 {
@@ -144,6 +172,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_infected_is_hashed),
+		TEST(test_worker_dies_at_it),
 		TEST(test_gone_has_no_hash),
 		TEST(test_begun_anew_with_one),
 		TEST(test_asked_again_with_one),

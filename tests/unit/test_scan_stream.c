@@ -4,6 +4,8 @@
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
+#include <dirent.h>
+
 #include "tests/unit/scan_test.h"
 
 #include "common/stream.h"
@@ -119,6 +121,31 @@ static void test_names_and_descriptor(void **p)
 	assert_true(t->servers->running[0]->has_fd);
 	assert_int_equal(t->servers->running[0]->scan.size, 5);
 	talloc_free(req);
+}
+
+static unsigned int open_fds(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	unsigned int n = 0;
+
+	assert_non_null(dir);
+	while (readdir(dir) != NULL) {
+		n++;
+	}
+	closedir(dir);
+	return n;
+}
+
+/* The look hands one over as well, which nothing has locked. */
+static void test_no_descriptor_is_left(void **p)
+{
+	struct test *t = *p;
+	char *a = make(t, "a", "bytes");
+	unsigned int before = open_fds();
+
+	t->servers->wants_fd = true;
+	assert_int_equal(scanned(t, a, VERDICT_CLEAN), VERDICT_CLEAN);
+	assert_int_equal(open_fds(), before);
 }
 
 /* It is true of the bytes that were scanned, whatever is there now. */
@@ -259,6 +286,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(once_a_content),
 		TEST(names_and_descriptor),
+		TEST(no_descriptor_is_left),
 		TEST(changed_meanwhile),
 		TEST(infected_sticks),
 		TEST(fetched_by_its_bytes),
