@@ -235,20 +235,22 @@ static void worker_lost(struct files_worker *w, int error)
 	}
 }
 
-/* It is measured from now on. False = no memory. */
-static bool worker_watch(struct files_worker *w)
+/*
+ * It is measured from now on, if there is memory for it: a request that was
+ * not sent for want of it might have nobody who comes back to it.
+ */
+static void worker_watch(struct files_worker *w)
 {
 	struct files *f = w->files;
 	struct timeval at;
 
 	w->since = tevent_timeval_current();
 	if (w->stuck != NULL) {
-		return true;
+		return;
 	}
 	at = tevent_timeval_add(&w->since, f->stuck / 1000,
 				f->stuck % 1000 * 1000);
 	w->stuck = tevent_add_timer(f->ev, f, at, worker_stuck, w);
-	return w->stuck != NULL;
 }
 
 bool files_worker_idle(const struct files_worker *w)
@@ -260,12 +262,10 @@ void files_worker_give(struct files_worker *w, struct files_bunch *bunch)
 {
 	struct files *f = w->files;
 	struct files_job *job = NULL;
-	int ret = ENOMEM;
+	int ret = files_out_send(&bunch->out, w->sock, MSG_DONTWAIT);
 
-	if (worker_watch(w)) {
-		ret = files_out_send(&bunch->out, w->sock, MSG_DONTWAIT);
-	}
 	if (ret == 0) {
+		worker_watch(w);
 		TAILQ_FOREACH(job, &bunch->jobs, entry) {
 			job->queue = NULL;
 		}
