@@ -58,7 +58,7 @@ static bool ahead_scans(struct cava *cava, int fd, struct cava_seen *seen)
 	gate_saw(&g, seen);
 	d = gate_decide(&g);
 	return d.action == FILTER_ASK && !gate_asked(&g) &&
-		!tiered_is_stub(fd) &&
+		!g.stub &&
 		faccessat(fd, "", R_OK, AT_EACCESS | AT_EMPTY_PATH) == 0;
 }
 
@@ -86,6 +86,8 @@ void cava_ahead(struct cava *cava, const struct smb_filename *name,
 	};
 	if (ident_of_fd(fd, &ahead.ident) == 0) {
 		client_ahead(cava->client, &ahead);
+		create->told = ahead.ident;
+		create->told_fd = fd;
 	}
 	TALLOC_FREE(frame);
 }

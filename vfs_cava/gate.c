@@ -45,7 +45,7 @@ static bool gate_tiered(const struct gate *g)
 	uint32_t attributes = 0;
 	NTSTATUS status;
 
-	if (!tiered_is_stub(g->fd)) {
+	if (!g->stub) {
 		return false;
 	}
 	if (tiered_of_fd(g->fd)) {
@@ -273,8 +273,13 @@ uint32_t gate_timeout(const struct gate *g)
 
 int gate_ident(const struct gate *g, struct ident *ident)
 {
+	struct cava_file *file = NULL;
+
 	if (g->stream == NULL) {
-		return ident_of_fd(g->fd, ident);
+		if (g->fsp != NULL) {
+			file = cava_file_fetch(g->cava, g->fsp);
+		}
+		return cava_ident(file, g->fd, ident);
 	}
 	return cava_stream_ident(g->fd, g->stream->attribute, &g->content,
 				 ident);

@@ -25,6 +25,7 @@ struct gate {
 	const struct cava_stream *stream;	/* content is what was seen */
 	bool changed;		/* a stream: it is another one by now */
 	struct content content;	/* as last looked at */
+	bool stub;
 	enum verdict_state state;
 	enum verdict_reason mark;	/* why, if it is one */
 	unsigned int rounds;

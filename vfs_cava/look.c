@@ -16,8 +16,7 @@ int gate_see(const struct gate *g, struct cava_seen *seen)
 {
 	int ret = 0;
 
-	ret = cava_store_look(g->cava, g->fd, &seen->content,
-			      &seen->database);
+	ret = cava_store_look(g->cava, g->fd, seen);
 	if (ret != 0) {
 		return ret;
 	}
@@ -34,6 +33,7 @@ void gate_saw(struct gate *g, const struct cava_seen *seen)
 	bool have = seen->error == 0;
 
 	g->content = seen->content;
+	g->stub = seen->stub;
 	g->database = seen->database;
 	g->state = verdict_state(have ? v : NULL, &g->content,
 				 g->cava->filter.signature_min);

@@ -38,8 +38,8 @@ static bool notice_exclusive(const struct cava_file *file,
 	return EXCLUSIVE_OPLOCK_TYPE(fsp->oplock_type);
 }
 
-/* The file of a handle stays the same. 0 or errno. */
-static int notice_ident(struct cava_file *file, int fd, struct ident *ident)
+/* The file of a handle stays the same. */
+int cava_ident(struct cava_file *file, int fd, struct ident *ident)
 {
 	int ret = 0;
 
@@ -88,7 +88,7 @@ static bool notice_fill(struct cava *cava, TALLOC_CTX *mem_ctx,
 		.user = cava_user(cava),
 		.client = cava->client_addr,
 	};
-	ret = notice_ident(file, fd, &notice->ident);
+	ret = cava_ident(file, fd, &notice->ident);
 	notice->path = notice_path(mem_ctx, cava, file, fd, &notice->ident);
 	if (ret != 0) {
 		DBG_ERR("cava: %s cannot be identified: %s; it was written "

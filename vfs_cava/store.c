@@ -232,8 +232,7 @@ static bool store_mount_readonly(struct cava *cava, int fd,
 	return m->readonly;
 }
 
-int cava_store_look(struct cava *cava, int fd, struct content *content,
-		    bool *database)
+int cava_store_look(struct cava *cava, int fd, struct cava_seen *seen)
 {
 	const uint64_t fixed = STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND;
 	struct statx stx;
@@ -243,8 +242,10 @@ int cava_store_look(struct cava *cava, int fd, struct content *content,
 	if (ret != 0) {
 		return errno;
 	}
-	content_of_statx(&stx, content);
-	*database = cava->database || (stx.stx_attributes & fixed) != 0 ||
-		    store_mount_readonly(cava, fd, &stx);
+	content_of_statx(&stx, &seen->content);
+	seen->stub = tiered_is_short(stx.stx_blocks, stx.stx_size);
+	seen->database = cava->database ||
+			 (stx.stx_attributes & fixed) != 0 ||
+			 store_mount_readonly(cava, fd, &stx);
 	return 0;
 }

@@ -192,6 +192,7 @@ static NTSTATUS cava_create_file_fn(struct vfs_handle_struct *handle,
 		.disposition = create_disposition,
 		.share_access = share_access,
 		.seen.fd = -1,
+		.told_fd = -1,
 	};
 	int info = FILE_WAS_OPENED;
 	NTSTATUS status;
@@ -279,18 +280,31 @@ static int cava_open_unblocked(struct vfs_handle_struct *handle,
 	return fd;
 }
 
+/* What cavad was told about when this create_file began, if it is that. */
+static const struct ident *cava_told(const struct cava *cava, int pathref_fd)
+{
+	const struct cava_create *create = cava->create;
+
+	return pathref_fd != -1 && create != NULL &&
+		create->told_fd == pathref_fd ? &create->told : NULL;
+}
+
 static void cava_was_opened(struct cava *cava, struct files_struct *fsp,
 			    const struct cava_opened *opened)
 {
 	struct cava_file *file = NULL;
 
-	if (opened->cleared || opened->made) {
+	if (opened->cleared || opened->made || opened->ident != NULL) {
 		file = cava_file_make(cava, fsp);
 	}
 	if (file == NULL) {
 		return;
 	}
 	file->made = opened->made;
+	if (opened->ident != NULL) {
+		file->ident = *opened->ident;
+		file->identified = true;
+	}
 	if (opened->cleared) {
 		file->cleared = cava->filter_number;
 		file->content = opened->content;
@@ -341,8 +355,10 @@ static int cava_openat_fn(struct vfs_handle_struct *handle,
 		return -1;
 	}
 	cava_stream_carried(cava, fsp, fd);
-	opened.made = pathref_fd == -1 && (how->flags & O_EXCL) != 0 &&
-		      !fsp_is_alternate_stream(fsp);
+	if (!fsp_is_alternate_stream(fsp)) {
+		opened.made = pathref_fd == -1 && (how->flags & O_EXCL) != 0;
+		opened.ident = cava_told(cava, pathref_fd);
+	}
 	cava_was_opened(cava, fsp, &opened);
 	return fd;
 }

@@ -85,6 +85,7 @@ struct cava {
 struct cava_seen {
 	int fd;			/* -1: nothing */
 	struct content content;
+	bool stub;		/* less than half of it is here; tiered.h */
 	bool database;		/* the verdict is with cavad */
 	int error;		/* of the record: 0 or errno */
 	struct verdict record;
@@ -98,6 +99,8 @@ struct cava_create {
 	uint32_t share_access;
 	bool infected;		/* an openat in it was denied for that */
 	struct cava_seen seen;	/* by ahead.c, for the gate of the open */
+	int told_fd;		/* O_PATH, of what cavad was told; or -1 */
+	struct ident told;
 	bool change;		/* check: a repair is allowed */
 	bool common;		/* check: with clients' share modes */
 };
@@ -122,7 +125,7 @@ struct cava_file {
 	struct cava_written *stream;	/* an attribute that it wrote */
 	char *listing;		/* check: names of a directory to be listed */
 	struct cava_repair *repair;	/* check: clean.c */
-	struct ident ident;	/* once it wrote */
+	struct ident ident;	/* once it was asked or told about */
 	bool identified;
 	struct ident fetch;	/* check: what a scanner reads, and how
 				 * much of it */
@@ -189,8 +192,7 @@ void cava_store_probe(struct cava *cava);
  * Looks at the file: 0 or errno. `fd` may be O_PATH. Is its verdict with cavad
  * alone? What that depends on and belongs to the mount may be a second old.
  */
-int cava_store_look(struct cava *cava, int fd, struct content *content,
-		    bool *database);
+int cava_store_look(struct cava *cava, int fd, struct cava_seen *seen);
 
 /* --- filter.c --- */
 
@@ -232,6 +234,7 @@ bool cava_is_parked(const struct cava *cava, const struct smb_request *req);
 /* What a data open has found out about its file. */
 struct cava_opened {
 	bool made;		/* there was no such file */
+	const struct ident *ident;	/* or NULL: is not known yet */
 	bool cleared;		/* .content may be read through the handle */
 	struct content content;
 };
@@ -291,6 +294,9 @@ bool cava_gate_restless(struct cava *cava, struct files_struct *fsp);
 void cava_gate_forget(struct cava_file *file);
 
 /* --- notice.c --- */
+
+/* Which file it is, of a handle or (file is NULL) of fd. 0 or errno. */
+int cava_ident(struct cava_file *file, int fd, struct ident *ident);
 
 /* Before and after content is changed through fsp. */
 void cava_will_write(struct cava *cava, struct files_struct *fsp);
