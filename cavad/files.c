@@ -273,11 +273,8 @@ void files_worker_give(struct files_worker *w, struct files_bunch *bunch)
 		return;
 	}
 	files_bunch_undo(bunch);
-	TALLOC_FREE(w->stuck);
-	if (ret != ENOMEM) {
-		worker_close(w);
-		files_push(f);
-	}
+	worker_close(w);
+	files_push(f);
 }
 
 /* What it is to do next, on the queue; or NULL. */

@@ -92,7 +92,7 @@ bool files_worker_idle(const struct files_worker *w);
 
 /*
  * It is idle. If that fails the jobs, with which nobody has begun, are where
- * they were, and the worker may be gone. Calls no callback.
+ * they were, and the worker is gone. Calls no callback.
  */
 void files_worker_give(struct files_worker *w, struct files_bunch *bunch);
 

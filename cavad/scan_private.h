@@ -108,6 +108,7 @@ struct scan {
 	bool digested;
 	uint8_t digest[DIGEST_SIZE];	/* of what is infected */
 	uint64_t allow;		/* the entry that lets it through, or 0 */
+	bool unsure;		/* one may, by the hash that is not known */
 	enum threat_response response;
 	bool quiet;		/* files_begun.quiet, and nobody let it go */
 	bool let_go;		/* the verdict is none for a record */

@@ -137,19 +137,15 @@ static enum threat_response scan_response(const struct scan *scan)
 static void scan_judged(struct scan *scan)
 {
 	struct verdict *v = &scan->verdict;
-	enum allow_answer allowed = ALLOW_NO;
 
 	scan->allow = 0;
+	scan->unsure = false;
 	if (scan->scans->threats != NULL) {
-		allowed = scan_allowed(scan, &v->content, v->threat,
-				       scan->digested ? scan->digest : NULL);
+		scan->unsure = ALLOW_UNKNOWN == scan_allowed(
+			scan, &v->content, v->threat,
+			scan->digested ? scan->digest : NULL);
 	}
 	scan->response = scan_response(scan);
-	if (allowed == ALLOW_UNKNOWN &&
-	    (scan->response == THREAT_TRUNCATE ||
-	     scan->response == THREAT_DELETE)) {
-		scan->response = THREAT_DENY;	/* it may be allowed */
-	}
 	if (scan->response == THREAT_QUARANTINE) {
 		v->reason = VERDICT_REASON_QUARANTINED;
 	}
@@ -391,6 +387,22 @@ static void scan_tell_selftest(const struct scan *scan)
 		  scan->verdict.server, scan->verdict.engine);
 }
 
+static char *scan_undone_text(struct scan *scan, const char *why)
+{
+	return talloc_asprintf(scan, "not %s, but denied: %s",
+			       scan->response == THREAT_TRUNCATE ?
+			       "truncated" : "deleted", why);
+}
+
+/* The next look at it scans it again, and answers it then. */
+static void scan_found_unsure(struct scan *scan)
+{
+	char *did = scan_undone_text(scan, "the allow-list may let it through "
+				     "by its hash, which could not be had");
+
+	scan_found_finish(scan, THREAT_INFECTED, scan_or_empty(did));
+}
+
 void scan_found(struct scan *scan)
 {
 	struct scans *s = scan->scans;
@@ -422,6 +434,10 @@ void scan_found(struct scan *scan)
 	}
 	if (scan->response == THREAT_TRUNCATE ||
 	    scan->response == THREAT_DELETE) {
+		if (scan->unsure) {
+			scan_found_unsure(scan);
+			return;
+		}
 		scan_respond(scan);
 		return;
 	}
@@ -457,18 +473,14 @@ static char *scan_done_text(struct scan *scan,
 				r->links == 1 ? "" : "s");
 }
 
-static char *scan_undone_text(struct scan *scan, int error,
-			      const struct files_responded *r)
+static const char *scan_undone_why(int error,
+				   const struct files_responded *r)
 {
-	const char *what = scan->response == THREAT_TRUNCATE ? "truncated" :
-							       "deleted";
-	const char *why = error != 0 ? strerror(error) :
+	return error != 0 ? strerror(error) :
 		r->status == FILES_CHANGED ? "it is another one by now" :
 		r->status == FILES_GONE ? "it is gone" :
 		r->error == ETXTBSY ? "somebody has it open for writing" :
 		strerror(r->error);
-
-	return talloc_asprintf(scan, "not %s, but denied: %s", what, why);
 }
 
 static void scan_responded(struct tevent_req *subreq)
@@ -488,7 +500,7 @@ static void scan_responded(struct tevent_req *subreq)
 		c->threats_deleted += deleted;
 		c->threats_truncated += !deleted;
 	} else {
-		did = scan_undone_text(scan, ret, &r);
+		did = scan_undone_text(scan, scan_undone_why(ret, &r));
 	}
 	if (state == THREAT_TRUNCATED) {
 		scan_owe(scan);

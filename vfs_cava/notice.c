@@ -38,22 +38,6 @@ static bool notice_exclusive(const struct cava_file *file,
 	return EXCLUSIVE_OPLOCK_TYPE(fsp->oplock_type);
 }
 
-/* The file of a handle stays the same. */
-int cava_ident(struct cava_file *file, int fd, struct ident *ident)
-{
-	int ret = 0;
-
-	if (file == NULL) {
-		return ident_of_fd(fd, ident);
-	}
-	if (!file->identified) {
-		ret = ident_of_fd(fd, &file->ident);
-		file->identified = ret == 0;
-	}
-	*ident = file->ident;
-	return ret;
-}
-
 /*
  * To ask the kernel is dear. Of a file that the handle has made smbd's name
  * will do: there is no link in it. It may become stale, and is a hint where
@@ -350,8 +334,7 @@ struct proto_notice *cava_closing(struct cava *cava, struct files_struct *fsp)
 		fd = cava_fd(fsp);
 	}
 	if (!file->announced) {
-		d = notice_decide(cava, fd, false, FILTER_CLOSE,
-				  &result);
+		d = notice_decide(cava, fd, false, FILTER_CLOSE, &result);
 		if (d.action != FILTER_NOTIFY) {
 			cava_count(cava, fd, d.reason);
 			return NULL;

@@ -112,6 +112,22 @@ int cava_fd(const struct files_struct *fsp)
 		fsp_get_io_fd(fsp);
 }
 
+/* The file of a handle stays the same. */
+int cava_ident(struct cava_file *file, int fd, struct ident *ident)
+{
+	int ret = 0;
+
+	if (file == NULL) {
+		return ident_of_fd(fd, ident);
+	}
+	if (!file->identified) {
+		ret = ident_of_fd(fd, &file->ident);
+		file->identified = ret == 0;
+	}
+	*ident = file->ident;
+	return ret;
+}
+
 /* --- tree connect --- */
 
 /* Called at the disconnect, and with the handle once more. */

@@ -151,6 +151,9 @@ bool cava_is_content(const struct files_struct *fsp);
 /* The descriptor by which the content is known; of a handle with content. */
 int cava_fd(const struct files_struct *fsp);
 
+/* Which file it is, of a handle or (file is NULL) of fd. 0 or errno. */
+int cava_ident(struct cava_file *file, int fd, struct ident *ident);
+
 /* --- params.c --- */
 
 /* Called as root from the connect hook; 0 or errno. */
@@ -294,9 +297,6 @@ bool cava_gate_restless(struct cava *cava, struct files_struct *fsp);
 void cava_gate_forget(struct cava_file *file);
 
 /* --- notice.c --- */
-
-/* Which file it is, of a handle or (file is NULL) of fd. 0 or errno. */
-int cava_ident(struct cava_file *file, int fd, struct ident *ident);
 
 /* Before and after content is changed through fsp. */
 void cava_will_write(struct cava *cava, struct files_struct *fsp);

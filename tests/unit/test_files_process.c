@@ -7,26 +7,12 @@
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
-#include <dirent.h>
 #include <grp.h>
 #include <signal.h>
 
 #include "cavad/files.c"
 #include "tests/unit/files_test.h"
-
-static unsigned int count_fds(struct test *t, pid_t pid)
-{
-	char *path = talloc_asprintf(t, "/proc/%d/fd", (int)pid);
-	DIR *dir = opendir(path);
-	unsigned int num = 0;
-
-	assert_non_null(dir);
-	while (readdir(dir) != NULL) {
-		num++;
-	}
-	closedir(dir);
-	return num;
-}
+#include "tests/unit/fds.h"
 
 static void test_cancel(void **p)
 {
@@ -38,7 +24,7 @@ static void test_cancel(void **p)
 	struct files_begun begun;
 	int worker = t->files->workers[0].sock;
 	struct pollfd pfd = { .fd = worker, .events = POLLIN };
-	unsigned int fds = count_fds(t, getpid());
+	unsigned int fds = count_fds(getpid());
 
 	req = files_begin_send(t, t->ev, t->files, &begin);
 	assert_int_equal(poll(&pfd, 1, LONG), 1);	/* answered, unread */
@@ -46,7 +32,7 @@ static void test_cancel(void **p)
 	talloc_free(req);
 	WAIT_FOR(t, can_write(a));
 	WAIT_FOR(t, scan_find(t->files, 1) == NULL);
-	assert_int_equal(count_fds(t, getpid()), fds);
+	assert_int_equal(count_fds(getpid()), fds);
 
 	begun = begin_lock(t, 1, a);	/* the id is free again */
 	assert_int_equal(begun.status, FILES_OK);
@@ -58,7 +44,7 @@ static void test_cancel_queued(void **p)
 	char *a = make_file(t, "a");
 	struct tevent_req *reqs[12] = { NULL };
 	struct files_begin begin = { .path = a, .want_fd = true };
-	unsigned int fds = count_fds(t, getpid());
+	unsigned int fds = count_fds(getpid());
 	unsigned int i = 0;
 
 	for (i = 0; i < 12; i++) {
@@ -73,7 +59,7 @@ static void test_cancel_queued(void **p)
 	}
 	WAIT_FOR(t, TAILQ_EMPTY(&t->files->workers[0].under_way));
 	assert_true(TAILQ_EMPTY(&t->files->waiting));
-	assert_int_equal(count_fds(t, getpid()), fds);
+	assert_int_equal(count_fds(getpid()), fds);
 }
 
 static void test_cancelled_end(void **p)
@@ -397,12 +383,12 @@ static void test_leaves_nothing_open(void **p)
 	unsigned int before_here = 0;
 
 	wait_settled(t, ended.record.stamp);
-	before = count_fds(t, pid);
-	before_here = count_fds(t, getpid());
+	before = count_fds(pid);
+	before_here = count_fds(getpid());
 	ended = use_worker(t, 3);
 	wait_settled(t, ended.record.stamp);
-	assert_int_equal(count_fds(t, pid), before);
-	assert_int_equal(count_fds(t, getpid()), before_here);
+	assert_int_equal(count_fds(pid), before);
+	assert_int_equal(count_fds(getpid()), before_here);
 	assert_true(before < 10);
 }
 

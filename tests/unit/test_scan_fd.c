@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 #include "cavad/files_private.h"
+#include "cavad/scan_private.h"
 #include "tests/unit/scan_test.h"
 
 #include <signal.h>
@@ -21,17 +22,41 @@ static void nothing(void *private_data, const struct allow *entry,
 	(void)why;
 }
 
-static struct threats *use_threats(struct test *t)
+static unsigned int delete_it(void *private_data, const char *path)
+{
+	(void)private_data;
+	(void)path;
+	return THREAT_DELETE;
+}
+
+/* What is infected is to be deleted, or denied. */
+static struct threats *use_threats(struct test *t, bool delete,
+				   struct allows **allows)
 {
 	struct threats *threats = NULL;
-	struct allows *allows = NULL;
 
 	assert_int_equal(threats_create(t, t->ev, t->store, t->events,
 					&threats), 0);
 	assert_int_equal(allows_create(t, t->ev, t->store, nothing, NULL,
-				       &allows), 0);
-	scans_use_threats(t->scans, threats, allows, NULL, NULL);
+				       allows), 0);
+	scans_use_threats(t->scans, threats, *allows,
+			  delete ? delete_it : NULL, NULL);
 	return threats;
+}
+
+/* An entry by the hash of other content. */
+static void allow_other(struct test *t, struct allows *allows)
+{
+	const struct allow entry = {
+		.kind = ALLOW_HASH, .hashed = true, .digest = { 7 },
+		.path = "", .threat = "", .reason = "", .author = "root",
+	};
+	struct tevent_req *req = allows_add_send(t, t->ev, allows, &entry);
+	uint64_t id = 0;
+
+	assert_non_null(req);
+	WAIT_FOR(t, !tevent_req_is_in_progress(req));
+	assert_int_equal(allows_recv(req, &id), 0);
 }
 
 /* As an smbd asks, whose zone says in which pool. */
@@ -48,6 +73,18 @@ static struct tevent_req *ask_in_pool(struct test *t, const char *path)
 
 	assert_non_null(req);
 	return req;
+}
+
+static bool under_way(const struct test *t)
+{
+	unsigned int i;
+
+	for (i = 0; i < FILES_WORKERS; i++) {
+		if (!TAILQ_EMPTY(&t->files->workers[i].under_way)) {
+			return true;
+		}
+	}
+	return false;
 }
 
 static struct tevent_req *scan_infected(struct test *t, const char *path)
@@ -74,7 +111,8 @@ static struct threat *row_of(struct test *t, struct threats *threats,
 static void test_infected_is_hashed(void **p)
 {
 	struct test *t = *p;
-	struct threats *threats = use_threats(t);
+	struct allows *allows = NULL;
+	struct threats *threats = use_threats(t, false, &allows);
 	char *path = make_file(t, "a");		/* "some text\n" */
 	struct ident ident = ident_at(path);
 	struct tevent_req *req = scan_infected(t, path);
@@ -88,48 +126,94 @@ static void test_infected_is_hashed(void **p)
 	assert_memory_equal(row->digest, want, DIGEST_SIZE);
 }
 
-/* The worker that opens it dies: the scan begins anew, it is not judged. */
-static void test_worker_dies_at_it(void **p)
+/* Found infected, and the worker that opens it for its hash dies. */
+static void dies_at_it(struct test *t)
 {
-	struct test *t = *p;
-	struct threats *threats = use_threats(t);
-	char *path = make_file(t, "a");
-	struct ident ident = ident_at(path);
-	struct tevent_req *req = ask_in_pool(t, path);
 	unsigned int i;
 
-	RUNNING(t, 1);
 	for (i = 0; i < FILES_WORKERS; i++) {
+		WAIT_FOR(t, t->files->workers[i].sock != -1);
 		assert_int_equal(kill(t->files->workers[i].pid, SIGSTOP), 0);
 	}
 	fake_end(t->servers, VERDICT_INFECTED);
-	turn_for(t, 30);
+	WAIT_FOR(t, under_way(t));
 	for (i = 0; i < FILES_WORKERS; i++) {
 		assert_int_equal(kill(t->files->workers[i].pid, SIGKILL), 0);
 	}
+}
+
+/* The scan begins anew, it is not judged. */
+static void test_worker_dies_at_it(void **p)
+{
+	struct test *t = *p;
+	struct allows *allows = NULL;
+	struct threats *threats = use_threats(t, false, &allows);
+	char *path = make_file(t, "a");
+	struct ident ident = ident_at(path);
+	struct tevent_req *req = ask_in_pool(t, path);
+
+	RUNNING(t, 1);
+	dies_at_it(t);
 	WAIT_FOR(t, t->servers->asked == 2);
 	fake_end(t->servers, VERDICT_INFECTED);
 	assert_int_equal(answer_of(t, req).verdict.result, VERDICT_INFECTED);
 	assert_true(row_of(t, threats, &ident)->hashed);
 }
 
-/* Who puts another file in its place has no say in what is hashed. */
-static void test_gone_has_no_hash(void **p)
+/* Again and again: what may be allowed by the hash is not deleted. */
+static void test_unsure_is_denied(void **p)
 {
 	struct test *t = *p;
-	struct threats *threats = use_threats(t);
+	struct allows *allows = NULL;
+	struct threats *threats = use_threats(t, true, &allows);
 	char *path = make_file(t, "a");
 	struct ident ident = ident_at(path);
 	struct tevent_req *req = ask_in_pool(t, path);
 	struct threat *row = NULL;
+	unsigned int i;
 
-	RUNNING(t, 1);
-	assert_int_equal(unlink(path), 0);
-	make_file(t, "a");
+	allow_other(t, allows);
+	for (i = 1; i <= SCAN_VOIDS + 1; i++) {
+		WAIT_FOR(t, t->servers->asked == i);
+		dies_at_it(t);
+	}
+	assert_int_equal(answer_of(t, req).verdict.result, VERDICT_INFECTED);
+	row = row_of(t, threats, &ident);
+	assert_false(row->hashed);
+	assert_int_equal(row->state, THREAT_INFECTED);
+	assert_non_null(strstr(row->history[0].why, "not deleted"));
+	assert_int_equal(access(path, F_OK), 0);
+
+	/* and when there is one, it is known not to be */
+	req = ask_in_pool(t, path);
+	WAIT_FOR(t, t->servers->running_count == 1);
 	fake_end(t->servers, VERDICT_INFECTED);
 	(void)answer_of(t, req);
-	row = threats_find(threats, t, &ident, "Eicar");
-	assert_true(row == NULL || !row->hashed);
+	assert_int_equal(access(path, F_OK), -1);
+	assert_true(row_of(t, threats, &ident)->hashed);
+}
+
+/* Who puts another file in its place has no say in what is hashed. */
+static void test_another_in_its_place(void **p)
+{
+	struct test *t = *p;
+	struct allows *allows = NULL;
+	struct threats *threats = use_threats(t, false, &allows);
+	char *path = make_file(t, "a");
+	struct ident ident = ident_at(path);
+	struct tevent_req *req = ask_in_pool(t, path);
+	uint8_t want[DIGEST_SIZE];
+
+	RUNNING(t, 1);
+	assert_int_equal(rename(path, talloc_asprintf(t, "%s2", path)), 0);
+	write_file(path, "other text");
+	fake_end(t->servers, VERDICT_INFECTED);
+	WAIT_FOR(t, t->servers->asked == 2);	/* the name moved its ctime */
+	fake_end(t->servers, VERDICT_INFECTED);
+	assert_int_equal(answer_of(t, req).verdict.result, VERDICT_INFECTED);
+	digest_of("some text\n", 10, want);
+	assert_memory_equal(row_of(t, threats, &ident)->digest, want,
+			    DIGEST_SIZE);
 }
 
 /* Between the look at the file and its turn an engine came that wants one. */
@@ -173,7 +257,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_infected_is_hashed),
 		TEST(test_worker_dies_at_it),
-		TEST(test_gone_has_no_hash),
+		TEST(test_unsure_is_denied),
+		TEST(test_another_in_its_place),
 		TEST(test_begun_anew_with_one),
 		TEST(test_asked_again_with_one),
 	};

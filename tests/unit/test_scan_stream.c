@@ -4,9 +4,8 @@
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
-#include <dirent.h>
-
 #include "tests/unit/scan_test.h"
+#include "tests/unit/fds.h"
 
 #include "common/stream.h"
 
@@ -123,29 +122,16 @@ static void test_names_and_descriptor(void **p)
 	talloc_free(req);
 }
 
-static unsigned int open_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	assert_non_null(dir);
-	while (readdir(dir) != NULL) {
-		n++;
-	}
-	closedir(dir);
-	return n;
-}
-
 /* The look hands one over as well, which nothing has locked. */
 static void test_no_descriptor_is_left(void **p)
 {
 	struct test *t = *p;
 	char *a = make(t, "a", "bytes");
-	unsigned int before = open_fds();
+	unsigned int before = count_fds(getpid());
 
 	t->servers->wants_fd = true;
 	assert_int_equal(scanned(t, a, VERDICT_CLEAN), VERDICT_CLEAN);
-	assert_int_equal(open_fds(), before);
+	assert_int_equal(count_fds(getpid()), before);
 }
 
 /* It is true of the bytes that were scanned, whatever is there now. */
