@@ -56,6 +56,8 @@ static void test_settled_is_told_first(void **p)
 	close(pair[0]);
 	close(pair[1]);
 	free(in);
+	close(settled.fd);
+	free(w->settle);
 	free(w);
 }
 
